@@ -1,0 +1,25 @@
+"""The exponential moving average of a model's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """A copy of a model whose weights trail the original's.
+
+    The first steps average over fewer of them, so that the random start is soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, steps: int) -> None:
+        """Move towards the model, which has made so many steps. Buffers are copied as they are."""
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+            mine.copy_(theirs)

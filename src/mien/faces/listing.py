@@ -1,0 +1,174 @@
+"""What lies in a source, a folder or a .zip, without opening any picture."""
+
+import hashlib
+import json
+import os
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from mien.errors import DataError, did_you_mean
+from mien.faces.pictures import MAX_BYTES, BadPicture, extensions
+
+TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+
+
+class _File(NamedTuple):
+    name: str  # relative to the source, with forward slashes
+    size: int  # bytes, unpacked
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a source; names are relative to it, with forward slashes, sorted.
+
+    ignored: how many other files there are of each ending.    signature: changes when a picture or a table does.
+    """
+
+    path: Path
+    pictures: tuple[str, ...]
+    tables: tuple[str, ...]
+    ignored: dict[str, int]
+    signature: str
+
+
+def list_source(path: Path) -> Listing:
+    """List a folder or a .zip; hidden files and the droppings of operating systems are passed over.
+
+    Raises: DataError: no such path, neither a folder nor a .zip, no permission.
+    """
+    try:
+        if not path.exists():
+            raise missing(path, "folder or .zip")
+        found = sorted(_walk_folder(path) if path.is_dir() else _walk_zip(path))
+        known = extensions()
+        pictures, tables, ignored = [], [], Counter[str]()
+        digest = hashlib.sha256()
+        if path.is_file():
+            digest.update(repr((path.stat().st_size, path.stat().st_mtime_ns)).encode())
+        for file in found:
+            ending = PurePosixPath(file.name).suffix.lower()
+            if ending in known:
+                pictures.append(file.name)
+            elif ending in TABLE_ENDINGS:
+                tables.append(file.name)
+            else:
+                ignored[ending or "no ending"] += 1
+                continue
+            digest.update(json.dumps(file).encode() + b"\n")
+    except PermissionError as error:
+        raise DataError(f"{error.filename or path}: no permission to read it. Ask its owner, or copy it.") from None
+    except OSError as error:
+        raise DataError(f"{error.filename or path}: cannot be read ({error.strerror}). Check the path.") from None
+    return Listing(path, tuple(pictures), tuple(tables), dict(ignored), digest.hexdigest())
+
+
+def missing(path: Path, kind: str) -> DataError:
+    """The error for a path that does not exist, with the nearest name beside it."""
+    parent = path.parent
+    beside = [entry.name for entry in parent.iterdir()] if os.access(parent, os.R_OK) and parent.is_dir() else []
+    where = did_you_mean(path.name, beside) if beside else f" There is no folder {parent} either."
+    return DataError(f"{path}: no such {kind}.{where}")
+
+
+def reader(path: Path) -> Callable[[str], bytes]:
+    """A function from a name in the listing of a source to that file's bytes, at most MAX_BYTES of them.
+
+    The function raises: BadPicture, for a file that cannot be read or is too large.
+    """
+    read = _read_from_zip if path.is_file() else _read_from_folder
+
+    def bounded(name: str) -> bytes:
+        try:
+            return read(path, name)
+        except PermissionError:
+            raise BadPicture("no permission to read it") from None
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            zipfile.LargeZipFile,
+            NotImplementedError,
+            RuntimeError,
+            KeyError,
+        ) as error:
+            # RuntimeError is how zipfile says that a password is needed.
+            raise BadPicture(f"cannot be read: {error}") from None
+
+    return bounded
+
+
+def _read_from_folder(path: Path, name: str) -> bytes:
+    with (path / name).open("rb") as file:
+        _check_bytes(os.fstat(file.fileno()).st_size)
+        return file.read(MAX_BYTES)
+
+
+def _read_from_zip(path: Path, name: str) -> bytes:
+    archive, members = _open_zip(path, path.stat().st_mtime_ns)
+    _check_bytes(members[name].file_size)
+    return archive.read(members[name])  # zipfile hands out no more than the declared size
+
+
+def _check_bytes(count: int) -> None:
+    if count > MAX_BYTES:
+        raise BadPicture(f"{count:,} bytes, more than the {MAX_BYTES:,} that a picture may have")
+
+
+def _walk_folder(top: Path) -> Iterator[_File]:
+    waiting, seen = [("", str(top))], set[str]()
+    while waiting:
+        prefix, folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back to where we have been
+            continue
+        seen.add(real)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_noise(entry.name):
+                    continue
+                if entry.is_dir():
+                    waiting.append((f"{prefix}{entry.name}/", entry.path))
+                    continue
+                try:
+                    about = entry.stat()
+                except OSError:  # a link to nothing
+                    continue
+                if stat.S_ISREG(about.st_mode):
+                    yield _File(prefix + entry.name, about.st_size, about.st_mtime_ns)
+
+
+def _walk_zip(path: Path) -> Iterator[_File]:
+    if not zipfile.is_zipfile(path):
+        raise DataError(
+            f"{path}: neither a folder nor a .zip. Give the folder that holds the pictures, a .zip of it, "
+            "or 'drawn' for the embedded faces."
+        )
+    _, members = _open_zip(path, path.stat().st_mtime_ns)
+    for name, member in members.items():
+        yield _File(name, member.file_size, member.CRC)
+
+
+@lru_cache(maxsize=1)
+def _open_zip(path: Path, mtime_ns: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """An archive and its members by cleaned name; nothing is ever written out, so a name can do no harm."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{path}: a damaged .zip ({error}). Download or make it again.") from None
+    members = {}
+    for member in archive.infolist():
+        parts = [part for part in member.filename.replace("\\", "/").split("/") if part != "."]
+        if parts and not member.is_dir() and not any(_is_noise(part) for part in parts):
+            members["/".join(parts)] = member
+    return archive, members
+
+
+def _is_noise(name: str) -> bool:
+    """Hidden files, and what macOS and Windows leave behind; '..' in a zip is among the hidden."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini", "")

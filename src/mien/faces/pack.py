@@ -1,0 +1,182 @@
+"""Open a source of faces: pack it once into the cache, and from then on map the pack into memory."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+from mien.faces import Faces, card
+from mien.faces.pictures import Box, Original
+from mien.faces.readers import Layout
+from mien.faces.sources import Chunk, Drawn, Photographs, Source, key
+from mien.faces.splits import divide
+from mien.faces.store import VERSION, ImageFile, default_cache, read_pack, unfinished, write_pack_file
+from mien.faces.stream import cores, in_order
+
+SIZES = (32, 64, 128)
+FEWEST = 16  # pictures
+MOST_BAD = 0.01  # share of the pictures
+FEW = 500  # pictures; below this, starting processes costs more than it brings
+
+Progress = Callable[[str, int, int], None]
+
+
+def open_faces(
+    source: str | Path,
+    *,
+    size: int = 64,
+    crop: Box | Literal["square"] | None = None,
+    attributes_table: str | Path | None = None,
+    skip_bad: bool = False,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Faces:
+    """Faces from a folder, a .zip or 'drawn' ('drawn:5000'), packed on first use and mapped into memory from then on.
+
+    size: side in pixels, 32, 64 or 128.    crop: (left, top, right, bottom) in every picture's own pixels, 'square' for
+    the centre square, None for the usual of the layout.    attributes_table: instead of the one found in the source.
+    skip_bad: go on where more than 1 % of the files are bad.    cache: the folder for packs, by default the user's.
+    workers: processes, by default one a core for 500 pictures or more.    progress: called with (words, done, total).
+
+    Raises: DataError: no such source, no pictures, too few or too many bad ones, a table that does not fit, no room.
+    """
+    _check(size, crop)
+    found: Source
+    if str(source).partition(":")[0] == "drawn":
+        found = Drawn(str(source), size)
+    else:
+        table = Path(attributes_table).expanduser() if attributes_table else None
+        found = Photographs(Path(source).expanduser(), size, crop, table, skip_bad)
+    name = re.sub(r"\W+", "-", found.name).strip("-")[:40] or "faces"
+    folder = (cache or default_cache()).expanduser().absolute() / f"{name}-{key(found, VERSION)[:12]}"
+    faces = read_pack(folder, found.signature)
+    if faces is None:
+        layout = found.layout()
+        _check_count(found.words, len(layout.pictures), "pictures")
+        with unfinished(folder, _bytes_needed(len(layout.pictures), size)) as fresh:
+            _write(found, layout, fresh, size, workers, progress or (lambda words, done, total: None))
+        faces = _read_just_written(folder, found.signature)
+    bad = faces.card["bad"]
+    _check_bad(found, bad["count"], len(faces.files) + bad["count"], bad["files"])
+    return faces
+
+
+def factors(faces: Faces) -> NDArray[np.float32] | None:
+    """The continuous factors of drawn faces, float32 [N,F], named in card['factors']; None for photographs."""
+    path = Path(faces.card["pack"]) / "factors.npy"
+    return np.load(path) if path.exists() else None
+
+
+@dataclass
+class _Gathered:
+    """What the chunks brought besides the pixels."""
+
+    rows: list[int] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    originals: list[Original] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk) -> None:
+        start = len(self.rows) + len(self.bad)
+        self.rows.extend(start + at for at in chunk.good)
+        self.digests.extend(chunk.digests)
+        self.originals.extend(chunk.originals)
+        self.bad.extend(chunk.bad)
+
+
+def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int | None, progress: Progress) -> None:
+    """Pack everything into an unfinished folder."""
+    total = len(layout.pictures)
+    gathered, content = _Gathered(), hashlib.sha256()
+    progress(source.doing, 0, total)
+    with ImageFile(folder / "images.npy", size) as images:
+        workers = workers or (1 if total < FEW else cores())
+        for chunk in in_order(source.task, source.arguments(layout), workers):
+            images.write(chunk.images)
+            content.update(chunk.images.data)
+            gathered.add(chunk)
+            _check_bad(source, len(gathered.bad), total, gathered.bad)  # no need to decode the rest first
+            progress(source.doing, len(gathered.rows) + len(gathered.bad), total)
+    _check_count(source.words, len(gathered.rows), "sound pictures")
+    digests = np.frombuffer(b"".join(gathered.digests), np.uint8).reshape(len(gathered.rows), -1)
+    division = divide(digests, layout.given[gathered.rows])
+    files = [layout.pictures[row] for row in gathered.rows]
+    attributes = layout.labels.values[gathered.rows]
+    for part in (attributes.tobytes(), json.dumps([layout.labels.names, files]).encode(), division.split.tobytes()):
+        content.update(part)
+    arrays: dict[str, NDArray[Any]] = {"attributes": attributes, "split": division.split}
+    about: dict[str, Any] = {
+        "signature": source.signature,
+        "fingerprint": content.hexdigest(),
+        "attribute_names": layout.labels.names,
+        "files": files,
+        "card": card.build(
+            source=source.words,
+            layout=layout,
+            size=size,
+            crop=source.crop_words(layout),
+            rows=gathered.rows,
+            division=division,
+            digests=gathered.digests,
+            originals=gathered.originals,
+            bad=gathered.bad,
+        ),
+    }
+    if known := source.factors():
+        about["card"]["factors"], values = known
+        arrays["factors"] = values[gathered.rows]
+    about["card"]["fingerprint"] = about["fingerprint"]
+    write_pack_file(folder, about, arrays)
+
+
+def _read_just_written(folder: Path, signature: str) -> Faces:
+    for _ in range(50):  # another process may be renaming its own pack into this place at this moment
+        if faces := read_pack(folder, signature):
+            return faces
+        time.sleep(0.1)
+    raise DataError(f"{folder}: the pack was changed while it was being opened. Try again.")
+
+
+def _check(size: int, crop: Box | str | None) -> None:
+    if size not in SIZES:
+        raise DataError(
+            f"size is {size}; it may be {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}. Choose one of them."
+        )
+    if crop is None or crop == "square":
+        return
+    usage = "Give left, top, right, bottom of a square in pixels, such as 25 50 153 178, or 'square'"
+    if isinstance(crop, str) or len(crop) != 4:
+        raise DataError(f"crop is {crop!r}. {usage}.")
+    left, top, right, bottom = crop
+    if not (0 <= left < right and 0 <= top < bottom and right - left == bottom - top):
+        raise DataError(f"crop is {crop}: {right - left} wide and {bottom - top} high. {usage}.")
+
+
+def _check_count(source: str, count: int, what: str) -> None:
+    if count < FEWEST:
+        raise DataError(
+            f"{source}: too few images: {count} {what}, and at least {FEWEST} are needed. Add some, or use 'drawn'."
+        )
+
+
+def _check_bad(source: Source, count: int, total: int, bad: Sequence[Sequence[str]]) -> None:
+    if source.skip_bad or count <= MOST_BAD * total:
+        return
+    first = card.printable("; ".join(f"{name} ({reason})" for name, reason in bad[:3]))
+    raise DataError(
+        f"{source.words}: {count:,} or more of {total:,} files are bad, more than 1 %: {first}. "
+        "Mend or remove them, or leave them out with --skip-bad (skip_bad=True)."
+    )
+
+
+def _bytes_needed(count: int, size: int) -> int:
+    return count * (size * size * 3 + 512) + 2**24  # names, attributes and the card beside the pixels

@@ -1,0 +1,124 @@
+"""One picture, whatever Pillow opens, to a square of uint8 RGB.
+
+Upright (EXIF), over white where it is transparent, cropped, and resized with Lanczos' filter, which Pillow widens with
+the reduction, so that nothing aliases. No draft mode: it is faster for JPEG, but shifts the picture by part of a pixel.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+Crop = Box | Literal["square", "celeba"]
+
+CELEBA_SIZE = (178, 218)  # of the aligned pictures
+CELEBA_BOX: Box = (25, 50, 153, 178)
+MAX_BYTES = 256 * 2**20  # a larger file is no photograph of a face
+# Formats that Pillow registers, but that are no photographs, only stubs, or (EPS) handed to another program.
+NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
+
+
+class BadPicture(Exception):
+    """A picture that cannot be used; the text is the reason in words."""
+
+
+class Original(NamedTuple):
+    """What a picture was before it was packed."""
+
+    width: int  # upright, pixels
+    height: int
+    kind: str  # format and mode, as in 'JPEG RGB'
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The names of the formats that are opened."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - NOT_PICTURES))
+
+
+@cache
+def extensions() -> frozenset[str]:
+    """The file name endings, lower case with the dot, of the formats that are opened."""
+    opened = formats()
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in opened)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings from the user; the one about decompression bombs becomes an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def decode(content: bytes, size: int, crop: Crop) -> tuple[NDArray[np.uint8], Original]:
+    """Decode the bytes of one picture file.  -> uint8 [size,size,3]
+
+    A picture of the pack's size keeps its pixels exactly. Call it inside `quiet()`.
+
+    Raises: BadPicture, with the reason in words.
+    """
+    if not content:
+        raise BadPicture("the file is empty")
+    try:
+        with Image.open(BytesIO(content), formats=formats()) as image:
+            kind = f"{image.format} {image.mode}"
+            image.load()
+            _turn_upright(image)
+            box = _box(image.width, image.height, crop)
+            small = _to_rgb(image).resize((size, size), Image.Resampling.LANCZOS, box=box)
+            return np.asarray(small), Original(image.width, image.height, kind)
+    except BadPicture:
+        raise
+    except UnidentifiedImageError:
+        raise BadPicture("not a picture that Pillow can read") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadPicture(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
+    except Exception as error:  # a decoder given broken bytes raises whatever it likes; each one is a bad file
+        raise BadPicture(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """Turn a picture as its EXIF orientation says, in place."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # broken EXIF beside sound pixels: there is no orientation to go by
+        return
+
+
+def _box(width: int, height: int, crop: Crop) -> tuple[float, float, float, float]:
+    """The part of a picture that is kept, in its own pixels."""
+    if crop == "celeba" and abs(width * CELEBA_SIZE[1] / (height * CELEBA_SIZE[0]) - 1) < 0.02:
+        scale_x, scale_y = width / CELEBA_SIZE[0], height / CELEBA_SIZE[1]
+        left, top, right, bottom = CELEBA_BOX
+        return left * scale_x, top * scale_y, right * scale_x, bottom * scale_y
+    if isinstance(crop, tuple):
+        if crop[2] > width or crop[3] > height:
+            raise BadPicture(f"{width}x{height} pixels: smaller than the crop {crop}")
+        return crop
+    side = min(width, height)  # also a picture in CelebA's layout that has not the shape of the aligned ones
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB: 16 bits to 8, transparent over white."""
+    if image.mode == "F":
+        raise BadPicture("pixels are floating-point numbers, whose range is not known")
+    if image.mode.startswith("I"):
+        deep = np.asarray(image).astype(np.int64)
+        return Image.fromarray((np.clip(deep, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,55 @@
+"""Work on chunks in processes, results in order and bounded in number."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from mien.errors import DataError
+
+Result = TypeVar("Result")
+IN_FLIGHT = 3  # chunks for each process: enough that none waits, few enough for memory
+
+
+def in_order(task: Callable[..., Result], arguments: list[tuple[Any, ...]], workers: int) -> Iterator[Result]:
+    """Yield task(*arguments[0]), task(*arguments[1]) ...; with one worker in this process, otherwise in `workers`.
+
+    Processes are spawned, not forked: a fork of a process with threads (torch's) can hang.
+
+    Raises: DataError, when a process dies.
+    """
+    if workers == 1 or len(arguments) < 2:
+        yield from (task(*given) for given in arguments)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(arguments)), multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+    )
+    running: deque[Future[Result]] = deque()
+    try:
+        for given in arguments:
+            running.append(pool.submit(task, *given))
+            if len(running) > workers * IN_FLIGHT:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    except BrokenProcessPool:
+        raise DataError(
+            "A process that decodes pictures died: no memory left, or a script without "
+            "`if __name__ == '__main__':` around its call. Pack with one worker (workers=1)."
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """How many processes are worth starting here."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the parent, which then ends its processes; otherwise each prints a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,105 @@
+"""The auxiliary-classifier GAN: a generator told which attributes to draw."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from mien import losses
+from mien.faces.batches import Batch
+from mien.models.base import Terms
+from mien.models.gan import Adversarial, AdversarialConfig
+from mien.nets import Decoder, Encoder
+
+LabelConditioning = Literal["concat", "embedding"]
+
+
+class ACGANConfig(AdversarialConfig):
+    """Options of the AC-GAN."""
+
+    name: Literal["acgan"] = "acgan"
+    attributes: tuple[str, ...] = Field((), description="to condition on; none: chosen from the data")
+    label_conditioning: LabelConditioning = Field("concat", description="how attributes join the noise")
+    classification_weight: float = Field(1.0, ge=0, description="of the auxiliary head's loss")
+
+
+class ConditionalGenerator(nn.Module):
+    """A decoder whose latent is joined by attributes.  [N,Z], [N,A] -> [N,3,S,S]
+
+    concat: the attributes follow the noise, Z + A inputs. embedding: the noise is multiplied by the sum of one
+    learned vector for each attribute's value, as the class embedding of the common implementations does.
+    """
+
+    def __init__(self, config: ACGANConfig, image_size: int, attributes: int) -> None:
+        super().__init__()
+        concat = config.label_conditioning == "concat"
+        inputs = config.latent_dim + (attributes if concat else 0)
+        self.decoder = Decoder(image_size, config.width, config.depth, inputs, config.normalization)
+        self.embedding = None if concat else nn.Parameter(torch.randn(2, attributes, config.latent_dim))
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Images from latents and attributes in [0, 1].  [N,Z], [N,A] -> [N,3,S,S] in [-1, 1]"""
+        if self.embedding is None:
+            joined = torch.cat([z, y], dim=1)
+        else:
+            joined = z * ((1 - y) @ self.embedding[0] + y @ self.embedding[1])
+        image: Tensor = self.decoder(joined)
+        return image
+
+
+class ACGAN(Adversarial):
+    """GAN with labels and an auxiliary head that tells the attributes of real and generated images.
+
+    Source: Odena et al. 2017 (arXiv:1610.09585), equations 2 and 3.
+    """
+
+    Config = ACGANConfig
+
+    def __init__(self, config: ACGANConfig, image_size: int) -> None:
+        super().__init__(config, image_size)
+        self.attributes = config.attributes
+        self.generator = ConditionalGenerator(config, image_size, len(config.attributes))
+        heads = 1 + len(config.attributes)
+        self.discriminator = Encoder(image_size, config.width, config.depth, heads, config.normalization)
+        self.classification_weight = config.classification_weight
+
+    def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logit of being real, and of each attribute.  [N,3,S,S] -> [N], [N,A]"""
+        heads = self.discriminator(x)
+        return heads[:, 0], heads[:, 1:]
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """What the discriminator gets wrong: real or generated, and which attributes, on both."""
+        fake = self.generator(self.prior(len(batch.x)), batch.y)
+        real_logit, real_attributes = self.judge(batch.x)
+        fake_logit, fake_attributes = self.judge(fake)
+        return {
+            "adversarial_real": losses.judged_real(real_logit).mean(),
+            "adversarial_fake": losses.judged_fake(fake_logit).mean(),
+            "classification_real": self.attribute_loss(real_attributes, batch.y),
+            "classification_fake": self.attribute_loss(fake_attributes, batch.y),
+        }
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """What the generator fails to pass off as real, and as having the attributes asked for."""
+        logit, attributes = self.judge(self.generator(self.prior(len(batch.x)), batch.y))
+        return {
+            "adversarial": losses.judged_real(logit).mean(),
+            "classification": self.attribute_loss(attributes, batch.y),
+        }
+
+    def attribute_loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Weighted cross-entropy of the auxiliary head.  [N,A] x 2 -> []"""
+        return self.classification_weight * losses.attribute_cross_entropy(logits, y).mean()
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images from latents and attributes.  [N,Z], [N,A] -> [N,3,S,S] in [-1, 1]"""
+        if y is None:
+            raise ValueError("an AC-GAN needs attributes: give y of shape [N, A]")
+        image: Tensor = self.generator(z, y)
+        return image
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logit of each attribute.  [N,3,S,S] -> [N,A]"""
+        return self.judge(x)[1]

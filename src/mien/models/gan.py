@@ -1,0 +1,95 @@
+"""The generative adversarial network."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mien import losses
+from mien.faces.batches import Batch
+from mien.models.base import Model, ModelConfig, Phase, Terms
+from mien.nets import Decoder, Encoder
+
+
+class AdversarialConfig(ModelConfig):
+    """Options that every adversarial model has."""
+
+    discriminator_updates: int = Field(1, ge=1, le=100, description="of the discriminator for one of the generator")
+    r1_weight: float = Field(0.0, ge=0, description="gamma of the R1 gradient penalty; 0 leaves it out")
+    r1_every: int = Field(16, ge=1, description="steps from one penalty to the next (its weight is scaled by it)")
+
+
+class GANConfig(AdversarialConfig):
+    """Options of the GAN."""
+
+    name: Literal["gan"] = "gan"
+
+
+class Adversarial(Model):
+    """A generator and a discriminator, each frozen while the other moves; what they minimise is the subclass's.
+
+    The lazy R1 penalty is a phase of its own. Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def __init__(self, config: AdversarialConfig, image_size: int) -> None:
+        super().__init__(config, image_size)
+        self.r1_scale = config.r1_weight / 2 * config.r1_every
+        updates = config.discriminator_updates
+        discriminator = Phase("discriminator", ("discriminator",), self.discriminator_loss, repeat=updates)
+        r1 = Phase("r1", ("discriminator",), self.r1_loss, every=config.r1_every)
+        generator = Phase("generator", ("generator",), self.generator_loss)
+        self.phases = (discriminator, r1, generator) if config.r1_weight else (discriminator, generator)
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """What the discriminator minimises."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """What the generator minimises."""
+        raise NotImplementedError
+
+    def realness(self, x: Tensor) -> Tensor:
+        """The discriminator's logit of an image being real.  [N,3,S,S] -> [N]"""
+        logit: Tensor = self.discriminator(x)[:, 0]
+        return logit
+
+    def r1_loss(self, batch: Batch) -> Terms:
+        """The gradient penalty on real images."""
+        x = batch.x.detach().requires_grad_()
+        return {"penalty": self.r1_scale * losses.gradient_penalty_r1(self.realness(x), x).mean()}
+
+
+class GAN(Adversarial):
+    """Generative adversarial network with the non-saturating loss.
+
+    Source: Goodfellow et al. 2014 (arXiv:1406.2661).
+    """
+
+    Config = GANConfig
+
+    def __init__(self, config: GANConfig, image_size: int) -> None:
+        super().__init__(config, image_size)
+        body = (image_size, config.width, config.depth)
+        self.generator = Decoder(*body, config.latent_dim, config.normalization)
+        self.discriminator = Encoder(*body, 1, config.normalization)
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """What the discriminator gets wrong on real and on generated images."""
+        fake = self.generator(self.prior(len(batch.x)))
+        return {
+            "adversarial_real": losses.judged_real(self.realness(batch.x)).mean(),
+            "adversarial_fake": losses.judged_fake(self.realness(fake)).mean(),
+        }
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """What the generator fails to pass off as real."""
+        fake = self.generator(self.prior(len(batch.x)))
+        return {"adversarial": losses.judged_real(self.realness(fake)).mean()}
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images from latents.  [N,Z] -> [N,3,S,S] in [-1, 1]"""
+        image: Tensor = self.generator(z)
+        return image

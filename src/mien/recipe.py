@@ -1,0 +1,167 @@
+"""Recipes: everything that decides one run, in a TOML file that is read, checked, overridden and written here."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from mien.errors import RecipeError, did_you_mean
+from mien.models import MODELS
+from mien.models.base import ModelConfig
+from mien.train import TrainConfig
+
+
+class DataConfig(BaseModel):
+    """Which faces, and how they are prepared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field("drawn", description="a folder, a .zip, drawn or drawn:COUNT")
+    size: Literal[32, 64, 128] = 64
+    crop: Literal["auto", "square"] | tuple[int, int, int, int] = Field(
+        "auto",
+        description="auto: the usual box for CelebA's layout, the centre square otherwise; or left, top, right, bottom",
+    )
+    attributes_table: str | None = None
+    skip_bad: bool = Field(False, description="go on although more than 1 % of the files cannot be used")
+    horizontal_flips: bool = Field(False, description="mirror half of the training images")
+
+
+def _model_config(given: object) -> object:
+    if isinstance(given, ModelConfig) or not isinstance(given, Mapping):
+        return given
+    name = given.get("name")
+    if name not in MODELS:
+        raise ValueError(
+            f"name is {name!r}, which is not a model.{did_you_mean(str(name), MODELS)} Models: {', '.join(MODELS)}"
+        )
+    return MODELS[name].Config.model_validate(dict(given))
+
+
+class Recipe(BaseModel):
+    """Everything that decides one run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run's folder within a plan's")
+    data: DataConfig = DataConfig()
+    model: SerializeAsAny[Annotated[ModelConfig, BeforeValidator(_model_config)]]
+    training: TrainConfig
+
+
+def presets(room: Literal["recipes", "plans"] = "recipes") -> dict[str, Path]:
+    """The recipes (or plans) that come with mien, by name."""
+    folder = Path(str(resources.files("mien"))) / room
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_toml(name_or_path: str | Path, room: Literal["recipes", "plans"] = "recipes") -> tuple[Path, dict[str, Any]]:
+    """The preset of that name, or the TOML file at that path, unchecked.
+
+    Raises: RecipeError where there is no such preset or file, or it is not TOML.
+    """
+    known = presets(room)
+    path = known.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise RecipeError(
+            f"{name_or_path}: neither a preset nor a TOML file.{did_you_mean(str(name_or_path), known)} "
+            f"Presets: {', '.join(known)}."
+        )
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
+
+
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe by preset name or path, with overrides such as 'training.epochs=10' laid over it.
+
+    Raises: RecipeError, naming the key, what was given and what is allowed.
+    """
+    path, table = read_toml(name_or_path)
+    return check(apply_overrides(table, overrides), str(path))
+
+
+def check(table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from a table.
+
+    Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range.
+    """
+    try:
+        return Recipe.model_validate(dict(table))
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {explain(error, Recipe)}") from error
+
+
+def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a table with 'section.key=value' laid over it; the value is read as TOML, else as text.
+
+    Raises: RecipeError for an override without '='.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"{override!r}: expected key=value, such as training.epochs=10 or model.kl_weight=1e-3.")
+        section: Any = result
+        *sections, last = key.strip().split(".")
+        for name in sections:
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
+                raise RecipeError(f"{override!r}: {name!r} is a value, not a section; nothing can be set inside it.")
+        if last in ("epochs", "steps") and sections == ["training"]:  # the length is given as one or the other
+            section.pop("epochs", None)
+            section.pop("steps", None)
+        section[last] = toml_value(text.strip())
+    return result
+
+
+def toml_value(text: str) -> Any:
+    """A value as TOML reads it; text that is not TOML stays text, so that quotes are optional."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing that is wrong, in words."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    place = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        allowed = keys(model, location[:-1], error)
+        return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
+    if first["type"] == "missing":
+        return f"{place} is missing; add it."
+    if first["type"] == "value_error":
+        return f"{place + '.' if place else ''}{first['ctx']['error']}."
+    return f"{place} is {first['input']!r}: {first['msg'].lower()}."
+
+
+def keys(model: type[BaseModel], location: list[str], error: ValidationError) -> list[str]:
+    """The keys that a section of a table may have."""
+    if location == ["model"]:
+        names = {name for entry in MODELS.values() for name in entry.Config.model_fields}
+        return sorted(names)
+    section: Any = model
+    for name in location:
+        section = section.model_fields[name].annotation
+    return list(section.model_fields)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; what is None is left out, as TOML has no such value."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def with_source(recipe: Recipe, source: str) -> Recipe:
+    """The recipe with another source of faces; a path is made absolute, so that the run can be resumed from anywhere."""
+    if not source.startswith("drawn") or os.sep in source:
+        source = str(Path(source).expanduser().resolve())
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})

@@ -1,0 +1,219 @@
+"""The run folder: the only file that knows the names of the files in it."""
+
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+import mien
+from mien.errors import RunError
+from mien.recipe import Recipe, check, to_toml
+
+FORMAT = 1
+ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
+
+
+class Run:
+    """One training: its recipe, log, checkpoint, weights, samples and metrics, in one folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.recipe_file = self.path / "recipe.toml"
+        self.provenance_file = self.path / "provenance.json"
+        self.log_file = self.path / "log.jsonl"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.weights = self.path / "weights.safetensors"
+        self.metrics_file = self.path / "metrics.json"
+        self.samples = self.path / "samples"
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe, fingerprint: str) -> "Run":
+        """Start a run folder.
+
+        Raises: RunError where there is already a run, or no room for one.
+        """
+        run = cls(path)
+        if run.recipe_file.exists():
+            raise RunError(
+                f"{run.path}: holds a run already. `mien resume {run.path}` goes on with it; --out starts another."
+            )
+        try:
+            run.samples.mkdir(parents=True, exist_ok=True)
+            run.require_room()
+            write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
+            write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
+        except OSError as error:
+            raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """A run folder that is there.
+
+        Raises: RunError where there is none, or it is of another version.
+        """
+        run = cls(path)
+        if not run.recipe_file.is_file():
+            raise RunError(
+                f"{run.path}: is not a run folder (it has no {run.recipe_file.name}). "
+                "Give a folder that `mien train` or `mien run` wrote."
+            )
+        version = run.provenance().get("format")
+        if version != FORMAT:
+            raise RunError(
+                f"{run.path}: is a run of format {version}, written by mien {run.provenance().get('mien')}; "
+                f"this is mien {mien.__version__}, which reads format {FORMAT}. Use the version that wrote it."
+            )
+        return run
+
+    def recipe(self) -> Recipe:
+        """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
+        import tomllib
+
+        from mien.errors import RecipeError
+
+        try:
+            return check(tomllib.loads(self.recipe_file.read_text(encoding="utf-8")), str(self.recipe_file))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{self.recipe_file}: is not TOML that can be read: {error}. Mend that line.") from error
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the run comes from: versions, device, data fingerprint, command line."""
+        return read_json(self.provenance_file)
+
+    def require_room(self) -> None:
+        """Raises: RunError where the disk has too little room for checkpoints."""
+        free = shutil.disk_usage(self.path).free
+        if free < ROOM_NEEDED:
+            raise RunError(
+                f"{self.path}: the disk has {free / 2**30:.1f} GiB free, and a run needs {ROOM_NEEDED / 2**30:.0f} GiB. "
+                "Make room, or choose a folder on another disk with --out."
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the folder to this process.
+
+        Raises: RunError where another one has it.
+        """
+        lock = filelock.FileLock(self.path / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RunError(
+                f"{self.path}: is in use by another process, which trains it. Wait for it, or stop it first."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def append_log(self, line: dict[str, Any]) -> None:
+        """Add one line of numbers."""
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def log(self) -> list[dict[str, Any]]:
+        """All lines; one that a kill cut short is left out."""
+        lines = []
+        if self.log_file.exists():
+            for text in self.log_file.read_text(encoding="utf-8").splitlines():
+                try:
+                    lines.append(json.loads(text))
+                except ValueError:
+                    continue
+        return lines
+
+    def rewind_log(self, images_seen: int) -> None:
+        """Drop the lines past a checkpoint: they will be written again."""
+        kept = [line for line in self.log() if line["images_seen"] <= images_seen]
+        write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def metrics(self) -> dict[str, Any]:
+        """The measured numbers; empty where nothing was measured yet."""
+        return read_json(self.metrics_file) if self.metrics_file.exists() else {}
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Replace the measured numbers."""
+        write_text(self.metrics_file, json.dumps(metrics, indent=1))
+
+    def sample_file(self, images_seen: int) -> Path:
+        """Where the sample grid of a moment goes."""
+        return self.samples / f"{images_seen:010d}.png"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, then rename: the path holds the old text or the new, whole."""
+    beside = path.with_name(path.name + ".tmp")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises: RunError where the file is missing or is not one.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}). The run folder is damaged; train it again.") from error
+    return content
+
+
+def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
+    """Versions, machine, data and command of a run that starts now."""
+    import numpy
+    import torch
+
+    return {
+        "format": FORMAT,
+        "mien": mien.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "data_fingerprint": fingerprint,
+        "seed": seed,
+        "command": shlex.join(["mien", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "mien" else "Python",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def machine() -> str:
+    """The processor (and the GPU, where there is one) in words."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    words = f"{name}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{words}; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else words
+
+
+def commit() -> str | None:
+    """The commit of mien's own checkout; None for an installed package."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

@@ -1,0 +1,314 @@
+"""The trainer: one loop for any list of phases.
+
+Progress is counted in images seen, and all randomness is a pure function of (seed, rank, images seen), so that a
+run that was killed goes on exactly where its checkpoint stands.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from mien.checkpoint import load_checkpoint, save_checkpoint
+from mien.ema import MovingAverage
+from mien.errors import Diverged, Interrupted, RecipeError
+from mien.faces.batches import Batch, Batches
+from mien.hardware import DeviceName, Hardware, Precision
+from mien.models.base import Model, Phase, Terms
+
+
+class TrainConfig(BaseModel):
+    """How a model is trained; which model it is makes no difference here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_size: int = Field(128, ge=1, description="images of an update, over all processes")
+    epochs: float | None = Field(None, gt=0, description="passes over the training split; or give steps")
+    steps: int | None = Field(None, ge=1, description="of every phase once; or give epochs")
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = Field(2e-4, gt=0, lt=10)
+    schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate, down to 0")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's decay of the mean gradient")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the squared gradient")
+    rho: float = Field(0.9, ge=0, lt=1, description="RMSprop's decay of the squared gradient")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="of the moving average of the weights, a step; 0: none")
+    seed: int = Field(0, ge=0, lt=2**32)
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+    log_every_images: int = Field(12_800, ge=1)
+    snapshot_every_images: int = Field(128_000, ge=1, description="sample pictures and validation")
+    checkpoint_every_seconds: float = Field(60.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "TrainConfig":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of training.epochs and training.steps")
+        return self
+
+    def total_images(self, images_per_epoch: int, images_per_step: int) -> int:
+        """Images to see, rounded up to whole steps."""
+        if self.steps is not None:
+            return self.steps * images_per_step
+        assert self.epochs is not None
+        return -int(-self.epochs * images_per_epoch // images_per_step) * images_per_step
+
+
+class Trainer:
+    """A model, its optimizers and how far it has come.
+
+    log: called with each line of numbers.    snapshot: called with the model to sample from, and the images seen.
+    progress: called after each step with the images seen and to see.    All three only on rank 0.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        batches: Batches,
+        config: TrainConfig,
+        hardware: Hardware,
+        *,
+        checkpoint: Path,
+        log: Callable[[dict[str, Any]], None] = lambda line: None,
+        snapshot: Callable[[Model, int], None] = lambda model, images_seen: None,
+        progress: Callable[[int, int], None] = lambda images_seen, total: None,
+    ) -> None:
+        if config.batch_size % hardware.processes:
+            raise RecipeError(
+                f"training.batch_size is {config.batch_size}, which {hardware.processes} processes cannot share "
+                f"equally. Use a multiple of {hardware.processes}."
+            )
+        self.model, self.batches, self.config, self.hardware = model, batches, config, hardware
+        self.checkpoint, self.log, self.snapshot, self.progress = checkpoint, log, snapshot, progress
+        self.optimizers = {phase.moves: make_optimizer(parameters(model, phase), config) for phase in model.phases}
+        self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
+        self.images_per_step = config.batch_size * max(phase.repeat for phase in model.phases)
+        self.total = config.total_images(len(batches), self.images_per_step)
+        self.images_seen = 0
+        self.seconds = 0.0  # of training, without snapshots and checkpoints, over all resumptions
+        self.meter = Meter()
+
+    @property
+    def sampling_model(self) -> Model:
+        """The model that samples and scores are made with: the moving average, where there is one."""
+        average = self.average.model if self.average else self.model
+        assert isinstance(average, Model)
+        return average
+
+    def run(self) -> None:
+        """Train to the end, from the checkpoint where there is one.
+
+        Raises: Diverged when a loss or weight is not finite; Interrupted, after saving, on SIGINT or SIGTERM.
+        """
+        if self.checkpoint.exists():
+            load_checkpoint(self)
+        elif self.hardware.rank == 0:
+            self._snapshot()
+        saved = time.monotonic()
+        with torch.random.fork_rng(), stop_requested(self.hardware.processes == 1) as stop:
+            while self.images_seen < self.total and not stop.is_set():
+                started = time.monotonic()
+                before = self.images_seen
+                self._step()
+                self.seconds += time.monotonic() - started
+                if self.hardware.rank == 0:
+                    self._report(before)
+                    if time.monotonic() - saved >= self.config.checkpoint_every_seconds:
+                        self.save()
+                        saved = time.monotonic()
+        self.save()
+        if stop.is_set():
+            raise Interrupted(f"stopped at {self.images_seen:,} of {self.total:,} images; all of it is saved")
+
+    def _step(self) -> None:
+        """One pass through the phases."""
+        torch.manual_seed(step_seed(self.config.seed, self.hardware.rank, self.images_seen))
+        step = self.images_seen // self.images_per_step
+        share = self.config.batch_size // self.hardware.processes
+        fresh = [
+            self.batches.at(self.images_seen + repeat * self.config.batch_size + self.hardware.rank * share, share)
+            for repeat in range(self.images_per_step // self.config.batch_size)
+        ]
+        learning_rate = self._learning_rate()
+        for phase in self.model.phases:
+            if step % phase.every == 0:
+                freeze_all_but(self.model, phase.moves)
+                for batch in fresh[: phase.repeat]:
+                    self.meter.add(phase.name, self._update(phase, batch, learning_rate))
+        self.images_seen += self.images_per_step
+        if self.average:
+            self.average.update(self.model, step + 1)
+
+    def _update(self, phase: Phase, batch: Batch, learning_rate: float) -> Terms:
+        """One optimizer update."""
+        optimizer = self.optimizers[phase.moves]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        with self.hardware.autocast():
+            terms = phase.loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.hardware.average_gradients(parameters(self.model, phase))
+        optimizer.step()
+        return terms
+
+    def _learning_rate(self) -> float:
+        if self.config.schedule == "cosine":
+            return self.config.learning_rate * 0.5 * (1 + float(np.cos(np.pi * self.images_seen / self.total)))
+        return self.config.learning_rate
+
+    def _report(self, before: int) -> None:
+        """Log, take a snapshot and tell the progress, where it is time for it."""
+        if crosses(before, self.images_seen, self.config.log_every_images) or self.images_seen >= self.total:
+            self._write(self.meter.close(self.images_seen, self.seconds))
+        if crosses(before, self.images_seen, self.config.snapshot_every_images) or self.images_seen >= self.total:
+            self._snapshot()
+        self.progress(self.images_seen, self.total)
+
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            for name, value in line.items():
+                if not np.isfinite(value):
+                    raise self._diverged(name, value, line["images_seen"])
+            self.log(line)
+
+    def _diverged(self, name: str, value: float, images_seen: int) -> Diverged:
+        return Diverged(
+            f"{name} is {value} at {images_seen:,} images: training has diverged. "
+            f"The checkpoint before it is kept ({self.checkpoint}). Try a lower training.learning_rate than "
+            f"{self.config.learning_rate:g}, training.precision=float32, or another training.seed."
+        )
+
+    def _snapshot(self) -> None:
+        model = self.sampling_model
+        model.eval()
+        with torch.random.fork_rng(), torch.no_grad(), self.hardware.autocast():
+            self.snapshot(model, self.images_seen)
+        self.model.train()
+
+    def save(self) -> None:
+        """Write the checkpoint, unless something in it is not finite.
+
+        Raises: Diverged for that; RunError where the disk takes no more.
+        """
+        if self.hardware.rank == 0:
+            self._write(self.meter.flush())
+            for name, tensor in self.model.state_dict().items():
+                if not tensor.isfinite().all():
+                    raise self._diverged(f"the weight {name}", float("nan"), self.images_seen)
+            save_checkpoint(self)
+
+
+class Meter:
+    """Means of the terms between two lines of the log, read from the device one line late, so that it never waits."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.last = (0, 0.0)  # images seen and seconds at the last line
+        self.pending: tuple[dict[str, Any], list[str], Tensor, torch.cuda.Event | None] | None = None
+
+    def add(self, phase: str, terms: Terms) -> None:
+        """Count one update's terms."""
+        for term, value in terms.items():
+            name = f"{phase}/{term}"
+            self.sums[name] = value.detach() + self.sums[name] if name in self.sums else value.detach()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def close(self, images_seen: int, seconds: float) -> list[dict[str, Any]]:
+        """End an interval; returns the line of the interval before."""
+        lines = self.flush()
+        names = list(self.sums)
+        means = torch.stack([self.sums[name] / self.counts[name] for name in names])
+        images, time_spent = images_seen - self.last[0], seconds - self.last[1]
+        line = {
+            "images_seen": images_seen,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(images / max(time_spent, 1e-9), 1),
+        }
+        event = None
+        if means.is_cuda:
+            host = torch.empty(means.shape, pin_memory=True)
+            means = host.copy_(means, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+        self.pending = (line, names, means, event)
+        self.sums, self.counts, self.last = {}, {}, (images_seen, seconds)
+        return lines
+
+    def flush(self) -> list[dict[str, Any]]:
+        """The line that is still on its way, if any."""
+        if self.pending is None:
+            return []
+        line, names, means, event = self.pending
+        if event is not None:
+            event.synchronize()
+        self.pending = None
+        return [line | dict(zip(names, means.tolist(), strict=True))]
+
+
+def parameters(model: Model, phase: Phase) -> list[Tensor]:
+    """The parameters a phase moves."""
+    return [p for network in phase.moves for p in getattr(model, network).parameters()]
+
+
+def make_optimizer(moved: list[Tensor], config: TrainConfig) -> torch.optim.Optimizer:
+    """The recipe's optimizer; RMSprop with Keras's epsilon, which the coursework used."""
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(moved, lr=config.learning_rate, alpha=config.rho, eps=1e-7, foreach=True)
+    fused = moved[0].device.type in ("cpu", "cuda")
+    betas = (config.beta1, config.beta2)
+    return torch.optim.Adam(moved, lr=config.learning_rate, betas=betas, fused=fused)
+
+
+def freeze_all_but(model: Model, moves: tuple[str, ...]) -> None:
+    """Let only the named networks learn.
+
+    A frozen network still normalizes by its batch, but its running statistics stay: they belong to the phase in
+    which it learns.
+    """
+    for name, network in model.named_children():
+        network.requires_grad_(name in moves)
+        for layer in network.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.track_running_stats = name in moves
+
+
+def step_seed(seed: int, rank: int, images_seen: int) -> int:
+    """Seed of one step's randomness: independent streams for any two steps, ranks or seeds."""
+    low, high = np.random.SeedSequence([seed, rank, images_seen]).generate_state(2, np.uint32)
+    return int(high) << 32 | int(low)
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` lies in (before, after]."""
+    return after // every > before // every
+
+
+@contextmanager
+def stop_requested(enabled: bool) -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, so that a step is never left half done; a second signal stops at once."""
+    stop = threading.Event()
+    if not enabled or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for number in previous:
+        signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

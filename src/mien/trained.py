@@ -1,0 +1,125 @@
+"""A trained model, ready to use: its weights and all that is needed to sample from it, in one file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien import views
+from mien.checkpoint import write_tensors
+from mien.errors import RecipeError, RunError, did_you_mean
+from mien.hardware import choose_device
+from mien.models import build
+from mien.models.base import Encodes, Model
+from mien.recipe import Recipe, check
+
+FORMAT = 1
+Combinations = list[tuple[list[int], int]]  # values of the model's attributes, and how many training faces have them
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with its recipe, as `mien.open_run` gives it."""
+
+    model: Model
+    recipe: Recipe
+    images_seen: int
+    combinations: Combinations
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that can be set; empty for a model without conditions."""
+        return self.model.attributes
+
+    def sample(
+        self, count: int = 32, *, seed: int = 0, attributes: Mapping[str, float] | None = None
+    ) -> views.Pictures:
+        """New faces.  -> uint8 [count,S,S,3]
+
+        attributes: values in [0, 1] for some or all of the model's attributes; the others are drawn as they occur
+        together in the training data.
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        z = views.latents(self.model, count, seed)
+        return views.generate(self.model, z, self.labels(count, seed=seed, attributes=attributes))
+
+    def labels(self, count: int, *, seed: int = 0, attributes: Mapping[str, float] | None = None) -> Tensor | None:
+        """Attributes for new faces.  -> [count,A], or None for a model without conditions
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        given = dict(attributes or {})
+        for name, value in given.items():
+            if name not in self.attributes:
+                have = ", ".join(self.attributes) or "none: it is not conditional"
+                near = did_you_mean(name, self.attributes)
+                raise RecipeError(
+                    f"{name!r}: not an attribute of this {self.recipe.model.name}.{near} Attributes: {have}."
+                )
+            if not 0 <= value <= 1:
+                raise RecipeError(f"{name}={value:g}: an attribute is from 0 (has it not) to 1 (has it). Use 0 or 1.")
+        if not self.attributes:
+            return None
+        weights = np.array([n for _, n in self.combinations], float)
+        rows = np.random.default_rng(seed).choice(len(weights), size=count, p=weights / weights.sum())
+        y = torch.tensor([self.combinations[row][0] for row in rows], dtype=torch.float32)
+        for name, value in given.items():
+            y[:, self.attributes.index(name)] = value
+        return y
+
+    def reconstruct(self, images: NDArray[np.uint8]) -> views.Pictures:
+        """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
+
+        Raises: RecipeError where the model has no encoder.
+        """
+        if not isinstance(self.model, Encodes):
+            raise RecipeError(f"a {self.recipe.model.name} has no encoder, so it cannot reconstruct. Use a VAE's run.")
+        return views.reconstruct(self.model, images)
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Write the weights, with the recipe and the attributes' combinations in the metadata.
+
+    Raises: RunError where the disk takes no more.
+    """
+    content = {
+        "format": FORMAT,
+        "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
+        "images_seen": trained.images_seen,
+        "combinations": trained.combinations,
+    }
+    write_tensors(path, trained.model.state_dict(), {"mien": json.dumps(content)})
+
+
+def load_model(path: Path) -> TrainedModel:
+    """Read a file of weights.
+
+    Raises: RunError where there is none, or it is damaged or of another version.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: there are no weights yet. `mien resume {path.parent}` trains the run to its end.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            content: dict[str, Any] = json.loads(file.metadata()["mien"])
+        if content["format"] != FORMAT:
+            raise RunError(
+                f"{path}: weights of format {content['format']}; this version of mien reads format {FORMAT}. "
+                "Use the version that wrote them."
+            )
+        recipe = check(content["recipe"], str(path))
+        model = build(recipe.model, recipe.data.size)
+        model.load_state_dict(safetensors.torch.load_file(path))
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
+    model.to(choose_device("auto")).eval()
+    return TrainedModel(model, recipe, content["images_seen"], [(list(v), int(n)) for v, n in content["combinations"]])

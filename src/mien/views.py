@@ -1,0 +1,83 @@
+"""Views: from a model to arrays of pictures. The report prints them, the explorer moves them.
+
+All pictures are uint8 [N,S,S,3]. Latents are drawn on the CPU, so that a seed gives the same ones on every device.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.faces.batches import to_signed, to_stored
+from mien.models.base import Encodes, Model
+
+Pictures = NDArray[np.uint8]
+CHUNK = 256  # images at a time, so that memory stays bounded
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[torch.device]:
+    """Eval mode and no gradients for a while; gives the model's device."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield next(model.parameters()).device
+    finally:
+        model.train(training)
+
+
+def latents(model: Model, count: int, seed: int) -> Tensor:
+    """Latents from N(0, I).  -> [count,Z], on the CPU"""
+    return torch.randn(count, model.latent_dim, generator=torch.Generator().manual_seed(seed))
+
+
+def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
+    """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> [N,S,S,3]"""
+    pictures = []
+    with evaluating(model) as device:
+        for start in range(0, len(z), CHUNK):
+            piece = slice(start, start + CHUNK)
+            labels = None if y is None else y[piece].to(device)
+            pictures.append(to_stored(model.generate(z[piece].to(device), labels)))
+    return np.concatenate(pictures)
+
+
+def encode(model: Encodes, images: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and log-variance of each picture's latent.  [N,S,S,3] -> [N,Z] x 2"""
+    assert isinstance(model, Model)
+    means, logvars = [], []
+    with evaluating(model) as device:
+        for start in range(0, len(images), CHUNK):
+            mu, logvar = model.encode(to_signed(images[start : start + CHUNK], device))
+            means.append(mu.cpu().numpy())
+            logvars.append(logvar.cpu().numpy())
+    return np.concatenate(means), np.concatenate(logvars)
+
+
+def reconstruct(model: Encodes, images: Pictures) -> Pictures:
+    """Pictures through the encoder's mean and back.  [N,S,S,3] -> [N,S,S,3]"""
+    assert isinstance(model, Model)
+    return generate(model, torch.from_numpy(encode(model, images)[0]))
+
+
+def pairs(model: Model, z: Tensor, y: Tensor, attribute: str) -> tuple[Pictures, Pictures]:
+    """The same latents and other attributes, with one attribute off and on.  [N,Z], [N,A] -> [N,S,S,3] x 2"""
+    column = model.attributes.index(attribute)
+    off, on = y.clone(), y.clone()
+    off[:, column], on[:, column] = 0, 1
+    return generate(model, z, off), generate(model, z, on)
+
+
+def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:
+    """Pictures side by side on white, row after row.  [N,S,S,3] -> [H,W,3]"""
+    count, height, width = images.shape[:3]
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
