@@ -37,7 +37,7 @@ class Hardware:
         flat = torch.cat([g.flatten() for g in gradients])
         torch.distributed.all_reduce(flat)
         flat /= self.processes
-        for gradient, piece in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, piece in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(piece.view_as(gradient))
 
 
@@ -48,7 +48,7 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(candidate for candidate in ("cuda", "mps", "cpu") if available[candidate])  # type: ignore[assignment]
+        name = next(candidate for candidate in ("cuda", "mps", "cpu") if available[candidate])
     if not available[name]:
         have = ", ".join(d for d, here in available.items() if here)
         raise RecipeError(
@@ -77,6 +77,11 @@ def cpu_multiplies_bfloat16() -> bool:
     return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))
 
 
+def rank() -> int:
+    """Which of the processes that `torchrun` started this one is; 0 where there is only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
 @contextlib.contextmanager
 def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iterator[Hardware]:
     """The machine, with the process group of `torchrun` joined where it started this process.
@@ -90,8 +95,7 @@ def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iter
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     try:
-        rank = int(os.environ.get("RANK", "0"))
-        yield Hardware(chosen, choose_precision(precision, chosen), rank, processes)
+        yield Hardware(chosen, choose_precision(precision, chosen), rank(), processes)
     finally:
         if processes > 1:
             torch.distributed.destroy_process_group()

@@ -27,7 +27,7 @@ def bottom_side(image_size: int, depth: int) -> int:
 
     Raises: RecipeError where the image cannot be halved so often.
     """
-    side, rest = divmod(image_size, 2**depth)
+    side, rest = divmod(image_size, 1 << depth)
     if rest or side < 2:
         deepest = max(d for d in range(1, 8) if image_size % 2**d == 0 and image_size >= 2 ** (d + 1))
         raise RecipeError(

@@ -161,7 +161,7 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def with_source(recipe: Recipe, source: str) -> Recipe:
-    """The recipe with another source of faces; a path is made absolute, so that the run can be resumed from anywhere."""
+    """The recipe with another source of faces; a path becomes absolute: a run can be resumed from anywhere."""
     if not source.startswith("drawn") or os.sep in source:
         source = str(Path(source).expanduser().resolve())
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})

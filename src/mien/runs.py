@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 import filelock
 
 import mien
-from mien.errors import RunError
+from mien.errors import RecipeError, RunError
 from mien.recipe import Recipe, check, to_toml
 
 FORMAT = 1
@@ -78,14 +79,15 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
-        import tomllib
-
-        from mien.errors import RecipeError
-
         try:
             return check(tomllib.loads(self.recipe_file.read_text(encoding="utf-8")), str(self.recipe_file))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{self.recipe_file}: is not TOML that can be read: {error}. Mend that line.") from error
+
+    def rewrite_recipe(self, recipe: Recipe) -> None:
+        """Replace the recipe; the weights of a shorter training are removed, as they are not this recipe's."""
+        self.weights.unlink(missing_ok=True)
+        write_text(self.recipe_file, to_toml(recipe))
 
     def provenance(self) -> dict[str, Any]:
         """Where the run comes from: versions, device, data fingerprint, command line."""
@@ -96,7 +98,7 @@ class Run:
         free = shutil.disk_usage(self.path).free
         if free < ROOM_NEEDED:
             raise RunError(
-                f"{self.path}: the disk has {free / 2**30:.1f} GiB free, and a run needs {ROOM_NEEDED / 2**30:.0f} GiB. "
+                f"{self.path}: the disk has {free / 2**30:.1f} GiB free; a run needs {ROOM_NEEDED / 2**30:.0f} GiB. "
                 "Make room, or choose a folder on another disk with --out."
             )
 

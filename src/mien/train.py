@@ -237,7 +237,7 @@ class Meter:
         if means.is_cuda:
             host = torch.empty(means.shape, pin_memory=True)
             means = host.copy_(means, non_blocking=True)
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record()
         self.pending = (line, names, means, event)
         self.sums, self.counts, self.last = {}, {}, (images_seen, seconds)

@@ -5,7 +5,8 @@ antialiasing, so every size is drawn, not resized. Arrays carry the faces on the
 then run over faces, contiguous and of one length, which is what lets one core draw thousands a second.
 Only arithmetic whose rounding IEEE 754 fixes (+ - * / sqrt) touches a pixel, so a face does not depend on its chunk.
 
-Coordinates: x to the right, y down, both from -1 to 1 over the frame; lengths and stroke widths in the same unit.
+Coordinates: x to the right, y down, 0 in the middle of the frame and REACH at its edges; lengths and stroke widths
+in the same unit.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Number = Floats | float
 Color = tuple[Number, Number, Number]  # sRGB 0..255, one for all faces or [N]
 Stops = tuple[tuple[int, int, int], ...]
 
+REACH = 0.93  # coordinate of the frame's edges: what zooms the whole portrait
 NECK = 0.85  # y of the point around which the head rolls
 
 
@@ -79,35 +81,54 @@ def cover(*edges: Floats) -> Floats:
     return np.clip(inside, 0, 1, out=inside)
 
 
+def wave(place: Floats) -> Floats:
+    """Round bumps of height 1 on the integers, with sharp dips of 0 between them."""
+    off = place - np.rint(place)
+    return 1 - off * off * 4
+
+
 class Frame:
     """Coordinates over the picture: upright, or rolled with the head."""
 
     def __init__(self, size: int, sine: Floats) -> None:
         self.size, self.sine = size, sine
+        self.pixels = size / (2 * REACH)  # in a unit of length
         self.cosine = np.sqrt(1 - sine * sine)
-        centers = ((np.arange(size) + 0.5) * (2 / size) - 1).astype(np.float32)
+        centers = ((np.arange(size) + 0.5) / self.pixels - REACH).astype(np.float32)
         x, y = centers[None, :, None], centers[:, None, None] - NECK
         self.x = x * self.cosine + y * sine
         self.y = y * self.cosine - x * sine + NECK
 
-    def patch(self, x: Number, y: Number, width: Number, height: Number, margin: float = 0.0, slant: float = 0.0) -> Patch:
+    def patch(
+        self,
+        x: Number,
+        y: Number,
+        width: Number,
+        height: Number,
+        *,
+        margin: float = 0.0,
+        slant: float = 0.0,
+        until: float = np.inf,
+    ) -> Patch:
         """The box around (x, y) with these half-axes and a margin, wide enough for every face in the chunk.
 
-        `slant` is how far the shape's right end lies lower than its middle, in half-axes.
+        `slant` is how far the shape's right end lies lower than its middle, in half-axes. Nothing below `until` is
+        wanted.
         """
         turn = np.abs(self.sine)
         down = y - NECK
         middle_x, middle_y = x * self.cosine - down * self.sine, x * self.sine + down * self.cosine + NECK
-        reach_x = width * self.cosine + height * turn + (margin + 2 / self.size)
-        reach_y = height * (1 + abs(slant)) * self.cosine + width * turn + (margin + 2 / self.size)
-        box = (self._span(middle_y, reach_y), self._span(middle_x, reach_x))
+        reach_x = width * self.cosine + height * turn + (margin + 1 / self.pixels)
+        reach_y = height * (1 + abs(slant)) * self.cosine + width * turn + (margin + 1 / self.pixels)
+        lowest = np.minimum(middle_y + reach_y, until + (np.abs(x) + width) * turn + 1 / self.pixels)
+        box = (self._span(middle_y - reach_y, lowest), self._span(middle_x - reach_x, middle_x + reach_x))
         u, v = (self.x[box] - x) * (1 / width), (self.y[box] - y) * (1 / height)
-        return Patch(box, u, v - slant * u if slant else v, width * (self.size / 2), height * (self.size / 2))
+        return Patch(box, u, v - slant * u if slant else v, width * self.pixels, height * self.pixels)
 
-    def _span(self, middle: Floats, reach: Floats) -> slice:
-        """The pixels that middle - reach .. middle + reach touches for any face."""
-        low = int(np.floor((float(np.min(middle - reach)) + 1) * self.size / 2))
-        high = int(np.ceil((float(np.max(middle + reach)) + 1) * self.size / 2))
+    def _span(self, low_edge: Floats, high_edge: Floats) -> slice:
+        """The pixels between two edges, for any face."""
+        low = int(np.floor((float(np.min(low_edge)) + REACH) * self.pixels))
+        high = int(np.ceil((float(np.max(high_edge)) + REACH) * self.pixels))
         return slice(min(max(low, 0), self.size - 1), min(max(high, 1), self.size))
 
 
@@ -116,17 +137,17 @@ class Canvas:
 
     def __init__(self, size: int, sine: Floats) -> None:
         self.planes = np.empty((3, size, size, len(sine)), np.float32)
-        self.pixels = size / 2  # in a unit of length
         self.head = Frame(size, sine)
-        self.body = Frame(size, np.zeros_like(sine))
+        self.pixels = self.head.pixels  # in a unit of length
+        self.body = Frame(size, np.zeros(1, np.float32))
 
     def lay(self, patch: Patch, coverage: Floats, color: Color) -> None:
         """Lay a colour over the picture where the coverage says how densely, 0..1."""
+        keep = 1 - coverage
         for plane, ink in zip(self.planes, color, strict=True):
             under = plane[patch.box]
-            layer = ink - under
-            layer *= coverage
-            under += layer
+            under *= keep
+            under += coverage * ink
 
     def images(self) -> NDArray[np.uint8]:
         """The finished pictures. -> [N,S,S,3]"""

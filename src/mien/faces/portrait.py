@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.drawing import Canvas, Color, Floats, Number, Stops, between, cover, mix, ramp
+from mien.faces.drawing import Canvas, Color, Floats, Number, Patch, Stops, between, cover, mix, ramp, wave
 
-SKIN: Stops = ((255, 226, 202), (246, 202, 168), (226, 168, 124), (178, 117, 78), (128, 82, 58), (96, 60, 46))
+SKIN: Stops = ((255, 226, 202), (246, 202, 168), (226, 168, 124), (178, 117, 78), (136, 88, 62), (108, 70, 54))
 WALL: Stops = (
     (250, 186, 168),
     (255, 216, 168),
@@ -34,8 +34,8 @@ CLOTH: Stops = (
 IRIS: Stops = ((62, 38, 30), (96, 60, 38), (122, 104, 52), (72, 128, 92), (58, 124, 186))
 HAIR: dict[str, tuple[int, int, int]] = {
     "Black_Hair": (42, 37, 52),
-    "Brown_Hair": (114, 70, 44),
-    "Blond_Hair": (242, 204, 110),
+    "Brown_Hair": (104, 58, 36),
+    "Blond_Hair": (244, 206, 112),
     "Gray_Hair": (190, 194, 206),
 }
 RED_HAIR = (200, 80, 40)
@@ -57,7 +57,7 @@ class Portrait:
         self.long = person["Long_Hair"]
         self.canvas = Canvas(size, person["tilt"] * (np.pi / 180))  # the sine of so small an angle
         self.head, self.body = self.canvas.head, self.canvas.body
-        self.width = person["face_width"] * between(0.97, 1.04, self.male)
+        self.width = person["face_width"] * between(0.96, 1.06, self.male)
         self.skin = ramp(SKIN, person["skin_tone"])
         self.shadow = tuple(part * tint for part, tint in zip(self.skin, (0.84, 0.73, 0.71), strict=True))
         self.cloth = ramp(CLOTH, person["clothes_hue"], wheel=True)
@@ -70,6 +70,11 @@ class Portrait:
             color = mix(color, named, self.person[name])
         shade = 1 + 0.12 * self.person["hair_shade"]
         return tuple(np.minimum(part * shade, 255) for part in color)
+
+    def curls(self, patch: Patch) -> Floats:
+        """Pixels by which curly hair bulges out of the outline of its patch, at the top and at the sides."""
+        bulge = wave(patch.u * 2.5) * (patch.v * patch.v) + wave(patch.v * 3.0 + 0.5) * (patch.u * patch.u)
+        return bulge * (np.maximum(self.person["hair_curl"] - 0.5, 0) * (0.13 * self.canvas.pixels))
 
     def at(self, depth: float, x: Number = 0.0) -> Floats:
         """Where across the picture a feature lies that is x to the right of the middle of the face."""
@@ -110,7 +115,7 @@ class Portrait:
         """Long hair behind the neck, down to the shoulders."""
         full = self.person["hair_volume"]
         patch = self.head.patch(self.at(-0.03), 0.1, between(0.66, 0.73, full) * self.width, 0.86)
-        edge = patch.oval(patch.u * (1 - 0.12 * patch.v))
+        edge = patch.oval(patch.u * (1 - 0.12 * patch.v)) + self.curls(patch)
         self.canvas.lay(patch, cover(edge) * self.long, mix(self.hair, INK, 0.3))
 
     def paint_body(self) -> None:
@@ -120,7 +125,7 @@ class Portrait:
         lay(shoulders, cover(shoulders.oval()), self.cloth)
         scoop = self.body.patch(self.at(0.01), 0.82, 0.36, 0.17)
         lay(scoop, cover(scoop.oval()) * (1 - male), self.skin)
-        neck = self.body.patch(self.at(0.0), 0.66, between(0.2, 0.3, male), 0.3)
+        neck = self.body.patch(self.at(0.0), 0.66, between(0.19, 0.32, male), 0.3)
         square = neck.v * neck.v
         tube = np.minimum((1 - np.abs(neck.u)) * neck.x_pixels, (1 - square * square) * (neck.y_pixels / 4))
         lay(neck, cover(tube), self.skin)
@@ -140,7 +145,7 @@ class Portrait:
         face = self.head.patch(self.at(0.015), 0.1, 0.49 * self.width, 0.6, margin=0.05)
         square = face.v * face.v
         chin = square + (square * square - square) * (0.55 * male)
-        edge = face.oval(face.u * (1 + between(0.17, 0.03, male) * face.v), chin)
+        edge = face.oval(face.u * (1 + between(0.2, 0.0, male) * face.v), chin)
         inside = cover(edge)
         lay(face, inside, self.skin)
         slope = np.clip(0.75 * face.u * -light + 0.25 * face.v - 0.1, 0, 0.6)
@@ -153,15 +158,15 @@ class Portrait:
 
     def paint_age(self) -> None:
         """Lines of the forehead, from nose to mouth and under the eyes, of those who are not young."""
-        old, line = 1 - self.young, mix(self.shadow, INK, 0.22)
+        old, line = 1 - self.young, mix(self.shadow, INK, 0.14)
         for y in (-0.36, -0.27):
             crease = self.head.patch(self.at(0.07), self.down(0.04, y), 0.26, 0.1)
             self.canvas.lay(crease, cover(crease.lens(-0.22, 0.22, -0.25)) * old, line)
         for side in (-1.0, 1.0):
             bag = self.head.patch(self.at(0.085, side * 0.235), self.down(0.05, 0.15), 0.13, 0.1)
-            self.canvas.lay(bag, cover(bag.lens(-0.2, 0.3, 0.3)) * old, line)
-            fold = self.head.patch(self.at(0.09, side * 0.25), self.down(0.04, 0.36), 0.07, 0.17)
-            self.canvas.lay(fold, cover(fold.crescent(side * 0.3, side * 0.95)) * old, line)
+            self.canvas.lay(bag, cover(bag.lens(-0.15, 0.25, 0.35)) * old, line)
+            fold = self.head.patch(self.at(0.09, side * 0.225), self.down(0.04, 0.385), 0.08, 0.14)
+            self.canvas.lay(fold, cover(fold.crescent(side * 0.4, side * 0.9)) * old, line)
 
     def paint_beard(self) -> None:
         """A full beard with a moustache, in the colour of the hair."""
@@ -189,7 +194,7 @@ class Portrait:
         patch = self.head.patch(self.at(0.09), self.down(0.04, between(0.43, 0.37, smile)), wide, 0.2)
         full = between(between(0.2, 0.14, self.male), 0.34, lipstick)
         drop = between(0.0, between(0.85, 1.15, amount), smile)
-        bend = between(between(0.12, -0.3, amount), 0.0, smile)
+        bend = between(between(-0.14, 0.1, amount), 0.0, smile)
         natural = mix(mix(self.shadow, (190, 70, 80), 0.5), INK, 0.1)
         lips = cover(patch.lens(0.25 * smile - full, drop + full, bend))
         lay(patch, lips, mix(natural, (208, 24, 64), lipstick))
@@ -203,7 +208,7 @@ class Portrait:
         person, lay, male = self.person, self.canvas.lay, self.male
         near = 1 - 0.16 * side * person["yaw"]
         x, y = self.at(0.09, side * 0.235 * person["eye_spacing"]), self.down(0.05, 0.03)
-        wide, high = 0.118 * near * between(1.04, 0.94, male), 0.09 * person["eye_open"] * between(1.08, 0.88, male)
+        wide, high = 0.118 * near * between(1.04, 0.94, male), 0.09 * person["eye_open"] * between(1.08, 0.88, male) * between(0.86, 1.0, self.young)
         eye = self.head.patch(x, y, wide, high, margin=0.02)
         white = eye.oval()
         lay(eye, cover(white), WHITE)
@@ -222,30 +227,40 @@ class Portrait:
         """A woman's brow is thin and arched, a man's thick, straight and low."""
         male = self.male
         y = self.down(0.05, between(-0.165, -0.13, male) - 0.025 * self.person["brow_height"])
-        brow = self.head.patch(self.at(0.09, side * 0.245), y, between(0.13, 0.165, male), 0.1, slant=side * 0.15)
-        edge = brow.lens(-between(0.22, 0.5, male), between(0.16, 0.3, male), between(-0.35, -0.1, male))
-        self.canvas.lay(brow, cover(edge), mix(self.hair, INK, 0.4))
+        brow = self.head.patch(self.at(0.09, side * 0.245), y, between(0.13, 0.17, male), 0.1, slant=side * 0.15)
+        edge = brow.lens(-between(0.22, 0.55, male), between(0.12, 0.35, male), between(-0.35, -0.1, male))
+        self.canvas.lay(brow, cover(edge), mix(mix(self.hair, INK, 0.4), (196, 194, 196), 0.6 * (1 - self.young)))
 
     def paint_hair(self) -> None:
-        """What covers the top of the head, down to the ears or to the shoulders, and the fringe."""
-        person, lay, pixels = self.person, self.canvas.lay, self.canvas.pixels
+        """What covers the top of the head: a man's down to the ears, a woman's over them; and the fringe."""
+        person, pixels = self.person, self.canvas.pixels
         part, full = person["hair_part"], person["hair_volume"] * between(1.0, 0.6, self.male)
-        cap = self.head.patch(self.at(-0.01), -0.13, between(0.55, 0.6, full) * self.width, between(0.68, 0.76, full))
+        wide, high = between(0.55, 0.6, full) * self.width, between(0.68, 0.76, full)
+        cap = self.head.patch(self.at(-0.01), -0.13, wide, high, margin=0.05, until=0.3)
         y = self.head.y[cap.box]
         across = (self.head.x[cap.box] - self.at(0.03)) * (1 / (0.445 * self.width))
-        upward = (y - 0.14) * (1 / 0.58) + part * 0.16 * across
-        hairline = (across * across + upward * upward - 1) * (0.25 * pixels)
-        wave = across * 2.4 + part
-        strand = np.abs(wave - np.floor(wave) - 0.5)
-        fringe = (self.down(0.03, -0.2) + 0.1 * across * across + 0.13 * strand - 0.03 - y) * pixels
-        covered = np.maximum(hairline, fringe - (1 - person["Bangs"]) * (3 * pixels))
-        ends = (between(0.07, 0.5, self.long) - y) * pixels
-        outer = cap.oval()
+        square = across * across
+        forehead = between(0.66, 0.58, self.young)
+        upward = np.clip(y - 0.14, -2, 0) * (1 / forehead) + (part * 0.27) * across
+        hairline = (square + upward * upward - 1) * (0.25 * pixels)
+        fringe = (0.1 * square + 0.07 * wave(across * 1.7 + part) - y) * pixels
+        fringe += (self.down(0.03, -0.22) - 3 * (1 - person["Bangs"])) * pixels
+        covered = np.maximum(hairline, fringe)
+        ends = (between(between(0.25, 0.06, self.male), 0.3, self.long) - y) * pixels
+        above = np.clip(cap.v, -2, 0)  # the sides hang straight
+        outer = cap.oval(v_square=above * above) + self.curls(cap)
         inside = cover(outer, covered, ends)
-        lay(cap, inside, self.hair)
-        band = np.clip(1 - np.abs(outer * (1 / (0.5 * cap.x_pixels)) - 0.34) * 7, 0, 1)
-        band *= np.clip(0.7 * person["light_direction"] * cap.u - 0.9 * cap.v, 0, 1)
-        lay(cap, inside * band * 0.5, mix(self.hair, WHITE, 0.5))
+        self.canvas.lay(cap, cover(outer, covered + 0.05 * pixels, ends) * 0.55, self.shadow)
+        self.canvas.lay(cap, inside, self.hair)
+        self.paint_sheen(cap, inside, outer)
+
+    def paint_sheen(self, cap: Patch, inside: Floats, outer: Floats) -> None:
+        """A band of light around the hair, on the side of the light, and the lines between strands."""
+        band = np.clip(outer * (14 / cap.x_pixels) - 2.4, -1, 1)
+        band = 1 - band * band
+        band *= np.clip((0.35 * self.person["light_direction"]) * cap.u - 0.45 * cap.v, 0, 0.5)
+        strands = np.clip(0.3 - wave(cap.u * (1.6 - 1.2 * cap.v) + (0.3 * self.person["hair_part"] + 0.5)), 0, 1)
+        self.canvas.lay(cap, inside * (band + strands), mix(self.hair, WHITE, 0.5))
 
     def paint_locks(self) -> None:
         """Long hair in front of the ears and shoulders."""
@@ -276,7 +291,7 @@ class Portrait:
     def paint_hat(self) -> None:
         """A knitted hat with a ribbed band."""
         has, lay = self.person["Wearing_Hat"], self.canvas.lay
-        dome = self.head.patch(self.at(-0.01), -0.4, 0.63 * self.width, 0.57)
+        dome = self.head.patch(self.at(-0.01), -0.4, 0.64 * self.width, 0.55)
         rim = (-dome.v) * dome.y_pixels
         lay(dome, cover(dome.oval(), rim) * has, self.cloth)
         band = self.head.patch(self.at(0.0), -0.43, 0.66 * self.width, 0.12)
@@ -284,7 +299,6 @@ class Portrait:
         across, up = band.u * band.u, low * low
         across *= across
         edge = (1 - across * across - up * up) * (0.03 * self.canvas.pixels)
-        wave = band.u * 6
-        rib = np.abs(wave - np.floor(wave) - 0.5)
+        rib = 1 - wave(band.u * 6 + 0.5)
         lay(band, cover(edge) * has, mix(self.cloth, WHITE, 0.35))
-        lay(band, cover(edge) * has * rib, mix(self.cloth, INK, 0.2))
+        lay(band, cover(edge) * has * rib * 0.6, mix(self.cloth, INK, 0.2))

@@ -94,7 +94,9 @@ def _no_pictures(listing: Listing) -> DataError:
     others = [f"{count} {ending}" for ending, count in sorted(listing.ignored.items())]
     if listing.tables:
         others.append(f"{len(listing.tables)} tables or texts")
-    found = f"Found {', '.join(others[:8])}." if others else "It is empty, or has only empty or hidden folders."
+    if not others and listing.path.is_dir():
+        others = [f"the folder {entry.name}" for entry in sorted(listing.path.iterdir()) if entry.is_dir()]
+    found = f"Found only {', '.join(others[:8])}." if others else "It is empty."
     usual = ", ".join(ending for ending in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".pgm", ".tif"))
     return DataError(
         f"{listing.path}: no pictures there. {found} Pictures end in {usual} and {len(extensions()) - 8} rarer ones. "
@@ -121,12 +123,11 @@ def _read_celeba(listing: Listing, tables: _Tables) -> Layout:
     if partition:
         given = parse_partition(tables.read(partition), tables.called(partition), pictures)
         words += f", split by {partition.rpartition('/')[2]}"
-        without = int((given == NOT_GIVEN).sum())
-        if without:
-            notes.append(f"{without} pictures are not in {partition}; they were taken as train")
         if not (given == TEST).any():
             given[:] = NOT_GIVEN
             notes.append(f"{partition} has none of these pictures in its test part; the split was made by content")
+        elif without := int((given == NOT_GIVEN).sum()):
+            notes.append(f"{without} pictures are not in {partition}; they were taken as train")
     return Layout(words, pictures, given, labels, celeba=True, notes=notes)
 
 
@@ -167,9 +168,9 @@ def _read_splits(listing: Listing, tables: _Tables, top: str, splits: dict[str, 
 def _table_of(listing: Listing, top: str, split: str) -> str | None:
     """'train.csv' beside train/, or the only table inside it."""
     for name in listing.tables:
-        if name.rpartition(".")[0] == f"{top}{split}":
+        if name.rpartition(".")[0].casefold() == f"{top}{split}".casefold():
             return name
-    inside = [n for n in listing.tables if n.rpartition("/")[0] == f"{top}{split}" and not n.endswith(".txt")]
+    inside = _tables_in(listing, f"{top}{split}/")
     return inside[0] if len(inside) == 1 else None
 
 
@@ -188,12 +189,19 @@ def _read_folder(listing: Listing, tables: _Tables, top: str) -> Layout:
 
 def _only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
     """The one .csv or .tsv that lies beside the pictures; of several none, with a note."""
-    beside = [
-        name for name in listing.tables if name.rpartition("/")[0] == top.rstrip("/") and not name.endswith(".txt")
-    ]
+    beside = _tables_in(listing, top)
     if len(beside) > 1:
         notes.append(f"{len(beside)} tables lie there ({', '.join(beside[:3])}); choose one with --attributes")
     return beside[0] if len(beside) == 1 else None
+
+
+def _tables_in(listing: Listing, folder: str) -> list[str]:
+    """The .csv and .tsv files in a folder, 'a/' or '' for the top; a .txt may be anything and has to be named."""
+    return [
+        name
+        for name in listing.tables
+        if name[: name.rfind("/") + 1] == folder and name.casefold().endswith((".csv", ".tsv"))
+    ]
 
 
 def _labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[Labels, str]:
@@ -213,10 +221,7 @@ def _top(listing: Listing) -> str:
     top = ""
     while True:
         firsts = {_first(name, top) for name in listing.pictures}
-        tables_here = any(
-            name.rpartition("/")[0] == top.rstrip("/") and name.endswith((".csv", ".tsv")) for name in listing.tables
-        )
-        if len(firsts) > 1 or "" in firsts or tables_here:
+        if len(firsts) > 1 or "" in firsts or _tables_in(listing, top):
             return top
         top += f"{firsts.pop()}/"
 

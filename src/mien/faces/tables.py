@@ -5,6 +5,7 @@ CSV, TSV or semicolons, told apart by the header, or CelebA's text form (a line 
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -123,25 +124,34 @@ def _delimited(lines: list[str], source: str) -> Table:
     start = next((number for number, line in enumerate(lines) if line.strip()), None)
     if start is None:
         raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
-    delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([lines[start]], delimiter=mark))))
-    cells_of = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=delimiter, skipinitialspace=True)
-    rows, numbers = [], []
-    columns: tuple[str, ...] = ()
     try:
-        for raw in cells_of:
-            cells = [cell.strip() for cell in raw]
-            line = start + cells_of.line_num
-            if not columns:
-                columns = _header(cells, f"{source}, line {line}")
-            elif any(cells):
-                while len(cells) > len(columns) and not cells[-1]:
-                    cells.pop()
-                _check_length(cells, len(columns), f"{source}, line {line}")
-                rows.append(cells)
-                numbers.append(line)
+        cells = _cells(lines, start)
     except csv.Error as error:
-        raise DataError(f"{source}, line {start + cells_of.line_num}: not a table ({error}).") from None
-    return Table(source, columns, rows, numbers)
+        raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
+    columns = _header(cells[0][1], f"{source}, line {cells[0][0]}")
+    for line, row in cells[1:]:
+        while len(row) > len(columns) and not row[-1]:  # a delimiter at the end of the line
+            row.pop()
+        _check_length(row, len(columns), f"{source}, line {line}")
+    return Table(source, columns, [row for _, row in cells[1:]], [line for line, _ in cells[1:]])
+
+
+def _cells(lines: list[str], start: int) -> list[tuple[int, list[str]]]:
+    """Every line that has cells, with its number, from 1; blanks around a cell are cut off."""
+    delimiter = _delimiter([line for line in lines[start : start + 20] if line.strip()])
+    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=delimiter, skipinitialspace=True)
+    found = ((start + reader.line_num, [cell.strip() for cell in row]) for row in reader)
+    return [(line, row) for line, row in found if any(row)]
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The mark that gives every line as many cells as the header, and of those the one that gives the most."""
+
+    def fit(mark: str) -> tuple[bool, int]:
+        lengths = [len(cells) for cells in csv.reader(lines, delimiter=mark, skipinitialspace=True)]
+        return lengths[0] > 1 and len(set(lengths)) == 1, lengths[0]
+
+    return max(",;\t", key=fit)
 
 
 def _header(cells: list[str], where: str) -> tuple[str, ...]:
@@ -166,6 +176,8 @@ def _code(cell: str) -> int:
     word = cell.lower()
     if word in _WORDS:
         return _WORDS[word]
+    if re.fullmatch(r"0\d+", word):  # '000' is the name of a picture
+        return _NOT_BINARY
     try:
         return {0.0: 0, 1.0: 1, -1.0: _MINUS_ONE}.get(float(word), _NOT_BINARY)
     except ValueError:

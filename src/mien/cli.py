@@ -1,0 +1,347 @@
+"""The command line: one thin function a command. Rooms are imported inside the functions, so that --help is instant."""
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mien
+from mien.errors import Interrupted, MienError, RecipeError
+
+if TYPE_CHECKING:
+    from mien.plans import PlanResult
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.  -> 0 done, 2 a mistake that the user can mend, 130 stopped and saved"""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = build_parser()
+    if arguments and arguments[0] in commands:
+        # Intermixed, so that key=value may stand before and after the options.
+        namespace = commands[arguments[0]].parse_intermixed_args(arguments[1:])
+    else:
+        namespace = parser.parse_args(arguments)
+        parser.print_help()
+        return 0 if not arguments else 2
+    try:
+        namespace.function(namespace)
+    except Interrupted as error:
+        print(f"mien: {error}", file=sys.stderr)
+        return 130
+    except MienError as error:
+        if namespace.debug:
+            raise
+        print(f"mien: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `mien data show | head`
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of `mien`, and those of its commands."""
+    parser = argparse.ArgumentParser(prog="mien", description=mien.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mien {mien.__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND")
+    commands: dict[str, argparse.ArgumentParser] = {}
+
+    def command(name: str, function: Command, words: str, example: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(
+            name,
+            help=words,
+            description=words,
+            epilog="example:\n" + textwrap.indent(textwrap.dedent(example).strip(), "  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(function=function)
+        commands[name] = sub
+        return sub
+
+    sub = command(
+        "run",
+        run,
+        "Train, measure and report every model of a plan.",
+        """
+        mien run
+        mien run --data ~/faces data.horizontal_flips=true
+        mien run --data ~/hw4_data --plan coursework vae.training.epochs=60
+        """,
+    )
+    add_source(sub)
+    sub.add_argument(
+        "--plan", default="quick", metavar="NAME|FILE.toml", help="quick (default), coursework, or your own"
+    )
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/<plan>-<time>)")
+    sub.add_argument("--seed", type=int, help="of every training (default: 0)")
+    add_overrides(sub)
+
+    sub = command(
+        "train",
+        train,
+        "Train one recipe.",
+        "mien train vae-quick\nmien train gan-coursework --data ~/faces --out runs/my-gan training.steps=2000",
+    )
+    sub.add_argument("recipe", metavar="RECIPE", help="name of a preset, or a TOML file")
+    add_source(sub)
+    sub.add_argument("--out", type=Path, metavar="RUN", help="folder to write (default: runs/<recipe>-<time>)")
+    sub.add_argument("--seed", type=int, help="of the training (default: 0)")
+    add_overrides(sub)
+
+    sub = command(
+        "resume",
+        resume,
+        "Go on with a run or a plan that was stopped, exactly where it stood.",
+        "mien resume runs/quick-20261124-163000\nmien resume runs/my-gan training.steps=4000",
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
+    sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
+
+    sub = command(
+        "sample",
+        sample,
+        "Draw new faces from a trained run.",
+        "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
+    )
+    sub.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or its file of weights")
+    sub.add_argument("--count", type=int, default=32, help="how many (default: 32)")
+    sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="attributes, from 0 to 1")
+    sub.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    sub.add_argument("--out", type=Path, default=Path("grid.png"), help="picture to write (default: grid.png)")
+
+    sub = command(
+        "reconstruct",
+        reconstruct,
+        "Put pictures through a VAE: the originals above, their reconstructions below.",
+        "mien reconstruct runs/quick-20261124-163000/vae me.jpg you.png --out both.png",
+    )
+    sub.add_argument("run", type=Path, metavar="RUN")
+    sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    sub.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
+
+    sub = command(
+        "report", report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER")
+
+    sub = command(
+        "data",
+        data,
+        "Look at faces, pack them, or draw some.",
+        "mien data show ~/faces\nmien data pack ~/celeba.zip --size 128\nmien data draw --count 48 --out drawn.png",
+    )
+    sub.add_argument("action", choices=["show", "pack", "draw"])
+    sub.add_argument("path", nargs="?", default="drawn", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT")
+    add_preparation(sub)
+    sub.add_argument("--count", type=int, default=48, help="faces of the contact sheet, or to draw (default: 48)")
+    sub.add_argument("--seed", type=int, default=0, help="of the drawing (default: 0)")
+    sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
+
+    command("doctor", doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
+    return parser, commands
+
+
+def add_source(sub: argparse.ArgumentParser) -> None:
+    """The options that say which faces."""
+    sub.add_argument("--data", default="drawn", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
+    add_preparation(sub)
+
+
+def add_preparation(sub: argparse.ArgumentParser) -> None:
+    """The options that say how faces are prepared."""
+    sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
+    sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
+    sub.add_argument("--attributes", metavar="TABLE", help="a CSV or TSV of attributes, first column the file name")
+    sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")
+
+
+def add_overrides(sub: argparse.ArgumentParser) -> None:
+    """Anything in a recipe, by its key."""
+    sub.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
+    )
+
+
+def overrides_of(args: argparse.Namespace) -> list[str]:
+    """The overrides that options stand for, then those given as key=value."""
+    options = [f"data.{key}={value}" for key, value in preparation(args).items()]
+    if args.seed is not None:
+        options.append(f"training.seed={args.seed}")
+    return [*options, *args.overrides]
+
+
+def preparation(args: argparse.Namespace) -> dict[str, str]:
+    """How faces are to be prepared, where an option says so, as TOML values."""
+    import json
+
+    values: dict[str, str] = {}
+    if args.size:
+        values["size"] = str(args.size)
+    if args.crop:
+        values["crop"] = json.dumps(args.crop) if args.crop == "square" else f"[{args.crop}]"
+    if args.attributes:
+        values["attributes_table"] = json.dumps(str(Path(args.attributes).expanduser().resolve()))
+    if args.skip_bad:
+        values["skip_bad"] = "true"
+    return values
+
+
+def run(args: argparse.Namespace) -> None:
+    """`mien run`"""
+    from mien.plans import load_plan, run_plan
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        plan = load_plan(args.plan)
+        result = run_plan(plan, source=args.data, out=args.out, overrides=overrides_of(args), observer=terminal)
+    show_result(result)
+
+
+def show_result(result: "PlanResult") -> None:
+    """The table of a plan's numbers, and where its report is."""
+    from rich.console import Console
+
+    from mien.terminal import table_of_numbers
+
+    Console().print(table_of_numbers(result.metrics))
+    for name, why in result.skipped.items():
+        print(f"{name} was skipped: {why}")
+    print(f"report: {result.report}")
+
+
+def train(args: argparse.Namespace) -> None:
+    """`mien train`"""
+    from mien.plans.training import start_run, train_run
+    from mien.recipe import load_recipe, with_source
+    from mien.terminal import Terminal
+
+    recipe = with_source(load_recipe(args.recipe, overrides_of(args)), args.data)
+    with Terminal() as terminal:
+        started, faces = start_run(recipe, args.out, observer=terminal)
+        train_run(started, faces, terminal)
+    print(f"trained: {started.path}    next: mien sample {started.path}")
+
+
+def resume(args: argparse.Namespace) -> None:
+    """`mien resume`"""
+    from mien.plans import is_plan, resume_plan
+    from mien.plans.training import change_length, read_faces, train_run
+    from mien.runs import Run
+    from mien.terminal import Terminal
+
+    if is_plan(args.folder):
+        if args.overrides:
+            raise RecipeError(
+                f"{args.folder}: is a plan; give another length to one of its runs, then resume the plan."
+            )
+        with Terminal() as terminal:
+            result = resume_plan(args.folder, terminal)
+        show_result(result)
+        return
+    opened = Run.open(args.folder)
+    with Terminal() as terminal:
+        change_length(opened, args.overrides)
+        train_run(opened, read_faces(opened.recipe().data, terminal), terminal)
+    print(f"trained: {opened.path}    next: mien sample {opened.path}")
+
+
+def sample(args: argparse.Namespace) -> None:
+    """`mien sample`"""
+    from mien import open_run, views
+
+    images = open_run(args.run).sample(args.count, seed=args.seed, attributes=attribute_values(args.set))
+    save_picture(views.grid(images, columns=min(8, args.count)), args.out)
+
+
+def attribute_values(words: list[str]) -> dict[str, float]:
+    """{'Male': 1.0} for ['Male=1'].  Raises: RecipeError for words that do not read so."""
+    values = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise RecipeError(f"--set {word}: expected NAME=VALUE with a value from 0 to 1, such as Male=1.") from None
+    return values
+
+
+def reconstruct(args: argparse.Namespace) -> None:
+    """`mien reconstruct`"""
+    import numpy as np
+
+    from mien import open_run, views
+    from mien.faces.pictures import read_picture
+
+    trained = open_run(args.run)
+    data = trained.recipe.data
+    originals = np.stack(
+        [read_picture(path, data.size, None if data.crop == "auto" else data.crop) for path in args.images]
+    )
+    both = np.concatenate([originals, trained.reconstruct(originals)])
+    save_picture(views.grid(both, columns=len(originals)), args.out)
+
+
+def save_picture(image: Any, path: Path) -> None:
+    """Write a picture in the format its name ends in.  Raises: RecipeError where that cannot be done."""
+    from PIL import Image
+
+    try:
+        Image.fromarray(image).save(path)
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"--out {path}: cannot be written ({error}). Give a .png or .jpg in a folder that exists."
+        ) from error
+    print(path)
+
+
+def report(args: argparse.Namespace) -> None:
+    """`mien report`"""
+    from mien.plans import report_folder
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        written = report_folder(args.folder, terminal)
+    print(f"report: {written}")
+
+
+def data(args: argparse.Namespace) -> None:
+    """`mien data`"""
+    from mien.faces.card import contact_sheet, lines
+    from mien.plans.training import read_faces
+    from mien.recipe import DataConfig, toml_value
+    from mien.terminal import Terminal
+
+    if args.action == "draw":
+        from mien.faces.drawn import draw
+        from mien.views import grid
+
+        images = draw(args.count, size=args.size or 64, seed=args.seed).images
+        save_picture(grid(images, columns=min(12, args.count)), args.out or Path("drawn.png"))
+        return
+    asked = {key: toml_value(value) for key, value in preparation(args).items()}
+    with Terminal() as terminal:
+        faces = read_faces(DataConfig(source=args.path, **asked), terminal)
+    if args.action == "pack":
+        print(f"packed: {len(faces.files):,} faces of {args.path}, fingerprint {faces.fingerprint}")
+        return
+    print("\n".join(lines(faces.card)))
+    if args.out:
+        save_picture(contact_sheet(faces, args.count), args.out)
+
+
+def doctor(args: argparse.Namespace) -> None:
+    """`mien doctor`"""
+    from rich.console import Console
+
+    from mien.doctor import examine
+    from mien.terminal import rows
+
+    console = Console()
+    for title, pairs in examine().items():
+        console.print(rows(title, pairs))

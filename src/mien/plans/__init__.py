@@ -1,0 +1,199 @@
+"""Plans: a list of recipes run, measured and reported together, in one folder that can be resumed."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.errors import RecipeError, RunError
+from mien.faces import Faces
+from mien.plans.attributes import settle_attributes
+from mien.plans.training import Observer, measure_run, read_faces, train_run
+from mien.recipe import Recipe, apply_overrides, check, explain, read_toml, with_source
+from mien.runs import Run, read_json, write_text
+
+FORMAT = 1
+PLAN_FILE = "plan.json"
+
+
+class Plan(BaseModel):
+    """Recipes (presets or files) that are run on the same faces and reported together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str
+    recipes: list[str] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """What a finished plan left behind."""
+
+    folder: Path
+    report: Path
+    metrics: dict[str, dict[str, Any]]  # run name -> metric name -> value, low, high, images, protocol
+    skipped: dict[str, str]  # run name -> why it was not run
+
+
+def load_plan(name_or_path: str | Path) -> Plan:
+    """A plan by preset name or path.
+
+    Raises: RecipeError where there is none, or a key in it is wrong.
+    """
+    path, table = read_toml(name_or_path, "plans")
+    try:
+        return Plan.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {explain(error, Plan)}") from error
+
+
+def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
+    """The plan's recipes with overrides laid over them.
+
+    'training.seed=1' goes to every recipe that has the key, 'vae.training.epochs=60' to the one named vae.
+
+    Raises: RecipeError for an override that no recipe takes, or two recipes of one name.
+    """
+    tables = [(str(path), table) for path, table in (read_toml(name) for name in plan.recipes)]
+    names = [check(table, where).name for where, table in tables]
+    if len(set(names)) < len(names):
+        raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({', '.join(names)}). Rename one.")
+    mine: dict[str, list[str]] = {name: [] for name in names}
+    for override in overrides:
+        first, _, rest = override.partition(".")
+        if first in mine:
+            mine[first].append(rest)
+            continue
+        takers = [name for name, (_, table) in zip(names, tables, strict=True) if takes(table, override)]
+        for name in takers or names:
+            mine[name].append(override)
+    return [
+        check(apply_overrides(table, mine[name]), where) for name, (where, table) in zip(names, tables, strict=True)
+    ]
+
+
+def takes(table: dict[str, Any], override: str) -> bool:
+    """Whether a recipe has the key that an override sets."""
+    try:
+        check(apply_overrides(table, [override]), "")
+    except RecipeError as error:
+        return "is not a key" not in str(error)
+    return True
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    source: str = "drawn",
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> PlanResult:
+    """Train, measure and report every recipe of a plan.
+
+    Raises: MienError for whatever a user can mend; Interrupted, after saving.
+    """
+    recipes = [with_source(recipe, source) for recipe in plan_recipes(plan, overrides)]
+    if len({recipe.data.size for recipe in recipes}) > 1:
+        sizes = ", ".join(f"{recipe.name}: {recipe.data.size}" for recipe in recipes)
+        raise RecipeError(f"plan {plan.name}: recipes of several image sizes ({sizes}). Give one with data.size=.")
+    faces = read_faces(recipes[0].data, observer)
+    folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if (folder / PLAN_FILE).exists():
+        raise RunError(f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another.")
+    runs, skipped = [], {}
+    for recipe in recipes:
+        settled, why = settle_attributes(recipe, faces)
+        if why:
+            skipped[recipe.name] = why
+        else:
+            Run.create(folder / recipe.name, settled, faces.fingerprint)
+            runs.append(recipe.name)
+    content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": runs, "skipped": skipped}
+    write_text(folder / PLAN_FILE, json.dumps(content, indent=1))
+    return finish_plan(folder, faces, observer)
+
+
+def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanResult:
+    """Go on with a plan where it was stopped; what is done is not done again.
+
+    Raises: as `run_plan`.
+    """
+    content = read_plan(Path(folder))
+    if not content["runs"]:
+        raise RunError(f"{folder}: every recipe of this plan was skipped; there is nothing to resume.")
+    recipe = Run.open(Path(folder) / content["runs"][0]).recipe()
+    return finish_plan(Path(folder), read_faces(recipe.data, observer), observer)
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What a plan's folder holds.
+
+    Raises: RunError where it is none, or of another version.
+    """
+    if not (folder / PLAN_FILE).exists():
+        raise RunError(
+            f"{folder}: is not a plan's folder (it has no {PLAN_FILE}). Give a folder that `mien run` wrote."
+        )
+    content = read_json(folder / PLAN_FILE)
+    if content.get("format") != FORMAT:
+        raise RunError(
+            f"{folder}: is a plan of format {content.get('format')}; this version of mien reads format {FORMAT}. "
+            "Use the version that wrote it."
+        )
+    return content
+
+
+def finish_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
+    """Train and measure what is not trained and measured yet, then write the report and all numbers."""
+    content = read_plan(folder)
+    runs = [Run.open(folder / name) for name in content["runs"]]
+    for run in runs:
+        train_run(run, faces, observer)
+    for run in runs:
+        measure_run(run, faces, observer)
+    return report_plan(folder, faces)
+
+
+def is_plan(folder: Path) -> bool:
+    """Whether a folder is a plan's."""
+    return (folder / PLAN_FILE).exists()
+
+
+def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
+    """Write the report of a plan, or of a single run, from what is there.  -> the page
+
+    Raises: RunError where the folder is neither.
+    """
+    from mien.report.build import build_report
+
+    path = Path(folder)
+    if is_plan(path):
+        names = read_plan(path)["runs"]
+        recipe = Run.open(path / names[0]).recipe() if names else None
+        if recipe is None:
+            raise RunError(f"{path}: every recipe of this plan was skipped; there is nothing to report.")
+        return report_plan(path, read_faces(recipe.data, observer)).report
+    run = Run.open(path)
+    faces = read_faces(run.recipe().data, observer)
+    if run.weights.exists():
+        measure_run(run, faces, observer)
+    return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
+
+
+def report_plan(folder: Path, faces: Faces) -> PlanResult:
+    """Write the report and metrics.json from what is there."""
+    from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
+
+    content = read_plan(folder)
+    runs = [Run.open(folder / name) for name in content["runs"]]
+    metrics = {name: run.metrics() for name, run in zip(content["runs"], runs, strict=True)}
+    numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": content["skipped"]}
+    write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
+    report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
+    return PlanResult(folder, report, metrics, content["skipped"])

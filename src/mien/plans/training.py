@@ -1,0 +1,200 @@
+"""One recipe to a trained, measured run."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mien import views
+from mien.checkpoint import read_progress
+from mien.errors import RecipeError, RunError
+from mien.faces import Faces, open_faces
+from mien.faces.batches import Batches
+from mien.hardware import Hardware, hardware, rank
+from mien.metrics import measure
+from mien.models import build
+from mien.models.base import Encodes, Model
+from mien.plans.attributes import settle_attributes
+from mien.recipe import DataConfig, Recipe, apply_overrides, check
+from mien.runs import Run
+from mien.train import Trainer
+from mien.trained import Combinations, TrainedModel, load_model, save_model
+
+VALIDATION_IMAGES = 1_000  # at most, at each snapshot: enough for a curve, and a second of work
+
+
+class Observer(Protocol):
+    """Somebody who is told how things go; the command line draws it."""
+
+    def work(self, words: str, done: int, total: int) -> None:
+        """So much of a piece of work is done."""
+
+    def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
+        """A run has seen so many of its images; line holds the last logged numbers."""
+
+
+def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
+    """The faces a recipe asks for.
+
+    Raises: DataError where they cannot be used.
+    """
+    return open_faces(
+        data.source,
+        size=data.size,
+        crop=None if data.crop == "auto" else data.crop,
+        attributes_table=data.attributes_table,
+        skip_bad=data.skip_bad,
+        progress=observer.work if observer else None,
+    )
+
+
+def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None = None) -> tuple[Run, Faces]:
+    """A new run folder and its faces; under `torchrun` the first process makes it and the others wait for it.
+
+    Raises: DataError; RunError where the folder holds a run already; RecipeError for a conditional model whose
+    attributes the faces cannot teach.
+    """
+    path = out or Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if rank() > 0:
+        return wait_for_run(out), read_faces(recipe.data)
+    faces = read_faces(recipe.data, observer)
+    settled, why = settle_attributes(recipe, faces)
+    if why:
+        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a vae or a gan.")
+    build(settled.model, settled.data.size)  # refuse networks that cannot take the images before a folder is made
+    return Run.create(path, settled, faces.fingerprint), faces
+
+
+def wait_for_run(path: Path | None) -> Run:
+    """The run that the first of several processes makes.
+
+    Raises: RecipeError where its folder was left to be named after the time; RunError after ten minutes.
+    """
+    if path is None:
+        raise RecipeError("several processes train one run: name its folder with --out, so that they find each other.")
+    run = Run(path)
+    for _ in range(3_000):
+        if run.recipe_file.exists():
+            return Run.open(path)
+        time.sleep(0.2)
+    raise RunError(f"{path}: the first process has not started the run within ten minutes. See what it printed.")
+
+
+def change_length(run: Run, overrides: Sequence[str]) -> None:
+    """Give a run another length, in training.steps or training.epochs; what it has done stays as it is.
+
+    Raises: RecipeError for any other key: it would have changed what was done already, and for a cosine schedule.
+    """
+    if not overrides:
+        return
+    recipe = run.recipe()
+    for override in overrides:
+        if override.split("=")[0] not in ("training.steps", "training.epochs"):
+            raise RecipeError(f"{override!r}: only training.steps or training.epochs can change when a run goes on.")
+    if recipe.training.schedule != "constant":
+        raise RecipeError(f"{run.path}: its learning rate follows its length, so the length cannot change. Train anew.")
+    table = recipe.model_dump(mode="json", exclude_none=True)
+    changed = check(apply_overrides(table, overrides), str(run.recipe_file))
+    with run.locked():
+        run.rewrite_recipe(changed)
+
+
+def train_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:
+    """Train a run to its end, from where its checkpoint stands, and write its weights; a trained run is left alone.
+
+    Raises: Diverged; Interrupted, after saving; RunError where the folder is in use, the disk takes no more, or the
+    faces are not those it was started on.
+    """
+    recipe = run.recipe()
+    if run.provenance()["data_fingerprint"] != faces.fingerprint:
+        raise RunError(
+            f"{run.path}: was started on other faces than {recipe.data.source} holds now (the fingerprint differs). "
+            "Put the old faces back, or start a new run."
+        )
+    if run.weights.exists():
+        return
+    with hardware(recipe.training.device, recipe.training.precision) as here:
+        if here.rank > 0:
+            make_trainer(run, recipe, faces, here, None).run()
+            return
+        with run.locked():
+            run.require_room()
+            run.rewind_log(read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else -1)
+            trainer = make_trainer(run, recipe, faces, here, observer)
+            trainer.run()
+            counted = combinations(faces, trainer.model)
+            save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted))
+
+
+def measure_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:
+    """Score a trained run and write its metrics; weights that were scored already are left alone.
+
+    Raises: RunError where there are no weights yet.
+    """
+    trained = load_model(run.weights)
+    weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    if run.metrics() and all(score.get("weights") == weights for score in run.metrics().values()):
+        return
+    words = f"measuring {trained.recipe.name}"
+    if observer:
+        observer.work(words, 0, 1)
+    scores = measure(trained, faces)
+    run.write_metrics({name: asdict(score) | {"weights": weights} for name, score in scores.items()})
+    if observer:
+        observer.work(words, 1, 1)
+
+
+def make_trainer(
+    run: Run,
+    recipe: Recipe,
+    faces: Faces,
+    here: Hardware,
+    observer: Observer | None,
+) -> Trainer:
+    """The trainer of a run, with its log, its sample pictures and its validation."""
+    torch.manual_seed(recipe.training.seed)
+    model = build(recipe.model, faces.size).to(here.device)
+    batches = Batches(
+        faces,
+        "train",
+        attributes=model.attributes,
+        seed=recipe.training.seed,
+        horizontal_flips=recipe.data.horizontal_flips,
+        device=here.device,
+    )
+    fixed = TrainedModel(model, recipe, 0, combinations(faces, model))
+    z, y = views.latents(model, 32, seed=0), fixed.labels(32, seed=0)
+    validation = faces.images[faces.rows("validation")[:VALIDATION_IMAGES]]
+    last: dict[str, Any] = {}
+
+    def log(line: dict[str, Any]) -> None:
+        run.append_log(line)
+        last.update(line)
+
+    def snapshot(current: Model, images_seen: int) -> None:
+        Image.fromarray(views.grid(views.generate(current, z, y), columns=8)).save(run.sample_file(images_seen))
+        if isinstance(current, Encodes) and len(validation):
+            difference = views.reconstruct(current, validation).astype(np.float32) - validation
+            log({"images_seen": images_seen, "validation/reconstruction": float(np.square(difference / 127.5).mean())})
+
+    def report(images_seen: int, total: int) -> None:
+        if observer:
+            observer.training(recipe.name, images_seen, total, last)
+
+    return Trainer(
+        model, batches, recipe.training, here, checkpoint=run.checkpoint, log=log, snapshot=snapshot, progress=report
+    )
+
+
+def combinations(faces: Faces, model: Model) -> Combinations:
+    """How often each combination of the model's attributes occurs in the training split, most frequent first."""
+    values = faces.attributes[:, faces.columns(model.attributes)][faces.rows("train", known=model.attributes)]
+    return [(list(row), count) for row, count in Counter(map(tuple, values.tolist())).most_common()]

@@ -1,0 +1,85 @@
+"""How things are shown in a terminal: progress while they run, tables when they are done."""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 15  # where the output is no terminal, and a bar would fill a log with its redrawing
+
+
+class Terminal:
+    """An observer that draws a progress bar in a terminal, and prints a line now and then anywhere else."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self.bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.printed = 0.0
+
+    def __enter__(self) -> "Terminal":
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def work(self, words: str, done: int, total: int) -> None:
+        """So much of a piece of work is done."""
+        self._show(words, done, total, f"{done:,} of {total:,}" if total > 1 else "")
+
+    def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
+        """A run has seen so many of its images; line holds the last logged numbers."""
+        rate = f"{line['images_per_second']:,.0f} images/s" if "images_per_second" in line else ""
+        terms = [
+            f"{key.split('/')[0][:1]}/{key.split('/')[1]} {value:.3f}" for key, value in line.items() if "/" in key
+        ]
+        self._show(f"training {name}", images_seen, total, "  ".join([rate, *terms]))
+
+    def _show(self, words: str, done: int, total: int, numbers: str) -> None:
+        if self.console.is_terminal:
+            if words not in self.tasks:
+                self.tasks[words] = self.bars.add_task(words, total=total, numbers="")
+            self.bars.update(self.tasks[words], completed=done, total=total, numbers=numbers)
+        elif done >= total or time.monotonic() - self.printed > SECONDS_BETWEEN_LINES:
+            self.printed = time.monotonic()
+            share = f"{100 * done / max(total, 1):.0f} %"
+            self.console.print(f"{words}: {share}  {numbers}", markup=False, soft_wrap=True)
+
+
+def table_of_numbers(metrics: dict[str, dict[str, Any]]) -> Table:
+    """One row a metric, one column a run: value and 95 % interval."""
+    table = Table("", *metrics, title="test numbers, with 95 % intervals over images")
+    for name in dict.fromkeys(name for scores in metrics.values() for name in scores):
+        table.add_row(name, *(cell(scores.get(name)) for scores in metrics.values()))
+    return table
+
+
+def cell(score: dict[str, Any] | None) -> str:
+    """A score in a table's cell."""
+    if score is None:
+        return ""
+    return f"{score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
+
+
+def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:
+    """Two columns of words."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for left, right in pairs:
+        table.add_row(left, right)
+    return table
