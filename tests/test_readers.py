@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from awkward import bad_files, encoded, fill, noise_files, numbered, picture, sound_files, upright, write, zip_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from awkward import bad_files, encoded, fill, noise_files, numbered, picture, sound_files, upright, write, zip_of
 from mien.errors import DataError
 from mien.faces import pictures, readers
 from mien.faces.listing import list_source, reader

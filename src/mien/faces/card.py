@@ -178,7 +178,7 @@ def _frequencies(names: Sequence[str], values: NDArray[np.int8], split: NDArray[
 
 
 def _duplicates(files: Sequence[str], digests: Sequence[bytes]) -> list[tuple[str, str]]:
-    """Each further picture of the same pixels, with the first."""
+    """The first picture with some pixels, and each further one: (first, further)."""
     first: dict[bytes, str] = {}
     return [
         (first[pixels], name)

@@ -10,11 +10,12 @@ in the same unit.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 throughout
 Number = Floats | float
 Color = tuple[Number, Number, Number]  # sRGB 0..255, one for all faces or [N]
 Stops = tuple[tuple[int, int, int], ...]
@@ -30,7 +31,14 @@ def between(low: Number, high: Number, share: Number) -> Floats:
 
 def mix(one: Color, other: Color, share: Number) -> Color:
     """The colour this share of the way from one to the other."""
-    return tuple(between(a, b, share) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+    red, green, blue = (between(a, b, share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def tint(color: Color, by: Color) -> Color:
+    """The colour with each channel multiplied, white at most."""
+    red, green, blue = (np.asarray(np.minimum(a * b, 255), np.float32) for a, b in zip(color, by, strict=True))
+    return red, green, blue
 
 
 def ramp(stops: Stops, position: Floats, *, wheel: bool = False) -> Color:
@@ -45,19 +53,23 @@ def ramp(stops: Stops, position: Floats, *, wheel: bool = False) -> Color:
 
 @dataclass(frozen=True)
 class Patch:
-    """A box of pixels around a shape, and the shape's own coordinates there: -1..1 over its half-axes. u, v: [h,w,N]."""
+    """A box of pixels around a shape, and the shape's own coordinates there.
+
+    u, v: [h,w,N], -1..1 over the half-axes.    x_pixels, y_pixels: length of the half-axes.
+    """
 
     box: tuple[slice, slice]
     u: Floats
     v: Floats
-    x_pixels: Number  # length of the half-axes, in pixels
+    x_pixels: Number
     y_pixels: Number
 
     def oval(self, u: Floats | None = None, v_square: Floats | None = None) -> Floats:
         """Pixels inside the ellipse that fills the patch, or one bent: of another u, or another square of v."""
         u = self.u if u is None else u
         v_square = self.v * self.v if v_square is None else v_square
-        return (1 - u * u - v_square) * (0.5 * np.sqrt(self.x_pixels * self.y_pixels))
+        edge: Floats = (1 - u * u - v_square) * (0.5 * np.sqrt(self.x_pixels * self.y_pixels))
+        return edge
 
     def lens(self, top: Number, bottom: Number, bend: Number = 0.0) -> Floats:
         """Pixels inside what two parabolas enclose that meet at u = -1 and 1 and pass v = top and bottom at u = 0.
@@ -65,12 +77,14 @@ class Patch:
         `bend` lowers the middle by so much against the ends.
         """
         arch = 1 - self.u * self.u
-        return np.minimum(arch * (bottom + bend) - self.v, self.v - arch * (top + bend)) * self.y_pixels
+        edge = np.minimum(arch * (bottom + bend) - self.v, self.v - arch * (top + bend)) * self.y_pixels
+        return np.minimum(edge, arch * (self.x_pixels / 2))  # without it antialiasing draws the tips out
 
-    def crescent(self, one: float, other: float) -> Floats:
-        """Pixels inside what two upright parabolas enclose that meet at v = -1 and 1 and pass u = one and other."""
+    def crescent(self, left: float, right: float) -> Floats:
+        """Pixels inside what two upright parabolas enclose that meet at v = -1 and 1 and pass u = left and right."""
         arch = 1 - self.v * self.v
-        return np.minimum(arch * max(one, other) - self.u, self.u - arch * min(one, other)) * self.x_pixels
+        edge = np.minimum(arch * right - self.u, self.u - arch * left) * self.x_pixels
+        return np.minimum(edge, arch * (self.y_pixels / 2))
 
 
 def cover(*edges: Floats) -> Floats:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.drawing import Canvas, Color, Floats, Number, Patch, Stops, between, cover, mix, ramp, wave
+from mien.faces.drawing import Canvas, Color, Floats, Number, Patch, Stops, between, cover, mix, ramp, tint, wave
 
 SKIN: Stops = ((255, 226, 202), (246, 202, 168), (226, 168, 124), (178, 117, 78), (136, 88, 62), (108, 70, 54))
 WALL: Stops = (
@@ -59,7 +59,7 @@ class Portrait:
         self.head, self.body = self.canvas.head, self.canvas.body
         self.width = person["face_width"] * between(0.96, 1.06, self.male)
         self.skin = ramp(SKIN, person["skin_tone"])
-        self.shadow = tuple(part * tint for part, tint in zip(self.skin, (0.84, 0.73, 0.71), strict=True))
+        self.shadow = tint(self.skin, (0.84, 0.73, 0.71))
         self.cloth = ramp(CLOTH, person["clothes_hue"], wheel=True)
         self.hair = self.hair_color()
 
@@ -69,7 +69,7 @@ class Portrait:
         for name, named in HAIR.items():
             color = mix(color, named, self.person[name])
         shade = 1 + 0.12 * self.person["hair_shade"]
-        return tuple(np.minimum(part * shade, 255) for part in color)
+        return tint(color, (shade, shade, shade))
 
     def curls(self, patch: Patch) -> Floats:
         """Pixels by which curly hair bulges out of the outline of its patch, at the top and at the sides."""
@@ -114,7 +114,7 @@ class Portrait:
     def paint_hair_behind(self) -> None:
         """Long hair behind the neck, down to the shoulders."""
         full = self.person["hair_volume"]
-        patch = self.head.patch(self.at(-0.03), 0.1, between(0.66, 0.73, full) * self.width, 0.86)
+        patch = self.head.patch(self.at(-0.03), 0.1, between(0.66, 0.73, full) * self.width, 0.86, margin=0.07)
         edge = patch.oval(patch.u * (1 - 0.12 * patch.v)) + self.curls(patch)
         self.canvas.lay(patch, cover(edge) * self.long, mix(self.hair, INK, 0.3))
 
@@ -166,7 +166,7 @@ class Portrait:
             bag = self.head.patch(self.at(0.085, side * 0.235), self.down(0.05, 0.15), 0.13, 0.1)
             self.canvas.lay(bag, cover(bag.lens(-0.15, 0.25, 0.35)) * old, line)
             fold = self.head.patch(self.at(0.09, side * 0.225), self.down(0.04, 0.385), 0.08, 0.14)
-            self.canvas.lay(fold, cover(fold.crescent(side * 0.4, side * 0.9)) * old, line)
+            self.canvas.lay(fold, cover(fold.crescent(*sorted((side * 0.4, side * 0.9)))) * old, line)
 
     def paint_beard(self) -> None:
         """A full beard with a moustache, in the colour of the hair."""
@@ -191,7 +191,7 @@ class Portrait:
         smile, lipstick = self.person["Smiling"], self.person["Wearing_Lipstick"]
         amount, lay = self.person["smile_amount"], self.canvas.lay
         wide = between(0.19, between(0.25, 0.29, amount), smile) * self.person["mouth_width"]
-        patch = self.head.patch(self.at(0.09), self.down(0.04, between(0.43, 0.37, smile)), wide, 0.2)
+        patch = self.head.patch(self.at(0.09), self.down(0.04, between(0.43, 0.37, smile)), wide, 0.2, margin=0.12)
         full = between(between(0.2, 0.14, self.male), 0.34, lipstick)
         drop = between(0.0, between(0.85, 1.15, amount), smile)
         bend = between(between(-0.14, 0.1, amount), 0.0, smile)
@@ -208,7 +208,10 @@ class Portrait:
         person, lay, male = self.person, self.canvas.lay, self.male
         near = 1 - 0.16 * side * person["yaw"]
         x, y = self.at(0.09, side * 0.235 * person["eye_spacing"]), self.down(0.05, 0.03)
-        wide, high = 0.118 * near * between(1.04, 0.94, male), 0.09 * person["eye_open"] * between(1.08, 0.88, male) * between(0.86, 1.0, self.young)
+        wide, high = (
+            0.118 * near * between(1.04, 0.94, male),
+            0.09 * person["eye_open"] * between(1.08, 0.88, male) * between(0.86, 1.0, self.young),
+        )
         eye = self.head.patch(x, y, wide, high, margin=0.02)
         white = eye.oval()
         lay(eye, cover(white), WHITE)
@@ -218,7 +221,7 @@ class Portrait:
             lay(eye, cover((1 - across * across - up * up) * (radius / 2 * self.canvas.pixels), white), color)
         glint = self.head.patch(x + look * wide - 0.026, y - 0.03, 0.024, 0.024)
         lay(glint, cover(glint.oval()), WHITE)
-        lid = self.head.patch(x, y, wide * 1.14, high, margin=0.05)
+        lid = self.head.patch(x, y, wide * 1.14, high, margin=0.07)
         lay(lid, cover(lid.lens(between(-1.5, -1.22, male), -0.72)), INK)
         lash = self.head.patch(x + side * wide * 1.1, y - 0.055, 0.075, 0.04, slant=-side * 0.6)
         lay(lash, cover(lash.lens(-0.6, 0.6)) * (1 - male), INK)
@@ -236,7 +239,7 @@ class Portrait:
         person, pixels = self.person, self.canvas.pixels
         part, full = person["hair_part"], person["hair_volume"] * between(1.0, 0.6, self.male)
         wide, high = between(0.55, 0.6, full) * self.width, between(0.68, 0.76, full)
-        cap = self.head.patch(self.at(-0.01), -0.13, wide, high, margin=0.05, until=0.3)
+        cap = self.head.patch(self.at(-0.01), -0.13, wide, high, margin=0.07, until=0.3)
         y = self.head.y[cap.box]
         across = (self.head.x[cap.box] - self.at(0.03)) * (1 / (0.445 * self.width))
         square = across * across
@@ -259,14 +262,14 @@ class Portrait:
         band = np.clip(outer * (14 / cap.x_pixels) - 2.4, -1, 1)
         band = 1 - band * band
         band *= np.clip((0.35 * self.person["light_direction"]) * cap.u - 0.45 * cap.v, 0, 0.5)
-        strands = np.clip(0.3 - wave(cap.u * (1.6 - 1.2 * cap.v) + (0.3 * self.person["hair_part"] + 0.5)), 0, 1)
+        strands = np.clip(0.2 - wave(cap.u * (1.6 - 1.2 * cap.v) + (0.3 * self.person["hair_part"] + 0.5)), 0, 1)
         self.canvas.lay(cap, inside * (band + strands), mix(self.hair, WHITE, 0.5))
 
     def paint_locks(self) -> None:
         """Long hair in front of the ears and shoulders."""
         for side in (-1.0, 1.0):
             lock = self.head.patch(
-                self.at(0.0, side * 0.56), 0.3, between(0.13, 0.17, self.person["hair_volume"]), 0.66
+                self.at(0.0, side * 0.56), 0.3, between(0.13, 0.17, self.person["hair_volume"]), 0.66, margin=0.03
             )
             edge = lock.oval(lock.u + side * 0.35 * (lock.v * lock.v - 0.3))
             self.canvas.lay(lock, cover(edge) * self.long, self.hair)
@@ -294,7 +297,7 @@ class Portrait:
         dome = self.head.patch(self.at(-0.01), -0.4, 0.64 * self.width, 0.55)
         rim = (-dome.v) * dome.y_pixels
         lay(dome, cover(dome.oval(), rim) * has, self.cloth)
-        band = self.head.patch(self.at(0.0), -0.43, 0.66 * self.width, 0.12)
+        band = self.head.patch(self.at(0.0), -0.43, 0.66 * self.width, 0.12, margin=0.05)
         low = band.v + 0.35 * (1 - band.u * band.u)
         across, up = band.u * band.u, low * low
         across *= across

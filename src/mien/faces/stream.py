@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -25,9 +26,7 @@ def in_order(task: Callable[..., Result], arguments: list[tuple[Any, ...]], work
     if workers == 1 or len(arguments) < 2:
         yield from (task(*given) for given in arguments)
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(arguments)), multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-    )
+    pool = ProcessPoolExecutor(min(workers, len(arguments)), multiprocessing.get_context("spawn"), initializer=_begin)
     running: deque[Future[Result]] = deque()
     try:
         for given in arguments:
@@ -50,6 +49,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which then ends its processes; otherwise each prints a traceback."""
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, or each process prints a traceback; end with it even where it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end; a killed one cannot tell its processes, and they would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

@@ -121,13 +121,12 @@ def _celeba_form(lines: list[str], source: str) -> Table:
 
 
 def _delimited(lines: list[str], source: str) -> Table:
-    start = next((number for number, line in enumerate(lines) if line.strip()), None)
-    if start is None:
-        raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
     try:
-        cells = _cells(lines, start)
+        cells = _cells(lines)
     except csv.Error as error:
         raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
+    if not cells:
+        raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
     columns = _header(cells[0][1], f"{source}, line {cells[0][0]}")
     for line, row in cells[1:]:
         while len(row) > len(columns) and not row[-1]:  # a delimiter at the end of the line
@@ -136,11 +135,11 @@ def _delimited(lines: list[str], source: str) -> Table:
     return Table(source, columns, [row for _, row in cells[1:]], [line for line, _ in cells[1:]])
 
 
-def _cells(lines: list[str], start: int) -> list[tuple[int, list[str]]]:
+def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
     """Every line that has cells, with its number, from 1; blanks around a cell are cut off."""
-    delimiter = _delimiter([line for line in lines[start : start + 20] if line.strip()])
-    reader = csv.reader(io.StringIO("\n".join(lines[start:])), delimiter=delimiter, skipinitialspace=True)
-    found = ((start + reader.line_num, [cell.strip() for cell in row]) for row in reader)
+    delimiter = _delimiter([line for line in lines if line.strip()][:20])
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True)
+    found = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
     return [(line, row) for line, row in found if any(row)]
 
 
@@ -149,7 +148,7 @@ def _delimiter(lines: list[str]) -> str:
 
     def fit(mark: str) -> tuple[bool, int]:
         lengths = [len(cells) for cells in csv.reader(lines, delimiter=mark, skipinitialspace=True)]
-        return lengths[0] > 1 and len(set(lengths)) == 1, lengths[0]
+        return max(lengths, default=0) > 1 and len(set(lengths)) == 1, max(lengths, default=0)
 
     return max(",;\t", key=fit)
 

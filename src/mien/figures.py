@@ -1,0 +1,193 @@
+"""Figures: from arrays to matplotlib Figures. Pure: no model, no file, no global state of matplotlib is touched.
+
+Figures are drawn for print at their own size, on white, in colours that colour-blind readers can tell apart.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+INK, MUTED, FAINT = "#20272e", "#66707a", "#dfe3e6"
+COLORS = ("#2f6690", "#c8643c", "#4f9d84", "#8a6fa8", "#b3903b", "#5b6770")
+DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), "-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+DIVERGING = LinearSegmentedColormap.from_list("calm", [COLORS[0], "#ffffff", COLORS[1]])
+LONGEST_NAME = 24  # characters of a label
+CELLS_WITH_NUMBERS = 16  # attributes of a heat map up to which each cell says its number
+DECADES_FROM = 6.0  # ratio of largest to smallest value from which a logarithmic axis reads better
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.labelcolor": MUTED,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "text.parse_math": False,  # names of attributes are not formulas
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity through training.  images, values: float [n], images ascending."""
+
+    label: str
+    images: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines that share their axes; reference: a level to compare them with, and its name."""
+
+    title: str
+    lines: tuple[Line, ...]
+    logarithmic: bool = False
+    reference: tuple[float, str] | None = None
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of all figures, for a while."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def label(text: str, longest: int = LONGEST_NAME) -> str:
+    """Text that any font and any format takes: no control characters, and not too long.
+
+    Leading underscores go: matplotlib takes them for a sign that a legend should pass the line over.
+    """
+    clean = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    clean = clean.lstrip("_")
+    return clean if len(clean) <= longest else clean[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def curves(panels: Sequence[Panel], unit: str, images_per_unit: float) -> Figure:
+    """Panels side by side; images seen below, epochs or steps (`unit`) above."""
+    with style():
+        figure = Figure(figsize=(4.4 * len(panels), 3.1), layout="constrained")
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _draw_panel(axes, panel)
+            above = axes.secondary_xaxis(
+                "top", functions=(lambda x: x / images_per_unit, lambda x: x * images_per_unit)
+            )
+            above.set_xlabel(unit)
+            above.xaxis.set_major_locator(MaxNLocator(5))
+            above.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_count(x)))
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for line, color, dash in zip(panel.lines, COLORS, DASHES, strict=False):
+        marker = "o" if len(line.values) < 3 else ""
+        axes.plot(line.images, line.values, dash, marker=marker, markersize=3, color=color, lw=1.3, label=line.label)
+    values = np.concatenate([line.values for line in panel.lines])
+    positive = values[values > 0]
+    if panel.logarithmic and len(positive) == len(values) and positive.max() > DECADES_FROM * positive.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        _limit(axes, panel)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    if panel.reference:
+        level, name = panel.reference
+        axes.axhline(level, color=INK, lw=0.8, ls=(0, (1, 2)), label=name)
+    axes.set_title(panel.title)
+    axes.set_xlabel("images seen")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_count(x)))
+    axes.spines[["right"]].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=2.4, columnspacing=1.4)
+
+
+def _limit(axes: Axes, panel: Panel) -> None:
+    """Show zero where it is near, and let what only the first moments reached leave the frame."""
+    end = max(line.images[-1] for line in panel.lines)
+    settled = np.concatenate([line.values[line.images >= 0.02 * end] for line in panel.lines])
+    levels = np.append(settled, panel.reference[0]) if panel.reference else settled
+    low, high = float(levels.min()), float(levels.max())
+    room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    axes.set_ylim(0 if 0 <= low < 0.6 * high else low - room, high + room)
+
+
+def scatter(points: NDArray[np.float32], values: NDArray[np.int8] | None, attribute: str) -> Figure:
+    """A map of points, coloured by an attribute.  [N,2], int8 [N] in {1, 0, -1 unknown} or None"""
+    with style():
+        figure = Figure(figsize=(6.4, 5.4), layout="constrained")
+        axes = figure.subplots()
+        size = float(np.clip(9000 / max(len(points), 1), 5, 36))
+        groups: list[tuple[str, NDArray[np.bool_], str]] = [("test images", np.ones(len(points), bool), COLORS[0])]
+        if values is not None:
+            name = label(attribute)
+            kinds = (("unknown", -1, "#b8bfc5"), (f"not {name}", 0, COLORS[0]), (name, 1, COLORS[1]))
+            groups = [(kind, values == value, color) for kind, value, color in kinds if (values == value).any()]
+        for kind, inside, color in groups:
+            words = f"{kind} ({inside.sum():,})"
+            axes.scatter(points[inside, 0], points[inside, 1], s=size, color=color, alpha=0.75, linewidths=0, label=words)
+        axes.set_aspect("equal", "datalim")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color(FAINT)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3, markerscale=(60 / size) ** 0.5)
+    return figure
+
+
+def heat_map(matrix: NDArray[np.float64], names: Sequence[str]) -> Figure:
+    """Correlations of attributes, each with each.  [A,A] in [-1, 1], NaN where there is none"""
+    with style():
+        side = float(np.clip(1.6 + 0.36 * len(names), 3.2, 11))
+        figure = Figure(figsize=(side + 0.7, side), layout="constrained")
+        axes = figure.subplots()
+        shown = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
+        axes.set_facecolor("#eef0f1")
+        image = axes.imshow(shown, cmap=DIVERGING, vmin=-1, vmax=1)
+        places, words = range(len(names)), [label(name) for name in names]
+        axes.set_xticks(places, words, rotation=90)
+        axes.set_yticks(places, words)
+        axes.tick_params(length=0, labelcolor=INK)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        if len(names) <= CELLS_WITH_NUMBERS:
+            _write_numbers(axes, shown)
+        bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+        bar.ax.spines[:].set_visible(False)
+    return figure
+
+
+def _write_numbers(axes: Axes, matrix: NDArray[np.float64]) -> None:
+    for (row, column), value in np.ndenumerate(matrix):
+        if not np.isnan(value):
+            text = f"{value:+.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
+            color = "white" if abs(value) > 0.6 else INK
+            axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
+
+
+def short_count(number: float) -> str:
+    """A count as an axis says it: 12800 as 13k, 2500000 as 2.5M."""
+    for scale, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(number) >= scale:
+            return f"{number / scale:.3g}{letter}"
+    return f"{number:.3g}"
