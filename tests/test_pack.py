@@ -17,6 +17,7 @@ from mien.errors import DataError
 from mien.faces import SPLITS, UNKNOWN, Faces, open_faces, pack, store
 from mien.faces.drawn import draw
 from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, divide
+from mien.faces.stream import in_order
 
 
 @pytest.fixture
@@ -268,6 +269,11 @@ def test_of_two_that_pack_at_once_both_have_a_pack(faces: Path, cache: Path) -> 
     found = open_faces(faces, size=32, progress=another)
     assert len(found.files) == 40
     assert len(packs(cache)) == 1
+
+
+def test_a_process_that_dies_is_told_in_words() -> None:
+    with pytest.raises(DataError, match=r"A process that decodes pictures died: no memory left"):
+        list(in_order(os._exit, [(1,), (1,)], workers=2))
 
 
 def test_no_room_is_told_before_anything_is_written(faces: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,9 @@ def scatter(points: NDArray[np.float32], values: NDArray[np.int8] | None, attrib
             groups = [(kind, values == value, color) for kind, value, color in kinds if (values == value).any()]
         for kind, inside, color in groups:
             words = f"{kind} ({inside.sum():,})"
-            axes.scatter(points[inside, 0], points[inside, 1], s=size, color=color, alpha=0.75, linewidths=0, label=words)
+            axes.scatter(
+                points[inside, 0], points[inside, 1], s=size, color=color, alpha=0.75, linewidths=0, label=words
+            )
         axes.set_aspect("equal", "datalim")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_color(FAINT)

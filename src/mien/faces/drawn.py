@@ -1,8 +1,8 @@
 """The embedded set: cartoon faces with 13 attributes, drawn from a seed, for a machine that has no photographs.
 
-`draw` samples people from the small Bayesian network below and `render` paints them. Face i of
-a seed is a pure function of (seed, i): it does not depend on how many are drawn, in what chunks, at what size or by
-how many processes. The attributes carry CelebA's names (`Beard` is the opposite of its `No_Beard`).
+`draw` samples people from the small Bayesian network below and `render` paints them. Face i of a seed is a pure
+function of (seed, i): it does not depend on how many are drawn, in what chunks, at what size or by how many
+processes. The attributes carry CelebA's names (`Beard` is the opposite of its `No_Beard`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ def open_faces(
     crop: Box | Literal["square"] | None = None,
     attributes_table: str | Path | None = None,
     skip_bad: bool = False,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Faces:
@@ -57,7 +58,7 @@ def open_faces(
         table = Path(attributes_table).expanduser() if attributes_table else None
         found = Photographs(Path(source).expanduser(), size, crop, table, skip_bad)
     name = re.sub(r"\W+", "-", found.name).strip("-")[:40] or "faces"
-    folder = (cache or default_cache()).expanduser().absolute() / f"{name}-{key(found, VERSION)[:12]}"
+    folder = Path(cache or default_cache()).expanduser().absolute() / f"{name}-{key(found, VERSION)[:12]}"
     faces = read_pack(folder, found.signature)
     if faces is None:
         layout = found.layout()
@@ -100,12 +101,13 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
     progress(source.doing, 0, total)
     with ImageFile(folder / "images.npy", size) as images:
         workers = workers or (1 if total < FEW else cores())
-        for chunk in in_order(source.task, source.arguments(layout), workers):
-            images.write(chunk.images)
-            content.update(chunk.images.data)
-            gathered.add(chunk)
-            _check_bad(source, len(gathered.bad), total, gathered.bad)  # no need to decode the rest first
-            progress(source.doing, len(gathered.rows) + len(gathered.bad), total)
+        with closing(in_order(source.task, source.arguments(layout), workers)) as chunks:
+            for chunk in chunks:
+                images.write(chunk.images)
+                content.update(chunk.images.data)
+                gathered.add(chunk)
+                _check_bad(source, len(gathered.bad), total, gathered.bad)  # no need to decode the rest first
+                progress(source.doing, len(gathered.rows) + len(gathered.bad), total)
     _check_count(source.words, len(gathered.rows), "sound pictures")
     digests = np.frombuffer(b"".join(gathered.digests), np.uint8).reshape(len(gathered.rows), -1)
     division = divide(digests, layout.given[gathered.rows])

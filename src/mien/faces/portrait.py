@@ -64,17 +64,18 @@ class Portrait:
         self.hair = self.hair_color()
 
     def hair_color(self) -> Color:
-        """Red, or the colour named, lighter or darker by the person's shade."""
+        """Red, or the colour named, lighter or darker by the person's shade; darker too, to stand out, on deep skin."""
         color: Color = RED_HAIR
         for name, named in HAIR.items():
             color = mix(color, named, self.person[name])
-        shade = 1 + 0.12 * self.person["hair_shade"]
+        shade = 1 + 0.12 * self.person["hair_shade"] - 0.16 * self.person["skin_tone"]
         return tint(color, (shade, shade, shade))
 
     def curls(self, patch: Patch) -> Floats:
         """Pixels by which curly hair bulges out of the outline of its patch, at the top and at the sides."""
         bulge = wave(patch.u * 2.5) * (patch.v * patch.v) + wave(patch.v * 3.0 + 0.5) * (patch.u * patch.u)
-        return bulge * (np.maximum(self.person["hair_curl"] - 0.5, 0) * (0.13 * self.canvas.pixels))
+        height: Floats = np.maximum(self.person["hair_curl"] - 0.5, 0) * (0.13 * self.canvas.pixels)
+        return bulge * height
 
     def at(self, depth: float, x: Number = 0.0) -> Floats:
         """Where across the picture a feature lies that is x to the right of the middle of the face."""
@@ -158,7 +159,8 @@ class Portrait:
 
     def paint_age(self) -> None:
         """Lines of the forehead, from nose to mouth and under the eyes, of those who are not young."""
-        old, line = 1 - self.young, mix(self.shadow, INK, 0.14)
+        old = 1 - self.young
+        line = mix(self.shadow, INK, between(0.14, 0.42, self.person["skin_tone"]))
         for y in (-0.36, -0.27):
             crease = self.head.patch(self.at(0.07), self.down(0.04, y), 0.26, 0.1)
             self.canvas.lay(crease, cover(crease.lens(-0.22, 0.22, -0.25)) * old, line)
@@ -166,7 +168,7 @@ class Portrait:
             bag = self.head.patch(self.at(0.085, side * 0.235), self.down(0.05, 0.15), 0.13, 0.1)
             self.canvas.lay(bag, cover(bag.lens(-0.15, 0.25, 0.35)) * old, line)
             fold = self.head.patch(self.at(0.09, side * 0.225), self.down(0.04, 0.385), 0.08, 0.14)
-            self.canvas.lay(fold, cover(fold.crescent(*sorted((side * 0.4, side * 0.9)))) * old, line)
+            self.canvas.lay(fold, cover(fold.crescent(*sorted((side * 0.32, side * 0.9)))) * old, line)
 
     def paint_beard(self) -> None:
         """A full beard with a moustache, in the colour of the hair."""
@@ -247,7 +249,7 @@ class Portrait:
         upward = np.clip(y - 0.14, -2, 0) * (1 / forehead) + (part * 0.27) * across
         hairline = (square + upward * upward - 1) * (0.25 * pixels)
         fringe = (0.1 * square + 0.07 * wave(across * 1.7 + part) - y) * pixels
-        fringe += (self.down(0.03, -0.22) - 3 * (1 - person["Bangs"])) * pixels
+        fringe += (self.down(0.03, -0.19) - 3 * (1 - person["Bangs"])) * pixels
         covered = np.maximum(hairline, fringe)
         ends = (between(between(0.25, 0.06, self.male), 0.3, self.long) - y) * pixels
         above = np.clip(cap.v, -2, 0)  # the sides hang straight

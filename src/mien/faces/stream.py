@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -16,7 +16,9 @@ Result = TypeVar("Result")
 IN_FLIGHT = 3  # chunks for each process: enough that none waits, few enough for memory
 
 
-def in_order(task: Callable[..., Result], arguments: list[tuple[Any, ...]], workers: int) -> Iterator[Result]:
+def in_order(
+    task: Callable[..., Result], arguments: list[tuple[Any, ...]], workers: int
+) -> Generator[Result, None, None]:
     """Yield task(*arguments[0]), task(*arguments[1]) ...; with one worker in this process, otherwise in `workers`.
 
     Processes are spawned, not forked: a fork of a process with threads (torch's) can hang.
@@ -38,7 +40,7 @@ def in_order(task: Callable[..., Result], arguments: list[tuple[Any, ...]], work
     except BrokenProcessPool:
         raise DataError(
             "A process that decodes pictures died: no memory left, or a script without "
-            "`if __name__ == '__main__':` around its call. Pack with one worker (workers=1)."
+            "`if __name__ == '__main__':` around its call. Put the call under that line, or use one worker (workers=1)."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -39,7 +39,11 @@ def panels(log: Sequence[Mapping[str, Any]], recipe_model: object) -> dict[str, 
     for name in dict.fromkeys(name for line in log for name in line if name not in NOT_TERMS):
         kind = kind_of(name)
         weight = getattr(recipe_model, WEIGHTS.get(kind, ""), 1) or 1
-        points = [(line["images_seen"], line[name] / weight) for line in log if name in line]
+        points = [
+            (line["images_seen"], line[name] / weight) for line in log if name in line and np.isfinite(line[name])
+        ]
+        if not points:
+            continue
         images, values = np.array(points, dtype=np.float64).T
         grouped.setdefault(kind, []).append(Line(LABELS.get(name, name), images, values))
     # A quantity that is only validated says how it went, but training comes first in its panel.

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -92,15 +93,21 @@ def _save(figure: Figure, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def film(files: Sequence[tuple[int, Image.Image]], side: int, faces: int = 8) -> Pictures:
-    """The first faces of each sample grid that training left behind, one moment after another.  -> [N,S,S,3]"""
-    strips = []
-    for _, picture in files:
-        pixels = np.asarray(picture.convert("RGB"))
-        for place in range(faces):
-            left = place * (side + GAP)
-            strips.append(pixels[:side, left : left + side])
-    return np.stack(strips)
+def read_strips(files: Sequence[Path], side: int, faces: int) -> dict[int, Pictures]:
+    """The first faces of each sample grid that training left behind, by images seen.  -> [faces,S,S,3] each
+
+    A grid that a kill cut short is passed over.
+    """
+    strips = {}
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+        except OSError:
+            continue
+        columns = [slice(place * (side + GAP), place * (side + GAP) + side) for place in range(faces)]
+        strips[int(file.stem)] = np.stack([pixels[:side, column] for column in columns])
+    return strips
 
 
 def moments(count: int, most: int = 6) -> list[int]:

@@ -1,0 +1,121 @@
+"""One chapter of the page for each run: what it is, its pictures, its curves and its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mien.errors import MienError
+from mien.models import build
+from mien.models.base import Model
+from mien.models.layers import Layer, layer_table
+from mien.recipe import Recipe, to_toml
+from mien.report import words
+from mien.report.numbers import Group, Score, duration, read_scores, tabulate
+from mien.report.pictures import Plate
+from mien.runs import Run
+from mien.trained import TrainedModel, load_model
+
+NUMBERS = {"vae": 1, "gan": 2, "acgan": 3}  # the coursework's; other models, and further runs of one, follow
+
+
+@dataclass
+class Chapter:
+    """What the page says and shows of one run.
+
+    title: of the model, as papers write it.    model: with its trained weights, or fresh ones where there are none.
+    trained: None while the run is unfinished.  missing: what cannot be shown, and why, in words.
+    """
+
+    number: int
+    title: str
+    run: Run
+    recipe: Recipe
+    model: Model
+    trained: TrainedModel | None
+    scores: dict[str, Score]
+    missing: list[str]
+    plates: list[Plate] = field(default_factory=list)
+    curves: Plate | None = None
+    healthy: list[tuple[str, str]] = field(default_factory=list)
+    film: Plate | None = None
+
+    @property
+    def about(self) -> str:
+        """What the model is, in words."""
+        return words.about(self.recipe.model.name)
+
+    @property
+    def objective(self) -> list[str]:
+        """What the model's weights on its terms mean, in words."""
+        return words.objective(self.recipe.model, self.recipe.data.size)
+
+    @property
+    def toml(self) -> str:
+        """The recipe as it is in the run folder."""
+        return to_toml(self.recipe)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The architecture."""
+        return layer_table(self.model)
+
+    @property
+    def numbers(self) -> list[Group]:
+        """The run's numbers, in groups."""
+        return tabulate([self.scores])
+
+    @property
+    def images_per_step(self) -> int:
+        """Images that one step of the trainer sees."""
+        return self.recipe.training.batch_size * max(phase.repeat for phase in self.model.phases)
+
+    @property
+    def effort(self) -> dict[str, str]:
+        """How long the training was: images, steps, time, images/s."""
+        timed = [line for line in self.run.log() if "seconds" in line]
+        if not timed:
+            return {}
+        images, seconds = timed[-1]["images_seen"], timed[-1]["seconds"]
+        return {
+            "images seen": f"{images:,}",
+            "steps": f"{images // self.images_per_step:,}",
+            "time in training": duration(seconds),
+            "images a second": f"{images / max(seconds, 1e-9):,.0f}",
+        }
+
+
+def open_chapter(run: Run, number: int) -> Chapter:
+    """The run and its model; what is damaged or missing is noted.
+
+    Raises: RecipeError where the recipe is not one.
+    """
+    recipe = run.recipe()
+    missing: list[str] = []
+    trained, scores = None, {}
+    if run.weights.exists():
+        try:
+            trained = load_model(run.weights)
+        except MienError as error:
+            missing.append(f"No pictures: {error}")
+    else:
+        missing.append(f"No pictures: this run is not trained to its end. `mien resume {run.path}` goes on with it.")
+    try:
+        scores = read_scores(run.metrics())
+    except MienError as error:
+        missing.append(f"No numbers: {error}")
+    if trained and not scores:
+        missing.append("Nothing was measured yet.")
+    model = trained.model if trained else build(recipe.model, recipe.data.size)
+    title = words.model_title(recipe.model.name)
+    return Chapter(number, title, run, recipe, model, trained, scores, missing)
+
+
+def number_runs(model_names: Sequence[str]) -> list[int]:
+    """The number of each run's chapter: the coursework's for the first of each of its models, then the next free."""
+    free = iter(range(len(NUMBERS) + 1, len(NUMBERS) + len(model_names) + 1))
+    taken: set[int] = set()
+    numbers = []
+    for name in model_names:
+        number = NUMBERS.get(name)
+        numbers.append(next(free) if number is None or number in taken else number)
+        taken.add(numbers[-1])
+    return numbers

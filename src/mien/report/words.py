@@ -1,0 +1,201 @@
+"""The sentences of the page. What they claim, they take from the numbers."""
+
+import inspect
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from mien.models import MODELS
+from mien.models.base import ModelConfig
+from mien.models.vae import equivalent_beta
+from mien.report.numbers import Score, cell, written
+
+TITLES = {"vae": "VAE", "gan": "GAN", "acgan": "AC-GAN"}
+ABOUT = {
+    "vae": "A variational autoencoder squeezes each face through a short vector of numbers and learns to give it "
+    "back. Since those vectors are held close to a normal distribution, new faces come from decoding random ones.",
+    "gan": "A generative adversarial network is two networks at odds: a generator turns noise into faces, and a "
+    "discriminator learns to tell them from photographs. The generator never sees a photograph; it learns from "
+    "what gives it away.",
+    "acgan": "An auxiliary-classifier GAN is told which attributes to draw. Its discriminator names the attributes "
+    "of every image as well as whether it is real, so that the generator has to draw what it was asked for.",
+}
+HEALTHY = {
+    "reconstruction": "The error falls steeply at first and then ever more slowly. The validation curve stays beside "
+    "the training curve or a little below it, as it decodes the mean rather than a random draw; where it turns "
+    "upwards while training goes on falling, the model is learning its training faces by heart.",
+    "kl": "The divergence rises as latents start to carry something, and settles. Near zero, the decoder ignores "
+    "them (collapse) and all reconstructions look alike; rising without end, random latents will not decode to faces.",
+    "adversarial": "Losses that swing and stay apart from zero: neither side wins. At ln 2 the discriminator cannot "
+    "tell real from generated; its losses going to zero while the generator's grows without end mean that it has "
+    "won and teaches nothing more. The height of these curves says little about how good the pictures are.",
+    "classification": "All fall below the dotted guess. The generator's and the discriminator's on generated images "
+    "falls fastest, as a generator can make attributes plainer than life; the loss on real images is the one that "
+    "says whether the head has learnt what an attribute looks like.",
+    "penalty": "Bounded: it holds the discriminator's slope on real images, and grows slowly as the generator "
+    "improves. A sudden climb foretells trouble.",
+}
+PROVENANCE = {
+    "mien": "mien",
+    "python": "Python",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "data_fingerprint": "fingerprint of the faces",
+    "format": "format of the run folder",
+}
+ALIKE = 1.02  # a ratio of sharpness below which one set of pictures is not called sharper than another
+
+
+def about(model_name: str) -> str:
+    """What a model is, in two sentences or so; for one without, the first paragraph of its own description."""
+    described = inspect.getdoc(MODELS[model_name]) or ""
+    return ABOUT.get(model_name, described.split("\n\n")[0].replace("\n", " "))
+
+
+def model_title(model_name: str) -> str:
+    """A model's name as papers write it."""
+    return TITLES.get(model_name, model_name.upper())
+
+
+def objective(config: ModelConfig, image_size: int) -> list[str]:
+    """What the weight on the KL means, for a model that has one: the equivalent beta, and nats an image."""
+    weight = getattr(config, "kl_weight", None)
+    if weight is None:
+        return []
+    dimensions = 3 * image_size**2
+    constant = dimensions / 2 * math.log(2 * math.pi)
+    return [
+        f"Training minimises MSE + kl_weight \N{MULTIPLICATION SIGN} KL with kl_weight = {weight:g}: the squared error "
+        f"is a mean over the D = 3 \N{MULTIPLICATION SIGN} {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
+        "KL a sum over the latents, in nats.",
+        "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x\N{COMBINING CIRCUMFLEX ACCENT}, I) "
+        f"= D/2 \N{MULTIPLICATION SIGN} MSE + D/2 \N{MULTIPLICATION SIGN} log 2π = {dimensions // 2:,} "
+        f"\N{MULTIPLICATION SIGN} MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
+        f"\N{MULTIPLICATION SIGN} KL with β = {equivalent_beta(weight, image_size):.3g} "
+        "(β = kl_weight \N{MULTIPLICATION SIGN} D/2; β = 1 would be the evidence lower bound).",
+    ]
+
+
+def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
+    """How well a model gives test images back, against the baselines; '' where that was not measured."""
+    own = scores.get("test_mse")
+    if own is None:
+        return ""
+    images = f"{own.images:,} test images" if own.images else "test images"
+    shown = cell(own)
+    interval = f" ({shown.interval})" if shown.interval else ""
+    told = f"Over {images} the {title}'s reconstructions have a mean squared error of {shown.value}{interval}"
+    beside = []
+    if mean_face := scores.get("baseline_mean_face_mse"):
+        beside.append(f"{_compare(own, mean_face)} the mean face, which has {cell(mean_face).value}")
+    for name, score in scores.items():
+        if found := re.fullmatch(r"baseline_pca_(\d+)_mse", name):
+            beside.append(f"{_compare(own, score)} a PCA with {found[1]} components, which has {cell(score).value}")
+    return told + (": " + ", and ".join(beside) if beside else "") + "."
+
+
+def _compare(own: Score, other: Score) -> str:
+    if own.high < other.low:
+        return "better than"
+    return "worse than" if own.low > other.high else "no better or worse than"
+
+
+def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
+    """How sharp the samples of the runs are against real images, and which are sharper."""
+    shares = []
+    for title, scores in runs:
+        real, samples = scores.get("sharpness_real"), scores.get("sharpness_samples")
+        if real and samples and real.value > 0:
+            shares.append((title, samples.value / real.value))
+    if not shares:
+        return ""
+    shares.sort(key=lambda share: -share[1])
+    parts = [f"{share:.2f} for the {title}" for title, share in shares]
+    told = f"Against real images, samples have a sharpness of {_listed(parts)}"
+    (sharpest, most), (softest, least) = shares[0], shares[-1]
+    if len(shares) > 1:
+        apart = most > ALIKE * least
+        told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": there is no telling them apart"
+    if most > 1.1:
+        told += f". Sharper than life, as the {sharpest}'s are, is not better: noise is sharp too"
+    return told + "."
+
+
+def head_sentence(title: str, scores: Mapping[str, Score]) -> str:
+    """What a conditional model's own head sees, for the attribute it sees best and the one it sees worst."""
+    real = _by_attribute(scores, "head_accuracy_")
+    asked = _by_attribute(scores, "head_agreement_")
+    if not real or not asked:
+        return ""
+    return (
+        f"The {title}'s own head tells {_range(real)} of real test images (balanced accuracy), and sees in the "
+        f"model's samples the attribute that was asked for: {_range(asked)}."
+    )
+
+
+def _by_attribute(scores: Mapping[str, Score], prefix: str) -> dict[str, float]:
+    return {name.removeprefix(prefix): score.value for name, score in scores.items() if name.startswith(prefix)}
+
+
+def _range(values: Mapping[str, float]) -> str:
+    worst, best = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
+    if worst == best:
+        return f"{best} with {written(values[best], 2, share=True)}"
+    return (
+        f"from {worst} with {written(values[worst], 2, share=True)} "
+        f"to {best} with {written(values[best], 2, share=True)}"
+    )
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
+
+
+def summary(
+    faces: int, source: str, size: int, runs: Sequence[tuple[str, Mapping[str, Score]]], unfinished: Sequence[str]
+) -> list[str]:
+    """The page's first paragraph, one sentence each."""
+    titles = [f"a {title}" if title[0] not in "AEIO" else f"an {title}" for title, _ in runs]
+    told = _listed(titles) if titles else "no model"
+    sentences = [f"This report is about {told}, trained on {faces:,} faces of {source} at {size} × {size} pixels."]
+    sentences += [reconstruction_sentence(title, scores) for title, scores in runs]
+    sentences.append(sharpness_sentence(runs))
+    sentences += [head_sentence(title, scores) for title, scores in runs]
+    for title in unfinished:
+        sentences.append(f"The {title} is not trained to its end: it has no samples and no numbers yet.")
+    measured = [title for title, scores in runs if scores]
+    if unmeasured := [title for title, _ in runs if title not in measured and title not in unfinished]:
+        sentences.append(f"Nothing was measured yet of the {_listed(unmeasured)}.")
+    return [sentence for sentence in sentences if sentence]
+
+
+def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
+    """What a reader should hold against the numbers.  names: of all metrics there are"""
+    one_seed = "Each model was trained once, from one seed. " if len(set(seeds)) <= 1 else ""
+    found = [
+        f"{one_seed}Intervals are 95 % over images: how far a number would move with other images. "
+        "Another seed of the training can move it further.",
+        "The test split was scored once, with the final weights. What had to be chosen was chosen on validation.",
+    ]
+    if any(name.startswith("baseline_") for name in names):
+        found.append(
+            "The baselines: the mean face answers every test image with the average of the training faces, so it is "
+            "what no learning at all achieves. PCA is the best linear code of as many numbers for squared error on "
+            "its training faces: an autoencoder can be worse in squared error and yet draw new faces, which PCA does badly."
+        )
+    if any(name.startswith("sharpness_") for name in names):
+        found.append(
+            "Sharpness counts edges. It says nothing of likeness or variety, and noise raises it; only beside the "
+            "pictures does it mean something."
+        )
+    if any(name.startswith("head_") for name in names):
+        found.append(
+            "A model's own head is no independent judge of its samples: generator and head learnt from one another, "
+            "and may agree on a sign that no person would see."
+        )
+    found.append(
+        "Distances between the distributions of real and generated images (Fréchet, kernel) and measures of variety "
+        "are not part of this report, unless they are listed among other measurements."
+    )
+    found.append("Samples and pairs were not picked: they are the first of a fixed seed.")
+    return found

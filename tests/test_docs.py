@@ -1,0 +1,55 @@
+"""Every command in the documentation runs; those marked `sh long` are checked as far as their arguments go."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.cli import build_parser
+from mien.plans import load_plan, plan_recipes
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(sh|sh long|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    (page.name, kind, line.split("  #")[0].strip())
+    for page in PAGES
+    for kind, text in BLOCK.findall(page.read_text())
+    if kind != "python"
+    for line in text.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_short_commands_of_a_page_run_in_order(page, tmp_path):
+    for name, kind, line in COMMANDS:
+        if name == page.name and kind == "sh" and line.startswith("mien "):
+            command = [sys.executable, "-m", "mien", *shlex.split(line)[1:]]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("line", [line for _, _, line in COMMANDS if "mien " in line])
+def test_a_documented_command_is_one_that_mien_has(line):
+    words = shlex.split(line)
+    words = words[words.index("mien") + 1 :]
+    parsed = build_parser()[1][words[0]].parse_intermixed_args(words[1:])
+    if words[0] == "run":
+        plan_recipes(load_plan(parsed.plan), parsed.overrides)
+
+
+@pytest.mark.parametrize("line", [line for _, _, line in COMMANDS if line.startswith("make ")])
+def test_a_documented_word_of_make_is_in_the_makefile(line):
+    assert f"\n{line.split()[1]}: " in (ROOT / "Makefile").read_text()
+
+
+def test_the_python_of_the_documentation_runs(tmp_path):
+    for page in PAGES:
+        for kind, text in BLOCK.findall(page.read_text()):
+            if kind == "python":
+                done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True)
+                assert done.returncode == 0, f"{page.name}\n{done.stderr}"
