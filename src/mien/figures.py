@@ -103,7 +103,7 @@ def curves(panels: Sequence[Panel], unit: str, images_per_unit: float) -> Figure
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     for line, color, dash in zip(panel.lines, COLORS, DASHES, strict=False):
         marker = "o" if len(line.values) < 3 else ""
-        axes.plot(line.images, line.values, dash, marker=marker, markersize=3, color=color, lw=1.3, label=line.label)
+        axes.plot(line.images, line.values, ls=dash, lw=1.3, color=color, marker=marker, ms=3, label=line.label)
     values = np.concatenate([line.values for line in panel.lines])
     positive = values[values > 0]
     if panel.logarithmic and len(positive) == len(values) and positive.max() > DECADES_FROM * positive.min():

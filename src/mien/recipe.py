@@ -1,11 +1,10 @@
 """Recipes: everything that decides one run, in a TOML file that is read, checked, overridden and written here."""
 
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -14,6 +13,8 @@ from mien.errors import RecipeError, did_you_mean
 from mien.models import MODELS
 from mien.models.base import ModelConfig
 from mien.train import TrainConfig
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class DataConfig(BaseModel):
@@ -38,7 +39,8 @@ def _model_config(given: object) -> object:
     name = given.get("name")
     if name not in MODELS:
         raise ValueError(
-            f"name is {name!r}, which is not a model.{did_you_mean(str(name), MODELS)} Models: {', '.join(MODELS)}"
+            f"model.name is {name!r}, which is not a model.{did_you_mean(str(name), MODELS)} "
+            f"Models: {', '.join(MODELS)}."
         )
     return MODELS[name].Config.model_validate(dict(given))
 
@@ -92,10 +94,18 @@ def check(table: Mapping[str, Any], where: str) -> Recipe:
 
     Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range.
     """
+    return validated(Recipe, table, where)
+
+
+def validated(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
+    """A recipe, one of its sections or a plan from a table.
+
+    Raises: RecipeError for the first thing that is wrong.
+    """
     try:
-        return Recipe.model_validate(dict(table))
+        return kind.model_validate(dict(table))
     except ValidationError as error:
-        raise RecipeError(f"{where}: {explain(error, Recipe)}") from error
+        raise RecipeError(f"{where}: {explain(error, kind, table)}") from error
 
 
 def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -129,30 +139,31 @@ def toml_value(text: str) -> Any:
         return text
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, Any]) -> str:
     """The first thing that is wrong, in words."""
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    location = [str(part) for part in first["loc"] if "[" not in str(part)]  # such as "literal['auto','square']"
     place = ".".join(location)
     if first["type"] == "extra_forbidden":
-        allowed = keys(model, location[:-1], error)
+        allowed = section(kind, location[:-1], table).model_fields
         return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
     if first["type"] == "missing":
         return f"{place} is missing; add it."
     if first["type"] == "value_error":
-        return f"{place + '.' if place else ''}{first['ctx']['error']}."
-    return f"{place} is {first['input']!r}: {first['msg'].lower()}."
+        return str(first["ctx"]["error"])
+    if first["type"] == "model_type":
+        return f"{place} is {first['input']!r}: it is a section, so set a key in it, as in {place}.name=value."
+    field = section(kind, location[:-1], table).model_fields.get(location[-1])
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{place} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
 
 
-def keys(model: type[BaseModel], location: list[str], error: ValidationError) -> list[str]:
-    """The keys that a section of a table may have."""
-    if location == ["model"]:
-        names = {name for entry in MODELS.values() for name in entry.Config.model_fields}
-        return sorted(names)
-    section: Any = model
-    for name in location:
-        section = section.model_fields[name].annotation
-    return list(section.model_fields)
+def section(kind: type[BaseModel], location: list[str], table: Mapping[str, Any]) -> type[BaseModel]:
+    """What is expected at a place of a table."""
+    if location[:1] == ["model"]:
+        return MODELS[table["model"]["name"]].Config
+    inner = kind.model_fields[location[0]].annotation if location else kind
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else kind
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -162,6 +173,6 @@ def to_toml(recipe: Recipe) -> str:
 
 def with_source(recipe: Recipe, source: str) -> Recipe:
     """The recipe with another source of faces; a path becomes absolute: a run can be resumed from anywhere."""
-    if not source.startswith("drawn") or os.sep in source:
+    if source.partition(":")[0] != "drawn":
         source = str(Path(source).expanduser().resolve())
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})

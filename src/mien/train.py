@@ -50,7 +50,7 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _one_length(self) -> "TrainConfig":
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give exactly one of training.epochs and training.steps")
+            raise ValueError("training needs exactly one of epochs and steps. Give training.epochs or training.steps.")
         return self
 
     def total_images(self, images_per_epoch: int, images_per_step: int) -> int:

@@ -19,7 +19,7 @@ class ACGANConfig(AdversarialConfig):
     """Options of the AC-GAN."""
 
     name: Literal["acgan"] = "acgan"
-    attributes: tuple[str, ...] = Field((), description="to condition on; none: chosen from the data")
+    attributes: tuple[str, ...] = Field((), description="such as ['Male']; left out, the data decides")
     label_conditioning: LabelConditioning = Field("concat", description="how attributes join the noise")
     classification_weight: float = Field(1.0, ge=0, description="of the auxiliary head's loss")
 

@@ -1,6 +1,5 @@
 """Building the report: from runs and faces to one page that stands alone, and the figures beside it."""
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -72,7 +71,7 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
     return environment.get_template("page.html.jinja").render(
         title=title,
         version=mien.__version__,
-        today=f"{datetime.now():%-d %B %Y}" if os.name != "nt" else f"{datetime.now():%d %B %Y}",
+        today=f"{datetime.now():%d %B %Y}".lstrip("0"),
         summary=words.summary(faces.card["split"]["train"], faces.card["source"], faces.size, named, unfinished),
         skipped=skipped,
         glance=glance_plate(chapters, names, faces),

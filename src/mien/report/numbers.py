@@ -87,10 +87,10 @@ def read_scores(metrics: Mapping[str, Any]) -> dict[str, Score]:
     scores = {}
     for name, entry in metrics.items():
         entry = entry if isinstance(entry, Mapping) else {"value": entry}
-        value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-        if _is_number(value):
-            ends = (float(low), float(high)) if _is_number(low) and _is_number(high) else (math.nan, math.nan)
-            scores[name] = Score(float(value), *ends, entry.get("images"), str(entry.get("protocol", "")))
+        value, low, high = (_number(entry.get(key)) for key in ("value", "low", "high"))
+        if value is not None:
+            ends = (math.nan, math.nan) if low is None or high is None else (low, high)
+            scores[name] = Score(value, *ends, entry.get("images"), str(entry.get("protocol", "")))
     return scores
 
 
@@ -145,5 +145,5 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

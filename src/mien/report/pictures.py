@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -84,7 +85,7 @@ def figure_svg(figure: Figure) -> bytes:
     return content.replace(b"'DejaVu Sans'", SVG_FONTS.encode())
 
 
-def _save(figure: Figure, kind: str, **options: object) -> bytes:
+def _save(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes in the JPEG; the page itself has it as text.

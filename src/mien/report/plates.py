@@ -97,11 +97,9 @@ def pairs_plates(chapter: Chapter, trained: TrainedModel, place: int) -> list[Pl
         letter = chr(ord("a") + index) if len(chapter.model.attributes) > 1 else ""
         plate = faces_plate(chapter, place, np.concatenate([off, on]), PAIRED, caption, ("off", "on"), suffix, letter)
         plates.append(plate)
-    if left := len(chapter.model.attributes) - MOST_ATTRIBUTES:
-        if left > 0:
-            chapter.missing.append(
-                f"Pairs are shown for the first {MOST_ATTRIBUTES} attributes; {left} more were trained."
-            )
+    left = len(chapter.model.attributes) - MOST_ATTRIBUTES
+    if left > 0:
+        chapter.missing.append(f"Pairs are shown for {MOST_ATTRIBUTES} attributes; {left} more were trained.")
     return plates
 
 

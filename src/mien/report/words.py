@@ -65,14 +65,14 @@ def objective(config: ModelConfig, image_size: int) -> list[str]:
     dimensions = 3 * image_size**2
     constant = dimensions / 2 * math.log(2 * math.pi)
     return [
-        f"Training minimises MSE + kl_weight \N{MULTIPLICATION SIGN} KL with kl_weight = {weight:g}: the squared error "
-        f"is a mean over the D = 3 \N{MULTIPLICATION SIGN} {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
+        f"Training minimises MSE + kl_weight × KL with kl_weight = {weight:g}: the squared error "
+        f"is a mean over the D = 3 × {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
         "KL a sum over the latents, in nats.",
-        "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x\N{COMBINING CIRCUMFLEX ACCENT}, I) "
-        f"= D/2 \N{MULTIPLICATION SIGN} MSE + D/2 \N{MULTIPLICATION SIGN} log 2π = {dimensions // 2:,} "
-        f"\N{MULTIPLICATION SIGN} MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
-        f"\N{MULTIPLICATION SIGN} KL with β = {equivalent_beta(weight, image_size):.3g} "
-        "(β = kl_weight \N{MULTIPLICATION SIGN} D/2; β = 1 would be the evidence lower bound).",
+        "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x̂, I) "
+        f"= D/2 × MSE + D/2 × log 2π = {dimensions // 2:,} "
+        f"× MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
+        f"× KL with β = {equivalent_beta(weight, image_size):.3g} "
+        "(β = kl_weight × D/2; β = 1 would be the evidence lower bound).",
     ]
 
 
@@ -179,9 +179,10 @@ def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
     ]
     if any(name.startswith("baseline_") for name in names):
         found.append(
-            "The baselines: the mean face answers every test image with the average of the training faces, so it is "
+            "The baselines: the mean face answers every test image with the average of the training faces, which is "
             "what no learning at all achieves. PCA is the best linear code of as many numbers for squared error on "
-            "its training faces: an autoencoder can be worse in squared error and yet draw new faces, which PCA does badly."
+            "the faces it was fitted to; an autoencoder can have the larger error and still be the better model of "
+            "faces, since random PCA codes do not make any."
         )
     if any(name.startswith("sharpness_") for name in names):
         found.append(
