@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 
 def run(
-    data: str | Path = "drawn",
+    data: str | Path | None = None,
     plan: str | Path = "quick",
     *,
     out: str | Path | None = None,
@@ -24,14 +24,16 @@ def run(
 ) -> "PlanResult":
     """Train, measure and report every model of a plan, as `mien run` does.
 
-    data: a folder, a .zip, 'drawn' or 'drawn:COUNT'.    plan: a preset's name or a TOML file.
+    data: a folder, a .zip, 'drawn' or 'drawn:COUNT'; None: what the recipes say, which is 'drawn' for the presets.
+    plan: a preset's name or a TOML file.
     overrides: 'section.key=value' for any key of the recipes, such as 'training.seed=1'.
 
     Raises: mien.errors.MienError for whatever a user can mend.
     """
     from mien.plans import load_plan, run_plan
 
-    return run_plan(load_plan(plan), source=str(data), out=out, overrides=overrides, observer=observer)
+    source = None if data is None else str(data)
+    return run_plan(load_plan(plan), source=source, out=out, overrides=overrides, observer=observer)
 
 
 def open_run(path: str | Path) -> "TrainedModel":

@@ -67,9 +67,9 @@ def read_progress(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path}: is not a checkpoint that can be read ({error}). Delete it to train this run from the start."
         ) from error
-    if progress["format"] != FORMAT:
+    if progress.get("format") != FORMAT:
         raise RunError(
-            f"{path}: is a checkpoint of format {progress['format']}; this version of mien reads format {FORMAT}. "
+            f"{path}: is a checkpoint of format {progress.get('format')}; this version of mien reads format {FORMAT}. "
             "Use the version that provenance.json names, or delete it to train from the start."
         )
     return progress
@@ -95,7 +95,7 @@ def load_checkpoint(trainer: "Trainer") -> None:
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise RunError(
-            f"{trainer.checkpoint}: does not fit the run's recipe ({str(error).splitlines()[0]}). "
+            f"{trainer.checkpoint}: does not fit the run's recipe ({' '.join(str(error).split())[:200]}). "
             "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
         ) from error
     trainer.images_seen, trainer.seconds = progress["images_seen"], progress["seconds"]

@@ -32,14 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as error:
         print(f"mien: {error}", file=sys.stderr)
         return 130
-    except MienError as error:
+    except KeyboardInterrupt:
+        print("mien: stopped; what was written is kept, and `mien resume` goes on with it", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `mien data show | head`
+        sys.stderr.close()
+        return 0
+    except (MienError, OSError) as error:  # an OSError: a disk that became full meanwhile, a file taken away
         if namespace.debug:
             raise
         print(f"mien: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `mien data show | head`
-        sys.stderr.close()
-        return 0
     return 0
 
 
@@ -149,7 +152,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
 
 def add_source(sub: argparse.ArgumentParser) -> None:
     """The options that say which faces."""
-    sub.add_argument("--data", default="drawn", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
+    sub.add_argument(
+        "--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)"
+    )
     add_preparation(sub)
 
 
@@ -221,11 +226,20 @@ def train(args: argparse.Namespace) -> None:
     from mien.recipe import load_recipe, with_source
     from mien.terminal import Terminal
 
-    recipe = with_source(load_recipe(args.recipe, overrides_of(args)), args.data)
+    recipe = load_recipe(args.recipe, overrides_of(args))
+    recipe = with_source(recipe, args.data or recipe.data.source)
     with Terminal() as terminal:
         started, faces = start_run(recipe, args.out, observer=terminal)
         train_run(started, faces, terminal)
-    print(f"trained: {started.path}    next: mien sample {started.path}")
+    show_trained(started.path)
+
+
+def show_trained(run: Path) -> None:
+    """Where a trained run is; only the first of several processes says so."""
+    from mien.hardware import rank
+
+    if rank() == 0:
+        print(f"trained: {run}    next: mien sample {run}")
 
 
 def resume(args: argparse.Namespace) -> None:
@@ -248,7 +262,7 @@ def resume(args: argparse.Namespace) -> None:
     with Terminal() as terminal:
         change_length(opened, args.overrides)
         train_run(opened, read_faces(opened.recipe().data, terminal), terminal)
-    print(f"trained: {opened.path}    next: mien sample {opened.path}")
+    show_trained(opened.path)
 
 
 def sample(args: argparse.Namespace) -> None:
@@ -281,7 +295,7 @@ def reconstruct(args: argparse.Namespace) -> None:
     trained = open_run(args.run)
     data = trained.recipe.data
     originals = np.stack(
-        [read_picture(path, data.size, None if data.crop == "auto" else data.crop) for path in args.images]
+        [read_picture(path, data.size, "square" if data.crop == "auto" else data.crop) for path in args.images]
     )
     both = np.concatenate([originals, trained.reconstruct(originals)])
     save_picture(views.grid(both, columns=len(originals)), args.out)
@@ -314,7 +328,7 @@ def data(args: argparse.Namespace) -> None:
     """`mien data`"""
     from mien.faces.card import contact_sheet, lines
     from mien.plans.training import read_faces
-    from mien.recipe import DataConfig, toml_value
+    from mien.recipe import DataConfig, toml_value, validated
     from mien.terminal import Terminal
 
     if args.action == "draw":
@@ -326,7 +340,7 @@ def data(args: argparse.Namespace) -> None:
         return
     asked = {key: toml_value(value) for key, value in preparation(args).items()}
     with Terminal() as terminal:
-        faces = read_faces(DataConfig(source=args.path, **asked), terminal)
+        faces = read_faces(validated(DataConfig, asked | {"source": args.path}, "mien data"), terminal)
     if args.action == "pack":
         print(f"packed: {len(faces.files):,} faces of {args.path}, fingerprint {faces.fingerprint}")
         return

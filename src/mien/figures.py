@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 INK, MUTED, FAINT = "#20272e", "#66707a", "#dfe3e6"
 COLORS = ("#2f6690", "#c8643c", "#4f9d84", "#8a6fa8", "#b3903b", "#5b6770")
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), "-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+DASHES = ("-", (0, (4, 1.5)), "-", (0, (4, 1.5)), "-", (0, (4, 1.5)))
 DIVERGING = LinearSegmentedColormap.from_list("calm", [COLORS[0], "#ffffff", COLORS[1]])
 LONGEST_NAME = 24  # characters of a label
 CELLS_WITH_NUMBERS = 16  # attributes of a heat map up to which each cell says its number
@@ -88,11 +88,12 @@ def label(text: str, longest: int = LONGEST_NAME) -> str:
 def curves(panels: Sequence[Panel], unit: str, images_per_unit: float) -> Figure:
     """Panels side by side; images seen below, epochs or steps (`unit`) above."""
     with style():
-        figure = Figure(figsize=(4.4 * len(panels), 3.1), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        figure = Figure(figsize=(4.4 * len(panels), 3.1))
+        for place, panel in enumerate(panels):  # at fixed places, so that panels line up on the page as well
+            axes = figure.add_axes(((place + 0.12) / len(panels), 0.27, 0.84 / len(panels), 0.53))
             _draw_panel(axes, panel)
             above = axes.secondary_xaxis(
-                "top", functions=(lambda x: x / images_per_unit, lambda x: x * images_per_unit)
+                "top", functions=(lambda x: np.asarray(x) / images_per_unit, lambda x: np.asarray(x) * images_per_unit)
             )
             above.set_xlabel(unit)
             above.xaxis.set_major_locator(MaxNLocator(5))
@@ -111,6 +112,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         _limit(axes, panel)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     if panel.reference:
@@ -121,7 +123,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_count(x)))
     axes.spines[["right"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=2.4, columnspacing=1.4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, handlelength=2.4, columnspacing=1.4)
 
 
 def _limit(axes: Axes, panel: Panel) -> None:
@@ -160,31 +162,33 @@ def scatter(points: NDArray[np.float32], values: NDArray[np.int8] | None, attrib
 def heat_map(matrix: NDArray[np.float64], names: Sequence[str]) -> Figure:
     """Correlations of attributes, each with each.  [A,A] in [-1, 1], NaN where there is none"""
     with style():
+        numbered = len(names) <= CELLS_WITH_NUMBERS
         side = float(np.clip(1.6 + 0.36 * len(names), 3.2, 11))
-        figure = Figure(figsize=(side + 0.7, side), layout="constrained")
+        figure = Figure(figsize=(side if numbered else side + 0.7, side), layout="constrained")
         axes = figure.subplots()
         shown = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
-        axes.set_facecolor("#eef0f1")
+        axes.set_facecolor("#e6e9eb")
         image = axes.imshow(shown, cmap=DIVERGING, vmin=-1, vmax=1)
         places, words = range(len(names)), [label(name) for name in names]
-        axes.set_xticks(places, words, rotation=90)
-        axes.set_yticks(places, words)
+        axes.set_xticks(places, words, rotation=90, fontsize=9)
+        axes.set_yticks(places, words, fontsize=9)
         axes.tick_params(length=0, labelcolor=INK)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        if len(names) <= CELLS_WITH_NUMBERS:
+        if numbered:
             _write_numbers(axes, shown)
-        bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-        bar.ax.spines[:].set_visible(False)
+        else:
+            bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+            bar.ax.spines[:].set_visible(False)
     return figure
 
 
 def _write_numbers(axes: Axes, matrix: NDArray[np.float64]) -> None:
     for (row, column), value in np.ndenumerate(matrix):
         if not np.isnan(value):
-            text = f"{value:+.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
+            text = f"{round(value, 2) + 0.0:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
             color = "white" if abs(value) > 0.6 else INK
-            axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
+            axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=color)
 
 
 def short_count(number: float) -> str:

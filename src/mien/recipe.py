@@ -152,7 +152,7 @@ def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, A
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     if first["type"] == "model_type":
-        return f"{place} is {first['input']!r}: it is a section, so set a key in it, as in {place}.name=value."
+        return f"{place} is {first['input']!r}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
     field = section(kind, location[:-1], table).model_fields.get(location[-1])
     meaning = f" ({field.description})" if field and field.description else ""
     return f"{place} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."

@@ -170,8 +170,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises: RunError where the file is missing or is not one.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{path}: cannot be read ({error}). The run folder is damaged; train it again.") from error
     return content
 
@@ -192,9 +192,15 @@ def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "data_fingerprint": fingerprint,
         "seed": seed,
-        "command": shlex.join(["mien", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "mien" else "Python",
+        "command": shlex.join(["mien", *sys.argv[1:]]) if started_as_command() else "Python",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def started_as_command() -> bool:
+    """Whether this process is `mien` or `python -m mien`, rather than somebody's own program."""
+    program = Path(sys.argv[0])
+    return program.stem == "mien" or program.parts[-2:] == ("mien", "__main__.py")
 
 
 def machine() -> str:

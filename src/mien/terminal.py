@@ -64,7 +64,10 @@ class Terminal:
 
 def table_of_numbers(metrics: dict[str, dict[str, Any]]) -> Table:
     """One row a metric, one column a run: value and 95 % interval."""
-    table = Table("", *metrics, title="test numbers, with 95 % intervals over images")
+    table = Table(title="test numbers, with 95 % intervals over images")
+    table.add_column(no_wrap=True)  # names that are cut short could not be told apart
+    for name in metrics:
+        table.add_column(name)
     for name in dict.fromkeys(name for scores in metrics.values() for name in scores):
         table.add_row(name, *(cell(scores.get(name)) for scores in metrics.values()))
     return table

@@ -49,6 +49,8 @@ class TrainedModel:
 
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
+        if count < 1 or seed < 0:
+            raise RecipeError(f"{count} samples of seed {seed}: the count is 1 or more, the seed 0 or more.")
         z = views.latents(self.model, count, seed)
         return views.generate(self.model, z, self.labels(count, seed=seed, attributes=attributes))
 
@@ -119,7 +121,7 @@ def load_model(path: Path) -> TrainedModel:
         model = build(recipe.model, recipe.data.size)
         model.load_state_dict(safetensors.torch.load_file(path))
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
     model.to(choose_device("auto")).eval()
     return TrainedModel(model, recipe, content["images_seen"], [(list(v), int(n)) for v, n in content["combinations"]])

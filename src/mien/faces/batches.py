@@ -21,7 +21,8 @@ class Batch:
 
 def to_signed(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """Stored pixels as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
-    stored = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
+    writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of arrays that are not, as memory maps
+    stored = torch.from_numpy(writable).to(device, non_blocking=True)
     return stored.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 

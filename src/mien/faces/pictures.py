@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mien.errors import DataError
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 Crop = Box | Literal["square", "celeba"]
@@ -122,3 +125,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, clear).convert("RGB")
     return image.convert("RGB")
+
+
+def read_picture(path: Path, size: int, crop: Crop = "square") -> NDArray[np.uint8]:
+    """One picture file, prepared as those of a pack are.  -> uint8 [size,size,3]
+
+    Raises: DataError: no such file, or not a picture that can be used.
+    """
+    try:
+        with quiet():
+            return decode(path.read_bytes(), size, crop)[0]
+    except (OSError, BadPicture) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path}: cannot be used: {why}. Give a JPEG, PNG or whatever else Pillow opens.") from None

@@ -51,18 +51,21 @@ def compare(
     return {
         f"{name}_mse": mean_score(mse, f"{how}test split, mean over pixels in [-1, 1], no quantization"),
         f"{name}_psnr": mean_score(psnr, f"{how}test split, dB, mean over images"),
-        f"{name}_ssim": mean_score(torch.cat(similarities), f"{how}test split, Gaussian window 11, sigma 1.5"),
+        f"{name}_ssim": mean_score(
+            torch.cat(similarities), f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"
+        ),
     }
 
 
 def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
     """SSIM of each pair of images in [-1, 1].  [N,3,S,S] x 2 -> [N]
 
-    Source: Wang et al. 2004, by torchmetrics.
+    Computed on [0, 1]: its luminance term takes black for zero. Source: Wang et al. 2004, by torchmetrics.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    similarity = structural_similarity_index_measure(x_hat, x, data_range=2.0, reduction="none")
+    shifted = ((x_hat + 1) / 2, (x + 1) / 2)
+    similarity = structural_similarity_index_measure(*shifted, data_range=1.0, reduction="none")
     assert isinstance(similarity, Tensor)
     return similarity.reshape(len(x))
 

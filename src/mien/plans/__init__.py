@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mien.errors import RecipeError, RunError
 from mien.faces import Faces
 from mien.plans.attributes import settle_attributes
-from mien.plans.training import Observer, measure_run, read_faces, train_run
-from mien.recipe import Recipe, apply_overrides, check, explain, read_toml, with_source
+from mien.plans.training import Observer, measure_run, read_faces, require_runnable, train_run
+from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, validated, with_source
 from mien.runs import Run, read_json, write_text
 
 FORMAT = 1
@@ -46,10 +46,7 @@ def load_plan(name_or_path: str | Path) -> Plan:
     Raises: RecipeError where there is none, or a key in it is wrong.
     """
     path, table = read_toml(name_or_path, "plans")
-    try:
-        return Plan.model_validate(table)
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {explain(error, Plan)}") from error
+    return validated(Plan, table, str(path))
 
 
 def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
@@ -89,34 +86,61 @@ def takes(table: dict[str, Any], override: str) -> bool:
 def run_plan(
     plan: Plan,
     *,
-    source: str = "drawn",
+    source: str | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> PlanResult:
     """Train, measure and report every recipe of a plan.
 
+    source: of the faces; None: what the recipes say.
+
     Raises: MienError for whatever a user can mend; Interrupted, after saving.
     """
-    recipes = [with_source(recipe, source) for recipe in plan_recipes(plan, overrides)]
-    if len({recipe.data.size for recipe in recipes}) > 1:
-        sizes = ", ".join(f"{recipe.name}: {recipe.data.size}" for recipe in recipes)
-        raise RecipeError(f"plan {plan.name}: recipes of several image sizes ({sizes}). Give one with data.size=.")
+    recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
+    require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if (folder / PLAN_FILE).exists():
         raise RunError(f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another.")
-    runs, skipped = [], {}
-    for recipe in recipes:
-        settled, why = settle_attributes(recipe, faces)
-        if why:
-            skipped[recipe.name] = why
-        else:
-            Run.create(folder / recipe.name, settled, faces.fingerprint)
-            runs.append(recipe.name)
+    settled, skipped = settle(plan, recipes, faces)
+    for recipe in settled:
+        Run.create(folder / recipe.name, recipe, faces.fingerprint)
+    runs = [recipe.name for recipe in settled]
     content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": runs, "skipped": skipped}
     write_text(folder / PLAN_FILE, json.dumps(content, indent=1))
     return finish_plan(folder, faces, observer)
+
+
+def require_same_faces(plan: Plan, recipes: Sequence[Recipe]) -> None:
+    """Raises: RecipeError where the recipes prepare their faces differently; only flips may differ."""
+    for key in DataConfig.model_fields:
+        given = {recipe.name: getattr(recipe.data, key) for recipe in recipes}
+        if key != "horizontal_flips" and len(set(given.values())) > 1:
+            listed = ", ".join(f"{name}: {value}" for name, value in given.items())
+            raise RecipeError(
+                f"plan {plan.name}: its recipes are run on the same faces, but data.{key} differs ({listed}). "
+                f"Give one for all of them, as in data.{key}=VALUE."
+            )
+
+
+def settle(plan: Plan, recipes: Sequence[Recipe], faces: Faces) -> tuple[list[Recipe], dict[str, str]]:
+    """The recipes that can be run, with their attributes chosen, and why the others cannot.
+
+    Raises: MienError for what is wrong with one of them, before anything is written; RecipeError where none is left.
+    """
+    settled, skipped = [], {}
+    for recipe in recipes:
+        chosen, why = settle_attributes(recipe, faces)
+        if why:
+            skipped[recipe.name] = why
+        else:
+            require_runnable(chosen)
+            settled.append(chosen)
+    if not settled:
+        reasons = " ".join(f"{name}: {why}" for name, why in skipped.items())
+        raise RecipeError(f"plan {plan.name}: none of its recipes can be run on these faces. {reasons}")
+    return settled, skipped
 
 
 def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanResult:
@@ -124,11 +148,13 @@ def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanRes
 
     Raises: as `run_plan`.
     """
-    content = read_plan(Path(folder))
-    if not content["runs"]:
-        raise RunError(f"{folder}: every recipe of this plan was skipped; there is nothing to resume.")
-    recipe = Run.open(Path(folder) / content["runs"][0]).recipe()
-    return finish_plan(Path(folder), read_faces(recipe.data, observer), observer)
+    path = Path(folder)
+    return finish_plan(path, plan_faces(path, observer), observer)
+
+
+def plan_faces(folder: Path, observer: Observer | None = None) -> Faces:
+    """The faces that a plan's runs share."""
+    return read_faces(Run.open(folder / read_plan(folder)["runs"][0]).recipe().data, observer)
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -154,7 +180,7 @@ def finish_plan(folder: Path, faces: Faces, observer: Observer | None = None) ->
     content = read_plan(folder)
     runs = [Run.open(folder / name) for name in content["runs"]]
     for run in runs:
-        train_run(run, faces, observer)
+        train_run(run, faces, observer, resume=folder)
     for run in runs:
         measure_run(run, faces, observer)
     return report_plan(folder, faces)
@@ -174,11 +200,7 @@ def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
 
     path = Path(folder)
     if is_plan(path):
-        names = read_plan(path)["runs"]
-        recipe = Run.open(path / names[0]).recipe() if names else None
-        if recipe is None:
-            raise RunError(f"{path}: every recipe of this plan was skipped; there is nothing to report.")
-        return report_plan(path, read_faces(recipe.data, observer)).report
+        return report_plan(path, plan_faces(path, observer)).report
     run = Run.open(path)
     faces = read_faces(run.recipe().data, observer)
     if run.weights.exists():

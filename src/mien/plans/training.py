@@ -1,6 +1,7 @@
 """One recipe to a trained, measured run."""
 
 import hashlib
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from PIL import Image
 
 from mien import views
 from mien.checkpoint import read_progress
-from mien.errors import RecipeError, RunError
+from mien.errors import Interrupted, RecipeError, RunError
 from mien.faces import Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware, hardware, rank
+from mien.hardware import Hardware, choose_device, hardware, rank
 from mien.metrics import measure
 from mien.models import build
 from mien.models.base import Encodes, Model
@@ -69,8 +70,17 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
     settled, why = settle_attributes(recipe, faces)
     if why:
         raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a vae or a gan.")
-    build(settled.model, settled.data.size)  # refuse networks that cannot take the images before a folder is made
+    require_runnable(settled)
     return Run.create(path, settled, faces.fingerprint), faces
+
+
+def require_runnable(recipe: Recipe) -> None:
+    """Find out before a folder is made.
+
+    Raises: RecipeError for a device that is not here, or networks that cannot take the images.
+    """
+    choose_device(recipe.training.device)
+    build(recipe.model, recipe.data.size)
 
 
 def wait_for_run(path: Path | None) -> Run:
@@ -107,8 +117,10 @@ def change_length(run: Run, overrides: Sequence[str]) -> None:
         run.rewrite_recipe(changed)
 
 
-def train_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:
+def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resume: Path | None = None) -> None:
     """Train a run to its end, from where its checkpoint stands, and write its weights; a trained run is left alone.
+
+    resume: the folder that somebody who stops it is told to resume; by default the run's.
 
     Raises: Diverged; Interrupted, after saving; RunError where the folder is in use, the disk takes no more, or the
     faces are not those it was started on.
@@ -129,7 +141,10 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:
             run.require_room()
             run.rewind_log(read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else -1)
             trainer = make_trainer(run, recipe, faces, here, observer)
-            trainer.run()
+            try:
+                trainer.run()
+            except Interrupted as stopped:
+                raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(resume or run.path))}") from None
             counted = combinations(faces, trainer.model)
             save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted))
 

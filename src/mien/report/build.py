@@ -17,7 +17,7 @@ from mien.faces.card import contact_sheet, printable, strongest
 from mien.report import words
 from mien.report.chapters import Chapter, number_runs, open_chapter
 from mien.report.numbers import tabulate
-from mien.report.pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
+from mien.report.pictures import GAP, Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
 from mien.report.plates import SEED, illustrate
 from mien.runs import Run
 
@@ -72,7 +72,9 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
         title=title,
         version=mien.__version__,
         today=f"{datetime.now():%d %B %Y}".lstrip("0"),
-        summary=words.summary(faces.card["split"]["train"], faces.card["source"], faces.size, named, unfinished),
+        summary=words.summary(
+            faces.card["split"]["train"], Path(faces.card["source"]).name, faces.size, named, unfinished
+        ),
         skipped=skipped,
         glance=glance_plate(chapters, names, faces),
         chapters=list(zip(names, chapters, strict=True)),
@@ -113,7 +115,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
 def contact_plate(faces: Faces) -> Plate:
     """Faces of the training split."""
     caption = "Faces of the training split, evenly spaced through its order."
-    picture = contact_sheet(faces, CONTACT)
+    picture = contact_sheet(faces, CONTACT)[GAP:-GAP, GAP:-GAP]
     factor = max(1, round(1000 / picture.shape[1]))
     content = encode_jpeg(enlarge(picture[None], factor)[0])
     return Plate("0.2", caption, (Inline(content, "image/jpeg", caption),), narrow=True)
@@ -126,9 +128,11 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
         return None
     matrix = np.array(card["correlation"], dtype=np.float64)
     alt = "Correlations of the attributes. The strongest: " + "; ".join(strongest(dict(card))) + "."
-    caption = "Correlation (phi) of every two attributes in the training split. Grey: one of the two does not vary."
+    caption = (
+        "Correlation (phi) of every two attributes in the training split. Grey: nothing to tell, as one does not vary."
+    )
     svg = figure_svg(figures.heat_map(matrix, names))
-    return Plate("0.3", caption, (Inline(svg, "image/svg+xml", alt),), narrow=True)
+    return Plate("0.3", caption, (Inline(svg, "image/svg+xml", alt),), narrow=len(names) <= figures.CELLS_WITH_NUMBERS)
 
 
 def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mien.errors import MienError
 from mien.models import build
@@ -49,14 +50,22 @@ class Chapter:
         return words.objective(self.recipe.model, self.recipe.data.size)
 
     @property
-    def toml(self) -> str:
-        """The recipe as it is in the run folder."""
-        return to_toml(self.recipe)
+    def sections(self) -> list[str]:
+        """The recipe, section by section, as it is in the run folder."""
+        return to_toml(self.recipe).strip().split("\n\n")
+
+    @cached_property
+    def layers(self) -> dict[str, list[Layer]]:
+        """The architecture, by network."""
+        networks: dict[str, list[Layer]] = {}
+        for layer in layer_table(self.model):
+            networks.setdefault(layer.network, []).append(layer)
+        return networks
 
     @property
-    def layers(self) -> list[Layer]:
-        """The architecture."""
-        return layer_table(self.model)
+    def parameters(self) -> int:
+        """How many numbers the model learns."""
+        return sum(layer.parameters for layers in self.layers.values() for layer in layers)
 
     @property
     def numbers(self) -> list[Group]:

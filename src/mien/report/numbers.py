@@ -72,8 +72,8 @@ def meaning(name: str) -> Meaning:
     """What a metric of that name is; one that is not known is shown by its name."""
     if found := re.fullmatch(r"(test|baseline_mean_face|baseline_pca_(\d+))_(mse|psnr|ssim)", name):
         who, components, measure = found.groups()
-        titles = {"test": "the model", "baseline_mean_face": "mean face instead"}
-        return Meaning(*MEASURES[measure], titles.get(who, f"PCA with {components} components instead"))
+        titles = {"test": "the model", "baseline_mean_face": "the mean face"}
+        return Meaning(*MEASURES[measure], titles.get(who, f"PCA, {components} components"))
     if found := re.fullmatch(r"sharpness_(real|reconstructions|samples)", name):
         titles = {"real": "real test images", "reconstructions": "their reconstructions", "samples": "samples"}
         return Meaning(*SHARPNESS, titles[found[1]])
@@ -132,7 +132,7 @@ def digits_of(score: Score) -> int:
 
 def written(value: float, digits: int, share: bool = False) -> str:
     """A number with so many decimals and a true minus; a share in per cent."""
-    text = f"{value:.{max(digits - 2, 0)}%}".replace("%", " %") if share else f"{value:,.{digits}f}"
+    text = f"{value:.{max(digits - 2, 0)}%}".replace("%", "\N{NO-BREAK SPACE}%") if share else f"{value:,.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

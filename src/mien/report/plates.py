@@ -87,10 +87,9 @@ def pairs_plates(chapter: Chapter, trained: TrainedModel, place: int) -> list[Pl
     plates: list[Plate] = []
     for index, attribute in enumerate(chapter.model.attributes[:MOST_ATTRIBUTES]):
         off, on = views.pairs(chapter.model, z, y, attribute)
-        caption = (
-            f"Pairs from the same noise: {attribute} off above, on below. The other attributes are the same in both, "
-            "drawn as they occur together in the training faces."
-        )
+        caption = f"Pairs from the same noise: {attribute} off above, on below."
+        if index == 0:
+            caption += " The other attributes are the same in both, drawn as they occur together in the training faces."
         suffix = f"_{file_name(attribute)}" if index else ""
         if index and any(plate.file.endswith(f"{suffix}.jpg") for plate in plates):
             suffix += f"-{index + 1}"  # two names that differ only in what a file name cannot hold
@@ -135,9 +134,7 @@ def film_plate(chapter: Chapter, place: int) -> Plate | None:
     if len(strips) < 2:
         return None
     chosen = [list(strips.items())[index] for index in moments(len(strips))]
-    caption = (
-        f"The same latents of the {chapter.title} through training, after so many images as stand beside the rows."
-    )
+    caption = f"The same latents of the {chapter.title} through training; beside each row, the images seen."
     jpeg = sheet(np.concatenate([strip for _, strip in chosen]), FILMED)
     rows = tuple(figures.short_count(images_seen) for images_seen, _ in chosen)
     return Plate(f"{chapter.number}.{place}", caption, (Inline(jpeg, "image/jpeg", caption),), rows)

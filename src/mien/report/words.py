@@ -15,8 +15,8 @@ ABOUT = {
     "vae": "A variational autoencoder squeezes each face through a short vector of numbers and learns to give it "
     "back. Since those vectors are held close to a normal distribution, new faces come from decoding random ones.",
     "gan": "A generative adversarial network is two networks at odds: a generator turns noise into faces, and a "
-    "discriminator learns to tell them from photographs. The generator never sees a photograph; it learns from "
-    "what gives it away.",
+    "discriminator learns to tell them from real ones. The generator never sees a real face; it learns from what "
+    "gives its own away.",
     "acgan": "An auxiliary-classifier GAN is told which attributes to draw. Its discriminator names the attributes "
     "of every image as well as whether it is real, so that the generator has to draw what it was asked for.",
 }
@@ -43,7 +43,7 @@ PROVENANCE = {
     "data_fingerprint": "fingerprint of the faces",
     "format": "format of the run folder",
 }
-ALIKE = 1.02  # a ratio of sharpness below which one set of pictures is not called sharper than another
+SHARPER_THAN_LIFE = 1.1  # share of real images' sharpness above which the summary warns
 
 
 def about(model_name: str) -> str:
@@ -101,35 +101,36 @@ def _compare(own: Score, other: Score) -> str:
 
 
 def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
-    """How sharp the samples of the runs are against real images, and which are sharper."""
-    shares = []
-    for title, scores in runs:
-        real, samples = scores.get("sharpness_real"), scores.get("sharpness_samples")
-        if real and samples and real.value > 0:
-            shares.append((title, samples.value / real.value))
-    if not shares:
+    """How sharp the samples of the runs are against real images, and which are the sharper."""
+    measured = [
+        (title, scores["sharpness_samples"], scores["sharpness_real"].value)
+        for title, scores in runs
+        if "sharpness_samples" in scores and scores.get("sharpness_real", Score(0)).value > 0
+    ]
+    if not measured:
         return ""
-    shares.sort(key=lambda share: -share[1])
-    parts = [f"{share:.2f} for the {title}" for title, share in shares]
-    told = f"Against real images, samples have a sharpness of {_listed(parts)}"
-    (sharpest, most), (softest, least) = shares[0], shares[-1]
-    if len(shares) > 1:
-        apart = most > ALIKE * least
-        told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": there is no telling them apart"
-    if most > 1.1:
-        told += f". Sharper than life, as the {sharpest}'s are, is not better: noise is sharp too"
+    measured.sort(key=lambda entry: -entry[1].value / entry[2])
+    shares = [samples.value / real for _, samples, real in measured]
+    parts = [f"the {title}'s samples have {share:.2f}" for (title, *_), share in zip(measured, shares, strict=True)]
+    told = f"Of the sharpness of real images, {listed(parts)}"
+    (sharpest, high, _), (softest, low, _) = measured[0], measured[-1]
+    if len(measured) > 1:
+        apart = high.low > low.high
+        told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": no clear difference"
+    if shares[0] > SHARPER_THAN_LIFE:
+        told += f". That the {sharpest}'s are sharper than life is no merit: noise is sharp too"
     return told + "."
 
 
 def head_sentence(title: str, scores: Mapping[str, Score]) -> str:
-    """What a conditional model's own head sees, for the attribute it sees best and the one it sees worst."""
+    """What a conditional model's own head sees, for the attributes it sees worst and best."""
     real = _by_attribute(scores, "head_accuracy_")
     asked = _by_attribute(scores, "head_agreement_")
     if not real or not asked:
         return ""
     return (
-        f"The {title}'s own head tells {_range(real)} of real test images (balanced accuracy), and sees in the "
-        f"model's samples the attribute that was asked for: {_range(asked)}."
+        f"The {title}'s own head is right about {_range(real)} of real test images (balanced accuracy), and "
+        f"sees what was asked for in {_range(asked)} of the model's own samples."
     )
 
 
@@ -139,15 +140,12 @@ def _by_attribute(scores: Mapping[str, Score], prefix: str) -> dict[str, float]:
 
 def _range(values: Mapping[str, float]) -> str:
     worst, best = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
-    if worst == best:
-        return f"{best} with {written(values[best], 2, share=True)}"
-    return (
-        f"from {worst} with {written(values[worst], 2, share=True)} "
-        f"to {best} with {written(values[best], 2, share=True)}"
-    )
+    ends = dict.fromkeys((worst, best))
+    return " to ".join(f"{written(values[name], 2, share=True)} ({name})" for name in ends)
 
 
-def _listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """'a, b and c'."""
     return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
 
 
@@ -156,8 +154,9 @@ def summary(
 ) -> list[str]:
     """The page's first paragraph, one sentence each."""
     titles = [f"a {title}" if title[0] not in "AEIO" else f"an {title}" for title, _ in runs]
-    told = _listed(titles) if titles else "no model"
-    sentences = [f"This report is about {told}, trained on {faces:,} faces of {source} at {size} × {size} pixels."]
+    told = listed(titles) if titles else "no model"
+    side = f"{size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{size} pixels"
+    sentences = [f"This report is about {told}, trained on {faces:,} faces of {source} at {side}."]
     sentences += [reconstruction_sentence(title, scores) for title, scores in runs]
     sentences.append(sharpness_sentence(runs))
     sentences += [head_sentence(title, scores) for title, scores in runs]
@@ -165,7 +164,7 @@ def summary(
         sentences.append(f"The {title} is not trained to its end: it has no samples and no numbers yet.")
     measured = [title for title, scores in runs if scores]
     if unmeasured := [title for title, _ in runs if title not in measured and title not in unfinished]:
-        sentences.append(f"Nothing was measured yet of the {_listed(unmeasured)}.")
+        sentences.append(f"Nothing was measured yet of the {listed(unmeasured)}.")
     return [sentence for sentence in sentences if sentence]
 
 

@@ -1,0 +1,49 @@
+"""What all tests share: a cache of their own, one thread, a small set of faces and a trained run of each model."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ["MIEN_CACHE"] = tempfile.mkdtemp(prefix="mien-tests-")  # before any test, and for the processes they start
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
+import tiny  # noqa: E402
+from mien.faces import Faces  # noqa: E402
+from mien.models import MODELS  # noqa: E402
+from mien.runs import Run  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate-golden", action="store_true", help="write tests/golden.json anew")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["MIEN_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def faces() -> Faces:
+    return tiny.faces()
+
+
+@pytest.fixture(scope="session")
+def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A trained run of each model, to look at and not to change."""
+    folder = tmp_path_factory.mktemp("trained")
+    return {name: tiny.train(folder / name, tiny.recipe(name)) for name in MODELS}
+
+
+@pytest.fixture
+def run_of(trained_runs: dict[str, Run], tmp_path: Path):
+    """A copy of a model's trained run, to do anything with."""
+
+    def copy(name: str) -> Run:
+        shutil.copytree(trained_runs[name].path, tmp_path / name)
+        return Run.open(tmp_path / name)
+
+    return copy

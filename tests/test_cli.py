@@ -1,0 +1,319 @@
+"""The command line: what each command does, and one clear line and exit code 2 for each mistake."""
+
+from collections import namedtuple
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import mien
+import tiny
+from awkward import numbered, write
+from mien import cli, doctor, runs
+from mien.cli import build_parser, main
+from mien.runs import Run
+from mien.terminal import Terminal, table_of_numbers
+
+COMMANDS = build_parser()[1]
+NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=2", "training.device=cpu")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a mistake is answered with."""
+    assert main(arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "%" not in line]  # of the progress
+    assert len(lines) == 1
+    assert lines[0].startswith("mien: ")
+    return lines[0].removeprefix("mien: ")
+
+
+def matches(text: str, *parts: str) -> bool:
+    return all(part in text for part in parts)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+# Help
+
+
+def test_mien_alone_prints_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert matches(capsys.readouterr().out, *COMMANDS)
+
+
+def test_there_is_a_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"mien {mien.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example_that_parses(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    examples = [line.split()[1:] for line in shown.split("example:\n")[1].splitlines()]
+    assert examples
+    for name, *arguments in examples:
+        assert name == command
+        COMMANDS[command].parse_intermixed_args(arguments)
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["run", "--nosuch"], ["sample"], ["data", "look"], ["--debug"]])
+def test_words_that_are_no_command_or_option_end_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+
+# What the commands do
+
+
+def test_run_trains_measures_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--data", tiny.SOURCE, "--out", "plan", "--seed", "3", *NARROW]) == 0
+    shown = capsys.readouterr().out
+    assert matches(shown, "baseline_mean_face_psnr", "sharpness_samples", "report: plan/report/report.html")
+    assert Run.open("plan/gan").recipe().training.seed == 3
+    assert main(["report", "plan"]) == 0
+    assert main(["resume", "plan"]) == 0
+    assert main(["resume", "plan", "training.steps=9"]) == 2
+
+
+def test_train_and_resume_say_where_the_run_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "gan-quick", "training.steps=1", "--data", tiny.SOURCE, "--out", "mine", *NARROW]) == 0
+    assert main(["resume", "mine", "training.steps=3"]) == 0
+    assert capsys.readouterr().out == 2 * "trained: mine    next: mien sample mine\n"
+    assert mien.open_run("mine").images_seen == 24
+
+
+def test_a_run_without_a_name_is_called_after_the_time(tmp_path: Path) -> None:
+    assert main(["train", "gan-quick", "--data", tiny.SOURCE, *NARROW]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("gan-20")
+
+
+def test_the_faces_of_a_recipe_are_taken_unless_others_are_given(tmp_path: Path) -> None:
+    recipe = tiny.recipe("gan", "data.source=drawn:150", "training.steps=1")
+    (tmp_path / "mine.toml").write_text(runs.to_toml(recipe))
+    assert main(["train", "mine.toml", "--out", "one"]) == 0
+    assert main(["train", "mine.toml", "--out", "two", "--data", tiny.SOURCE]) == 0
+    assert [Run.open(name).recipe().data.source for name in ("one", "two")] == ["drawn:150", tiny.SOURCE]
+
+
+def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["vae-quick", "--size", "64", "--crop", "1,2,3,4", "--attributes", "a.csv", "--skip-bad", "--seed", "5"]
+    given = cli.overrides_of(COMMANDS["train"].parse_intermixed_args([*arguments, "training.steps=1"]))
+    assert given == [
+        "data.size=64",
+        "data.crop=[1,2,3,4]",
+        f'data.attributes_table="{tmp_path}/a.csv"',
+        "data.skip_bad=true",
+        "training.seed=5",
+        "training.steps=1",
+    ]
+
+
+def test_sample_writes_a_grid_of_the_attributes_that_were_set(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    run = trained_runs["acgan"]
+    assert main(["sample", str(run.path), "--count", "10", "--set", "Male=1", "Smiling=0", "--out", "faces.png"]) == 0
+    grid = pixels(tmp_path / "faces.png")
+    assert grid.shape == (2 * 34 - 2, 8 * 34 - 2, 3)
+    expected = mien.open_run(run.path).sample(10, attributes={"Male": 1, "Smiling": 0})
+    assert (grid[:32, :32] == expected[0]).all()
+
+
+def test_reconstruct_puts_originals_over_reconstructions(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    write(tmp_path, "me.png", "you.jpg")
+    assert main(["reconstruct", str(trained_runs["vae"].path), "me.png", "you.jpg", "--out", "both.png"]) == 0
+    both = pixels(tmp_path / "both.png")
+    assert both.shape == (2 * 34 - 2, 2 * 34 - 2, 3)
+    with Image.open(tmp_path / "me.png") as original:
+        assert (both[:32, :32] == np.asarray(original.resize((32, 32), Image.Resampling.LANCZOS))).all()
+
+
+def test_data_shows_packs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str], faces: Any) -> None:
+    assert main(["data", "show", tiny.SOURCE, "--size", "32", "--out", "sheet.png"]) == 0
+    assert main(["data", "pack", tiny.SOURCE, "--size", "32"]) == 0
+    assert main(["data", "draw", "--count", "3", "--size", "32", "--out", "drawn.png"]) == 0
+    assert matches(capsys.readouterr().out, "Male", f"packed: 200 faces of drawn:200, fingerprint {faces.fingerprint}")
+    assert pixels(tmp_path / "drawn.png").shape == (32, 3 * 34 - 2, 3)
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_doctor_names_versions_devices_and_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "SIDE", 64)
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert matches(
+        shown, mien.__version__, "torch", "trains on", "GFLOP/s", "missing: pip install no-such-package", "GiB"
+    )
+
+
+def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:
+    file, score = StringIO(), {"value": 0.1234, "low": 0.1, "high": 0.2}
+    table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("vae", "gan", "acgan")})
+    Console(file=file, width=80).print(table)
+    assert "baseline_mean_face_psnr" in file.getvalue()
+
+
+def test_a_log_file_gets_a_line_now_and_then_and_no_bars() -> None:
+    file = StringIO()
+    with Terminal(Console(file=file)) as terminal:
+        for done in range(101):
+            terminal.work("packing", done, 100)
+    assert file.getvalue().splitlines() == ["packing: 0 %  0 of 100", "packing: 100 %  100 of 100"]
+
+
+# Mistakes
+
+
+def test_a_path_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (
+        ["run", "--data", "nowhere"],
+        ["train", "vae-quick", "--data", "nowhere"],
+        ["data", "show", "nowhere"],
+    ):
+        assert "nowhere" in mistake(capsys, *command)
+
+
+def test_a_folder_without_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert matches(mistake(capsys, "run", "--data", "empty"), "empty", "no pictures")
+
+
+def test_too_few_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "few", *numbered(3))
+    assert matches(mistake(capsys, "run", "--data", "few"), "too few images: 3")
+
+
+def test_a_table_that_matches_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "faces", *numbered(40))
+    (tmp_path / "table.csv").write_text("file,Male\nx.png,1\ny.png,0\n")
+    text = mistake(capsys, "run", "--data", "faces", "--attributes", "table.csv")
+    assert matches(text, "table.csv", "no row matches a picture", "'x.png'")
+
+
+def test_one_label_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "faces", *numbered(40))
+    text = mistake(capsys, "train", "acgan-quick", "--data", "faces", "--out", "run")
+    assert matches(text, "acgan cannot be trained", "needs an attribute", "Train a vae or a gan")
+
+
+def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
+    text = mistake(capsys, "train", "acgan-quick", "--data", tiny.SOURCE, "model.attributes=['Smilling']")
+    assert matches(text, "no attribute 'Smilling'. Did you mean 'Smiling'?", "Attributes here: Male")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["train", "vae-quik"], ["vae-quik", "Did you mean 'vae-quick'?"]),
+        (["run", "--plan", "quik"], ["quik", "Did you mean 'quick'?"]),
+        (["train", "vae-quick", "training.epoch=1"], ["training.epoch is not a key. Did you mean 'epochs'?"]),
+        (["train", "vae-quick", "training.epochs=many"], ["training.epochs is 'many'", "valid number"]),
+        (["run", "training.sede=1"], ["training.sede is not a key. Did you mean 'seed'?"]),
+        (["train", "vae-quick", "--crop", "1,2"], ["data.crop is [1, 2]", "left, top, right, bottom"]),
+        (["data", "show", "--crop", "middle"], ["crop is '[middle]'", "left, top, right, bottom"]),
+        (["data", "draw", "--count", "0"], ["count of 0"]),
+        (["data", "show", "drawn:many"], ["drawn:many"]),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_recipe_or_an_option(
+    arguments: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert matches(mistake(capsys, *arguments), *parts)
+
+
+def test_an_image_size_the_network_cannot_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = mistake(capsys, "train", "gan-quick", "model.depth=5", "--data", tiny.SOURCE, "--out", "run")
+    assert matches(text, "32 x 32 pixels cannot be halved 5 times", "Use a depth of 1 to 4")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], faces: Any) -> None:
+    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: namedtuple("usage", "free")(2**20))
+    text = mistake(capsys, "train", "gan-quick", "--data", tiny.SOURCE, "--out", "run")
+    assert matches(text, "the disk has 0.0 GiB free", "Make room")
+
+
+def test_a_disk_that_becomes_full_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_of: Any
+) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = run_of("gan")
+    monkeypatch.setattr(Run, "append_log", full)
+    text = mistake(capsys, "resume", str(run.path), "training.steps=20")
+    assert "No space left on device" in text
+    monkeypatch.undo()
+    assert main(["resume", str(run.path)]) == 0
+
+
+def test_a_run_in_use_or_of_another_version(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_of("gan")
+    with run.locked():
+        assert "is in use by another process" in mistake(capsys, "resume", str(run.path), "training.steps=20")
+    run.provenance_file.write_text('{"format": 9}')
+    assert "is a run of format 9" in mistake(capsys, "sample", str(run.path))
+
+
+def test_mistakes_in_sampling(trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(trained_runs["acgan"].path)
+    assert "is not a run folder" in mistake(capsys, "sample", "nowhere")
+    assert "Did you mean 'Smiling'?" in mistake(capsys, "sample", run, "--set", "Smilling=1")
+    assert "expected NAME=VALUE" in mistake(capsys, "sample", run, "--set", "Male")
+    assert "the count is 1 or more" in mistake(capsys, "sample", run, "--count", "0")
+    assert "seed 0 or more" in mistake(capsys, "sample", run, "--seed", "-1")
+    assert "cannot be written" in mistake(capsys, "sample", run, "--out", "nowhere/faces.png")
+    assert "cannot be written" in mistake(capsys, "sample", run, "--out", "faces.docx")
+
+
+def test_mistakes_in_reconstructing(
+    trained_runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "me.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
+    assert "a gan has no encoder" in mistake(capsys, "reconstruct", gan, "me.png")
+    text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
+    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, PNG")
+    assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")
+
+
+def test_mistakes_in_going_on(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not a run folder" in mistake(capsys, "resume", "nowhere")
+    assert "is not a run folder" in mistake(capsys, "report", "nowhere")
+    run = str(run_of("gan").path)
+    assert "only training.steps or training.epochs" in mistake(capsys, "resume", run, "training.seed=1")
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(mien.errors.RunError):
+        main(["sample", "nowhere", "--debug"])
+
+
+def test_a_stop_outside_of_training_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*given: Any, **named: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.open_run", stopped)
+    assert main(["sample", "run"]) == 130
+    assert capsys.readouterr().err.startswith("mien: stopped")

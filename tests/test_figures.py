@@ -1,0 +1,67 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien import figures
+from mien.report.curves import LN2, panels
+from mien.report.pictures import figure_jpeg, figure_svg
+
+HOSTILE = ("$\\frac{", "_hidden", "<b>&amp;", "a\x00b", "\udcff", "x" * 300, "鬚")
+
+
+def log(**terms: float) -> list[dict[str, float]]:
+    return [{"images_seen": 10 * step, **{name: value / step for name, value in terms.items()}} for step in (1, 2, 3)]
+
+
+def test_terms_of_one_kind_share_a_panel_whatever_the_model_is():
+    found = panels(log(**{"d/score_real": 1.0, "d/score_fake": 2.0, "teacher/distance": 3.0}), object())
+    assert {kind: len(panel.lines) for kind, panel in found.items()} == {"score": 2, "distance": 1}
+    assert len(figures.curves(list(found.values()), "steps", 8).axes) == 2
+
+
+def test_a_weighted_term_is_shown_in_nats():
+    class Weighted:
+        kl_weight = 1e-4
+
+    assert panels(log(**{"vae/kl": 5e-3}), Weighted())["kl"].lines[0].values[0] == pytest.approx(50)
+
+
+def test_adversarial_curves_have_a_line_where_the_discriminator_cannot_tell():
+    panel = panels(log(**{"discriminator/adversarial_real": 1.0}), object())["adversarial"]
+    levels = [line.get_ydata()[0] for line in figures.curves([panel], "steps", 1).axes[0].lines]
+    assert LN2 in levels
+
+
+def test_one_point_and_values_that_are_not_finite_still_give_a_curve():
+    lines = [{"images_seen": 0, "vae/kl": float("nan"), "validation/reconstruction": 0.0}, {"images_seen": 8}]
+    found = panels(lines, object())
+    assert list(found) == ["reconstruction"]
+    assert figure_svg(figures.curves(list(found.values()), "epochs", 8)).startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_can_stand_in_a_figure(name: str):
+    points, values = np.zeros((3, 2), np.float32), np.array([1, 0, -1], np.int8)
+    assert len(figures.scatter(points, values, name).axes[0].get_legend().get_texts()) == 3
+    for figure in (figures.scatter(points, values, name), figures.heat_map(np.eye(2), [name, "b"])):
+        assert Image.open(io.BytesIO(figure_jpeg(figure, dpi=40))).size > (100, 100)
+        assert figure_svg(figure)
+
+
+@pytest.mark.parametrize("count", [2, 16, 40])
+def test_a_heat_map_takes_few_and_many_attributes_and_correlations_that_are_missing(count: int):
+    matrix = np.full((count, count), np.nan)
+    matrix[0, 1] = -0.7
+    texts = [text.get_text() for text in figures.heat_map(matrix, [f"a{n}" for n in range(count)]).axes[0].texts]
+    assert texts == (["\N{MINUS SIGN}.70"] if count <= 16 else [])
+
+
+def test_the_same_figure_is_the_same_bytes():
+    first, second = (figure_svg(figures.heat_map(np.eye(3), ["a", "b", "c"])) for _ in range(2))
+    assert first == second
+
+
+def test_counts_are_short():
+    assert [figures.short_count(n) for n in (0, 640, 12_800, 6_400_000)] == ["0", "640", "12.8k", "6.4M"]

@@ -1,0 +1,221 @@
+"""The run folder: whole or not there, one process at a time, readable whatever happened."""
+
+import json
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from mien import runs
+from mien.checkpoint import write_tensors
+from mien.errors import RecipeError, RunError
+from mien.runs import Run, write_text
+from mien.trained import load_model
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
+
+
+def test_a_new_run_holds_its_whole_recipe_and_where_it_comes_from(run: Run) -> None:
+    assert Run.open(run.path).recipe() == tiny.recipe("vae")
+    provenance = run.provenance()
+    assert (provenance["format"], provenance["data_fingerprint"], provenance["seed"]) == (1, "fingerprint", 0)
+    assert {"mien", "commit", "python", "torch", "numpy", "machine", "threads", "command", "started"} <= set(provenance)
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [("/usr/bin/mien", "mien train 'a b'"), ("/x/mien/__main__.py", "mien train 'a b'"), ("/x/mien/mine.py", "Python")],
+)
+def test_the_command_line_is_kept_as_it_was_typed(program: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "train", "a b"])
+    assert runs.provenance("fingerprint", 0)["command"] == command
+
+
+def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:
+    with pytest.raises(
+        RunError, match=r"holds a run already. `mien resume .*run` goes on with it; --out starts another"
+    ):
+        Run.create(run.path, tiny.recipe("vae"), "fingerprint")
+
+
+def test_a_run_cannot_be_made_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/run: cannot be written: .*Choose another folder with --out"):
+        Run.create(tmp_path / "file" / "run", tiny.recipe("vae"), "fingerprint")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is not a run folder \(it has no recipe.toml\)"):
+        Run.open(tmp_path)
+
+
+def test_a_run_of_another_version_is_refused(run: Run) -> None:
+    run.provenance_file.write_text(json.dumps({"format": 7, "mien": "9.9"}))
+    with pytest.raises(RunError, match=r"format 7, written by mien 9.9; this is mien .* Use the version that wrote it"):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize("content", ["", '{"format": 1', "[1, 2]", "3", "\0"])
+def test_damaged_json_is_refused_in_words(run: Run, content: str) -> None:
+    run.metrics_file.write_text(content)
+    with pytest.raises(RunError, match=r"metrics.json: cannot be read .*The run folder is damaged"):
+        run.metrics()
+
+
+def test_a_recipe_that_was_edited_into_none_is_refused_with_its_file(run: Run) -> None:
+    run.recipe_file.write_text(run.recipe_file.read_text().replace("kl_weight", "weight"))
+    with pytest.raises(RecipeError, match=r"recipe.toml: model.weight is not a key. Did you mean 'kl_weight'"):
+        run.recipe()
+    run.recipe_file.write_text("name = ")
+    with pytest.raises(RecipeError, match=r"recipe.toml: is not TOML that can be read"):
+        run.recipe()
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: usage(2**30))
+    with pytest.raises(RunError, match=r"the disk has 1.0 GiB free; a run needs 2 GiB. Make room, or .* --out"):
+        Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+
+
+HOLD = """
+import sys, filelock
+with filelock.FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_in_use_by_another_process_is_refused_until_it_ends(run: Run, faces: Any) -> None:
+    command = [sys.executable, "-c", HOLD, str(run.path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with (
+            pytest.raises(RunError, match=r"is in use by another process.* Wait for it, or stop it first"),
+            run.locked(),
+        ):
+            pass
+        other.kill()
+    with run.locked():
+        pass
+
+
+def test_a_line_of_the_log_that_was_cut_short_is_left_out(run: Run) -> None:
+    run.append_log({"images_seen": 8, "vae/kl": 0.5})
+    with run.log_file.open("a") as file:
+        file.write('{"images_seen": 16, "vae/')
+    assert run.log() == [{"images_seen": 8, "vae/kl": 0.5}]
+
+
+def test_the_log_is_rewound_to_a_checkpoint(run: Run) -> None:
+    for images_seen in (0, 8, 16, 24):
+        run.append_log({"images_seen": images_seen})
+    run.rewind_log(16)
+    assert [line["images_seen"] for line in run.log()] == [0, 8, 16]
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = run.recipe_file.read_text()
+    monkeypatch.setattr(runs.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(run.recipe_file, "half")
+    assert run.recipe_file.read_text() == before
+
+
+def test_tensors_that_cannot_be_written_leave_the_old_ones(run_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = run_of("vae")
+    before = run.weights.read_bytes()
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(RunError, match=r"could not be written .*No space left.*What was there before is unharmed"):
+        write_tensors(run.weights, {}, {})
+    assert run.weights.read_bytes() == before
+
+
+# Trained models
+
+
+def test_weights_that_are_not_there_yet_are_missed_with_what_to_do(run: Run) -> None:
+    with pytest.raises(RunError, match=r"there are no weights yet. `mien resume .*run` trains the run to its end"):
+        load_model(run.weights)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+def test_damaged_weights_are_refused_in_words(run_of: Any, damage: str) -> None:
+    weights = run_of("vae").weights
+    content = weights.read_bytes()
+    weights.write_bytes({"cut": content[:-100], "empty": b"", "other": b"\x08" + content[1:]}[damage])
+    with pytest.raises(RunError, match=r"weights that cannot be read \(.*Train the run again"):
+        load_model(weights)
+
+
+def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "weights", {}, {"mien": json.dumps({"format": 5})})
+    with pytest.raises(RunError, match=r"weights of format 5; this version of mien reads format 1"):
+        load_model(tmp_path / "weights")
+
+
+def test_a_file_of_weights_is_enough_to_sample_from(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(trained_runs["acgan"].weights.read_bytes())
+    trained = load_model(alone)
+    assert trained.images_seen == 64
+    assert (trained.sample(3, seed=1) == load_model(trained_runs["acgan"].weights).sample(3, seed=1)).all()
+
+
+def test_labels_are_drawn_as_they_occur_together(trained_runs: dict[str, Run], faces: Any) -> None:
+    trained = load_model(trained_runs["acgan"].weights)
+    drawn = trained.labels(2_000, seed=0)
+    assert drawn is not None
+    columns = faces.attributes[:, faces.columns(trained.attributes)][faces.rows("train")]
+    assert drawn.mean(0).tolist() == pytest.approx(columns.mean(0).tolist(), abs=0.05)
+    assert {tuple(row) for row in drawn.int().tolist()} == {tuple(row) for row in columns.tolist()}
+
+
+def test_attributes_that_are_set_are_set_and_the_others_stay(trained_runs: dict[str, Run]) -> None:
+    trained = load_model(trained_runs["acgan"].weights)
+    free, fixed = trained.labels(50, seed=3), trained.labels(50, seed=3, attributes={"Smiling": 0.5})
+    assert (fixed[:, 1] == 0.5).all()
+    assert fixed[:, 0].equal(free[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"Smilling": 1},
+            r"'Smilling': not an attribute of this acgan. Did you mean 'Smiling'\? Attributes: Male, Smi",
+        ),
+        ({"Male": 2}, r"Male=2: an attribute is from 0 .* to 1"),
+        ({"Male": float("nan")}, r"Male=nan: an attribute is from 0"),
+    ],
+)
+def test_an_attribute_that_cannot_be_set_is_refused(
+    trained_runs: dict[str, Run], attributes: dict[str, float], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_model(trained_runs["acgan"].weights).sample(1, attributes=attributes)
+
+
+def test_a_model_without_conditions_says_so(trained_runs: dict[str, Run]) -> None:
+    with pytest.raises(RecipeError, match=r"not an attribute of this gan. Attributes: none: it is not conditional"):
+        load_model(trained_runs["gan"].weights).sample(1, attributes={"Male": 1})
+
+
+def test_a_model_without_an_encoder_cannot_reconstruct(trained_runs: dict[str, Run], faces: Any) -> None:
+    with pytest.raises(RecipeError, match=r"a gan has no encoder, so it cannot reconstruct"):
+        load_model(trained_runs["gan"].weights).reconstruct(faces.images[:1])

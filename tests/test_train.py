@@ -1,0 +1,452 @@
+"""The trainer: what it computes, and that nothing can make it lose its place."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tiny
+from mien import checkpoint
+from mien.cli import main
+from mien.ema import MovingAverage
+from mien.errors import Diverged, Interrupted, RecipeError, RunError
+from mien.faces.batches import Batch, Batches, to_signed, to_stored
+from mien.hardware import Hardware
+from mien.models import MODELS, build
+from mien.models.base import Phase
+from mien.plans.training import change_length, train_run
+from mien.recipe import load_recipe, presets
+from mien.runs import Run
+from mien.terminal import Terminal
+from mien.train import TrainConfig, step_seed
+
+GOLDEN = Path(__file__).with_name("golden.json")
+TIMING = ("seconds", "images_per_second")
+
+
+# Golden losses
+
+
+def twenty_steps(preset: str, folder: Path) -> list[dict[str, float]]:
+    """The log of twenty steps of a preset, made narrow."""
+    recipe = load_recipe(preset, ["model.width=4", "model.latent_dim=8", "data.size=32"])
+    if hasattr(recipe.model, "attributes"):
+        recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"attributes": tiny.ATTRIBUTES})})
+    torch.manual_seed(0)
+    kept = {"batch_size": 16, "epochs": None, "steps": 20, "log_every_images": 160, "precision": "float32"}
+    lines: list[dict[str, float]] = []
+    training = recipe.training.model_dump() | kept
+    tiny.trainer(build(recipe.model, 32), folder, checkpoint=preset, log=lines.append, **training).run()
+    return [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
+
+
+def test_twenty_steps_of_every_recipe_give_the_golden_losses(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """After an intended change: `python -m pytest tests/test_train.py -k golden --regenerate-golden`."""
+    logs = {preset: twenty_steps(preset, tmp_path) for preset in presets()}
+    if request.config.getoption("--regenerate-golden"):
+        GOLDEN.write_text(json.dumps(logs, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    assert logs.keys() == golden.keys()
+    for preset, lines in logs.items():
+        for line, expected in zip(lines, golden[preset], strict=True):
+            assert line == pytest.approx(expected, rel=1e-3), preset  # other CPUs sum in another order
+
+
+# Going on exactly
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in mien catches it."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def tried_at(moment: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is killed when it is called for so many-th time."""
+    calls = iter(range(1, 1000))
+    return lambda *given: kill() if next(calls) == moment else function(*given)
+
+
+HARD = {
+    "vae": ["training.optimizer=rmsprop", "training.schedule=cosine", "data.horizontal_flips=true"],
+    "gan": ["model.discriminator_updates=2", "model.r1_weight=1", "model.r1_every=3", "model.normalization=batch"],
+    "acgan": ["model.r1_weight=1", "model.r1_every=2", "model.label_conditioning=embedding", "training.beta1=0"],
+}
+
+
+def hard(name: str, *overrides: str) -> Any:
+    """A recipe with all that could go wrong when a run goes on; it logs more rarely than it is killed."""
+    usual = ["training.ema_decay=0.9", "training.snapshot_every_images=40", "training.log_every_images=24"]
+    return tiny.recipe(name, *usual, *HARD.get(name, []), *overrides)
+
+
+def outcome(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[str]]:
+    """Weights, the whole state of the training, and the log without times, whatever the order of its lines."""
+    log = [{key: value for key, value in line.items() if key not in TIMING} for line in run.log()]
+    return tiny.tensors(run.weights), tiny.tensors(run.checkpoint), sorted(map(str, log))
+
+
+def assert_same_outcome(one: Run, other: Run) -> None:
+    for mine, theirs in zip(outcome(one), outcome(other), strict=True):
+        assert mine == theirs if isinstance(mine, list) else tiny.same(mine, theirs)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return {name: tiny.train(folder / name, hard(name)) for name in MODELS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("step", [1, 4, 8])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    name: str, step: int, uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
+) -> None:
+    """Killed after a step that was not saved, so that the log is ahead of the checkpoint."""
+    recipe = hard(name, "training.checkpoint_every_seconds=0")
+    images_per_step = 8 * getattr(recipe.model, "discriminator_updates", 1)
+    with pytest.raises(Killed):
+        tiny.train(tmp_path / name, recipe, tiny.Watcher(step * images_per_step, kill))
+    run = Run.open(tmp_path / name)
+    assert not run.weights.exists()
+    assert run.checkpoint.exists() == (step > 1)
+    train_run(run, faces)
+    assert_same_outcome(run, uninterrupted[name])
+
+
+@pytest.mark.parametrize("moment", [1, 2, 5, 8])
+@pytest.mark.parametrize("write", ["fsync", "replace"])
+def test_a_kill_in_the_middle_of_a_write_loses_nothing(
+    write: str, moment: int, uninterrupted: dict[str, Run], tmp_path: Path, faces: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(tmp_path / "vae", hard("vae", "training.checkpoint_every_seconds=0"), faces.fingerprint)
+    place = os if write == "fsync" else Path
+    with monkeypatch.context() as patched:
+        patched.setattr(place, write, tried_at(moment + 1, getattr(place, write)))  # the first is the rewound log's
+        with pytest.raises(Killed):
+            train_run(run, faces)
+    train_run(run, faces)
+    assert_same_outcome(run, uninterrupted["vae"])
+
+
+KILLED_BY_ITSELF = """
+import os, signal, sys
+from mien.cli import main
+from mien.terminal import Terminal
+
+def training(terminal, name, images_seen, total, line):
+    if images_seen >= 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Terminal.training = training
+main(sys.argv[1:])
+"""
+
+
+def test_a_process_killed_by_sigkill_goes_on_by_mien_resume(uninterrupted: dict[str, Run], tmp_path: Path) -> None:
+    run = Run(tmp_path / "gan")
+    uninterrupted_recipe = uninterrupted["gan"].recipe_file
+    command = ["train", str(uninterrupted_recipe), "--out", str(run.path), "training.checkpoint_every_seconds=0"]
+    killed = subprocess.run([sys.executable, "-c", KILLED_BY_ITSELF, *command], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_outcome(run, uninterrupted["gan"])
+
+
+def test_a_run_that_is_given_more_steps_equals_one_that_always_had_them(tmp_path: Path, faces: Any) -> None:
+    longer = tiny.train(tmp_path / "longer", tiny.recipe("gan", "training.steps=10"))
+    extended = tiny.train(tmp_path / "extended", tiny.recipe("gan", "training.steps=4"))
+    change_length(extended, ["training.steps=10"])
+    train_run(extended, faces)
+    assert tiny.same(tiny.tensors(extended.weights), tiny.tensors(longer.weights))
+
+
+def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused_in_words(run_of: Any, faces: Any) -> None:
+    run = run_of("vae")
+    run.rewrite_recipe(tiny.recipe("vae", "model.width=5"))
+    with pytest.raises(RunError, match=r"does not fit the run's recipe.*delete the checkpoint"):
+        train_run(run, faces)
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"is not a checkpoint that can be read.*Delete it"):
+        train_run(run, faces)
+
+
+def test_a_checkpoint_of_another_format_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.write_tensors(path, {}, {"mien": json.dumps({"format": 99})})
+    with pytest.raises(RunError, match=r"format 99; this version of mien reads format 1"):
+        checkpoint.read_progress(path)
+
+
+def test_other_faces_than_those_it_was_started_on_are_refused(run_of: Any) -> None:
+    run = run_of("vae")
+    run.weights.unlink()
+    with pytest.raises(RunError, match=r"other faces than drawn:200 holds now"):
+        train_run(run, tiny.noise_faces())
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(
+    number: signal.Signals, uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
+) -> None:
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted, match=r"stopped at 24 of 64 images; all of it is saved.*mien resume .*/vae"):
+        tiny.train(tmp_path / "vae", hard("vae"), tiny.Watcher(24, lambda: signal.raise_signal(number)))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    run = Run.open(tmp_path / "vae")
+    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 24
+    train_run(run, faces)
+    assert_same_outcome(run, uninterrupted["vae"])
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        tiny.train(tmp_path / "vae", tiny.recipe("vae"), tiny.Watcher(8, twice))
+
+
+def test_the_command_line_ends_with_130_when_it_is_stopped(
+    trained_runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Terminal, "training", lambda *given: signal.raise_signal(signal.SIGINT))
+    assert main(["train", str(trained_runs["vae"].recipe_file), "--out", str(tmp_path / "a run")]) == 130
+    error = capsys.readouterr().err
+    assert error.endswith(
+        f"mien: stopped at 8 of 64 images; all of it is saved. To go on: mien resume '{tmp_path}/a run'\n"
+    )
+
+
+# Numbers that are not finite
+
+
+@pytest.mark.parametrize("checkpoint_every_seconds", [0, 60])
+def test_a_training_that_diverges_stops_in_words_and_keeps_the_last_good_checkpoint(
+    checkpoint_every_seconds: int, tmp_path: Path
+) -> None:
+    model = tiny.model("vae", kl_weight=1.0)
+    options = {"steps": 200, "learning_rate": 9.0, "optimizer": "rmsprop", "log_every_images": 8}
+    options["checkpoint_every_seconds"] = checkpoint_every_seconds
+    lines: list[dict[str, float]] = []
+    with pytest.raises(Diverged, match=r"at [\d,]+ images: training has diverged.*Try a lower training.learning_rate"):
+        tiny.trainer(model, tmp_path, log=lines.append, **options).run()
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    saved = tmp_path / "checkpoint.safetensors"
+    assert saved.exists() == (checkpoint_every_seconds == 0)
+    if saved.exists():
+        assert all(tensor.isfinite().all() for tensor in tiny.tensors(saved).values())
+
+
+def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
+    model = tiny.model("gan")
+    model.phases = (
+        model.phases[0],
+        Phase("generator", ("generator",), lambda batch: {"adversarial": model.generate(model.prior(1)).mean() / 0}),
+    )
+    with pytest.raises(Diverged, match=r"^generator/adversarial is -?inf at 8 images"):
+        tiny.trainer(model, tmp_path).run()
+
+
+# Batches
+
+
+@given(st.integers(1, 40), st.integers(0, 2**31), st.integers(0, 5))
+def test_an_epoch_covers_each_image_once(count: int, seed: int, epoch: int) -> None:
+    batches = Batches(tiny.noise_faces(count, 8), "train", seed=seed)
+    assert sorted(batches.indices(epoch * count, count)) == list(range(count))
+
+
+@given(st.integers(1, 20), st.integers(0, 100), st.lists(st.integers(1, 30), min_size=1, max_size=6))
+def test_the_stream_is_a_pure_function_of_the_position(count: int, start: int, pieces: list[int]) -> None:
+    faces = tiny.noise_faces(count, 8)
+    batches, end = Batches(faces, "train"), start + sum(pieces)
+    whole = Batches(faces, "train").indices(start, end - start)
+    starts = np.cumsum([start, *pieces[:-1]])
+    backwards = [batches.indices(int(at), piece) for at, piece in zip(starts, pieces, strict=True)][::-1]
+    assert np.concatenate(backwards[::-1]).tolist() == whole.tolist()
+    assert Batches(faces, "train").indices(start, 1) == whole[:1]
+
+
+def test_another_epoch_and_another_seed_come_in_another_order() -> None:
+    first, other = (Batches(tiny.noise_faces(), "train", seed=seed) for seed in (0, 1))
+    assert first.indices(0, 64).tolist() != first.indices(64, 64).tolist()
+    assert first.indices(0, 64).tolist() != other.indices(0, 64).tolist()
+
+
+def test_two_processes_see_other_images_and_other_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hardware, "average_gradients", lambda *given: None)
+    (x, noise), (other_x, other_noise) = seen_by(0, tmp_path), seen_by(1, tmp_path)
+    assert torch.cat([x, other_x]).equal(tiny.batch(tiny.model("gan"), 8).x)
+    assert not noise.equal(other_noise)
+
+
+def seen_by(rank: int, folder: Path) -> list[torch.Tensor]:
+    """The images and the noise of the first step of one of two processes."""
+    model, seen = tiny.model("gan"), []
+
+    def loss(batch: Batch) -> dict[str, torch.Tensor]:
+        seen.extend([batch.x, model.prior(len(batch.x))])
+        return {"mean": model.generate(seen[-1]).mean()}
+
+    model.phases = (Phase("noted", ("generator",), loss),)
+    trainer = tiny.trainer(model, folder, checkpoint=str(rank))
+    trainer.hardware = Hardware(torch.device("cpu"), "float32", rank, 2)
+    trainer.run()
+    return seen
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_pixels_survive_the_way_to_networks_and_back(seed: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    x = to_signed(images)
+    assert x.abs().max() <= 1
+    assert (to_stored(x) == images).all()
+
+
+def test_flips_mirror_about_half_of_the_images_and_follow_the_seed() -> None:
+    faces = tiny.noise_faces()
+    plain, flipping = (Batches(faces, "train", horizontal_flips=flips) for flips in (False, True))
+    torch.manual_seed(0)
+    x, flipped = plain.at(0, 64).x, flipping.at(0, 64).x
+    mirrored = (flipped == x.flip(3)).all(3).all(2).all(1)
+    assert ((flipped == x).all(3).all(2).all(1) | mirrored).all()
+    assert 16 < mirrored.sum() < 48
+    torch.manual_seed(0)
+    assert flipping.at(0, 64).x.equal(flipped)
+
+
+# Laws of a step
+
+
+def test_the_moving_average_trails_the_weights_and_copies_the_statistics() -> None:
+    model = tiny.model("gan", normalization="batch")
+    average = MovingAverage(model, decay=0.9)
+    old = [p.clone() for p in average.model.parameters()]
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.add_(1)
+    average.update(model, steps=1_000)
+    for mine, before, theirs in zip(average.model.parameters(), old, model.parameters(), strict=True):
+        torch.testing.assert_close(mine, 0.9 * before + 0.1 * theirs)
+    assert all(mine.equal(theirs) for mine, theirs in zip(average.model.buffers(), model.buffers(), strict=True))
+
+
+def test_the_moving_average_soon_forgets_the_random_start() -> None:
+    model = tiny.model("vae")
+    average = MovingAverage(model, decay=0.999)
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.add_(1)
+    for step in range(1, 60):
+        average.update(model, step)
+    for mine, theirs in zip(average.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_the_moving_average_is_what_is_sampled_and_saved(tmp_path: Path) -> None:
+    trainer = tiny.trainer(tiny.model("gan"), tmp_path, ema_decay=0.5)
+    assert trainer.average is not None
+    assert trainer.sampling_model is trainer.average.model
+    assert tiny.trainer(tiny.model("gan"), tmp_path).sampling_model is not trainer.average.model
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**31)] * 3), min_size=2, max_size=8, unique=True))
+def test_no_two_steps_ranks_or_seeds_share_their_randomness(steps: list[tuple[int, int, int]]) -> None:
+    assert len({step_seed(*step) for step in steps}) == len(steps)
+
+
+def test_the_seed_of_a_step_never_changes_or_old_runs_could_not_go_on() -> None:
+    assert step_seed(1, 2, 3) == 12997252459554536576
+
+
+def test_the_cosine_schedule_falls_from_the_learning_rate_to_zero(tmp_path: Path) -> None:
+    rates: list[float] = []
+
+    def note(images_seen: int, total: int) -> None:
+        (optimizer,) = trainer.optimizers.values()
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    trainer = tiny.trainer(tiny.model("vae"), tmp_path, steps=4, schedule="cosine", learning_rate=0.1, progress=note)
+    trainer.run()
+    assert rates == pytest.approx([0.1 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)])
+
+
+def test_phases_that_move_the_same_networks_share_an_optimizer(tmp_path: Path) -> None:
+    trainer = tiny.trainer(tiny.model("gan", r1_weight=1.0), tmp_path)
+    assert set(trainer.optimizers) == {("discriminator",), ("generator",)}
+
+
+def test_phases_are_updated_as_often_as_they_say(tmp_path: Path) -> None:
+    model, counts = tiny.model("gan", discriminator_updates=3, r1_weight=1.0, r1_every=2), {}
+    for phase in model.phases:
+        counts[phase.name] = 0
+    trainer = tiny.trainer(model, tmp_path, steps=4, log_every_images=10**6)
+    plain = trainer.meter.add
+    trainer.meter.add = lambda phase, terms: (counts.update({phase: counts[phase] + 1}), plain(phase, terms))[1]
+    trainer.run()
+    assert counts == {"discriminator": 12, "r1": 2 * 3 // 3, "generator": 4}
+    assert trainer.images_seen == 4 * 3 * 8
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "images"), [(None, 7, 70), (1, None, 100), (1.25, None, 130), (0.01, None, 10)]
+)
+def test_a_length_in_epochs_is_rounded_up_to_whole_steps(epochs: float | None, steps: int | None, images: int) -> None:
+    assert TrainConfig(epochs=epochs, steps=steps).total_images(100, images_per_step=10) == images
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_mixed_precision_trains(name: str, tmp_path: Path) -> None:
+    run = tiny.train(tmp_path / name, tiny.recipe(name, "training.precision=bfloat16", "training.steps=2"))
+    assert all(tensor.dtype != torch.bfloat16 for tensor in tiny.tensors(run.weights).values())
+
+
+def test_the_log_counts_images_and_names_phases_and_terms(trained_runs: dict[str, Run]) -> None:
+    lines = [line for line in trained_runs["gan"].log() if "seconds" in line]
+    assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
+    terms = {"discriminator/adversarial_real", "discriminator/adversarial_fake", "generator/adversarial"}
+    assert set(lines[0]) == {"images_seen", *TIMING, *terms}
+
+
+def test_sample_grids_are_of_the_same_latents_through_the_run(trained_runs: dict[str, Run]) -> None:
+    names = sorted(path.name for path in trained_runs["vae"].samples.iterdir())
+    assert names == ["0000000000.png", "0000000064.png"]
+
+
+# Several processes
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    trainer = tiny.trainer(tiny.model("vae"), tmp_path)
+    hardware = Hardware(torch.device("cpu"), "float32", 0, 3)
+    with pytest.raises(RecipeError, match=r"batch_size is 8, which 3 processes cannot share"):
+        type(trainer)(trainer.model, trainer.batches, trainer.config, hardware, checkpoint=tmp_path)
+
+
+def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mien"]
+    command = ["train", str(trained_runs["gan"].recipe_file), "--out", str(tmp_path / "two"), "training.steps=3"]
+    done = subprocess.run([*launcher, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained: ") == 1
+    run = Run.open(tmp_path / "two")
+    assert sorted(path.name for path in run.path.glob("*.safetensors")) == [run.checkpoint.name, run.weights.name]
+    assert [line["images_seen"] for line in run.log()] == [16, 24]

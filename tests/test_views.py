@@ -1,0 +1,63 @@
+"""Views: pictures from models, the same for the same seed on every machine."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+import tiny
+from mien import views
+
+LATENTS = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+
+
+def test_latents_follow_the_seed_and_not_the_generator_of_training() -> None:
+    model = tiny.model("gan")
+    assert views.latents(model, 4, seed=1).equal(views.latents(model, 4, seed=1))
+    assert views.latents(model, 4, seed=1)[:2].equal(views.latents(model, 2, seed=1))
+    assert not views.latents(model, 4, seed=1).equal(views.latents(model, 4, seed=2))
+
+
+def test_many_pictures_are_made_some_at_a_time() -> None:
+    model = tiny.model("gan")
+    z = views.latents(model, views.CHUNK + 3, seed=0)
+    pictures = views.generate(model, z)
+    assert (pictures.shape, pictures.dtype) == ((views.CHUNK + 3, 32, 32, 3), np.uint8)
+    assert abs(views.generate(model, z[-3:]).astype(int) - pictures[-3:]).max() <= 1
+
+
+def test_a_reconstruction_goes_through_the_mean_of_the_latent(faces: Any) -> None:
+    model, images = tiny.model("vae"), faces.images[:5]
+    mu, logvar = views.encode(model, images)
+    assert mu.shape == logvar.shape == (5, 8)
+    assert (views.reconstruct(model, images) == views.generate(model, model.encoder.head.bias.new_tensor(mu))).all()
+
+
+@pytest.mark.parametrize(("count", "columns", "shape"), [(5, 3, (10, 16, 3)), (1, 1, (4, 4, 3)), (6, 3, (10, 16, 3))])
+def test_a_grid_is_filled_row_by_row_on_white(count: int, columns: int, shape: tuple[int, ...]) -> None:
+    images = np.arange(count, dtype=np.uint8)[:, None, None, None] + np.zeros((count, 4, 4, 3), np.uint8)
+    grid = views.grid(images, columns)
+    assert grid.shape == shape
+    for index in range(count):
+        top, left = index // columns * 6, index % columns * 6
+        assert (grid[top : top + 4, left : left + 4] == index).all()
+    assert (grid == 255).sum() == grid.size - images.size
+
+
+def test_few_latents_are_mapped_by_their_principal_components() -> None:
+    few = LATENTS[:20]
+    expected = PCA(2).fit_transform(few)
+    assert np.abs(views.embed(few, seed=0)) == pytest.approx(np.abs(expected), abs=1e-4)
+
+
+def test_a_map_of_many_latents_is_the_same_each_time() -> None:
+    first = views.embed(LATENTS, seed=0)
+    assert first.shape == (40, 2)
+    assert (first == views.embed(LATENTS, seed=0)).all()
+
+
+@pytest.mark.parametrize("latents", [np.zeros((40, 5), np.float32), LATENTS[:0], LATENTS[:1], LATENTS[:40, :1]])
+def test_latents_that_span_no_plane_still_have_a_map(latents: Any) -> None:
+    assert views.embed(latents, seed=0).shape == (len(latents), 2)
+    assert np.isfinite(views.embed(latents, seed=0)).all()

@@ -1,0 +1,107 @@
+"""Trainings that take a second: small faces, narrow networks, a few steps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mien.faces import Faces, open_faces
+from mien.faces.batches import Batch, Batches
+from mien.hardware import Hardware
+from mien.models import MODELS
+from mien.models.base import Model
+from mien.plans.training import start_run, train_run
+from mien.recipe import Recipe, apply_overrides, check
+from mien.runs import Run
+from mien.train import TrainConfig, Trainer
+
+SOURCE = "drawn:200"
+ATTRIBUTES = ("Male", "Smiling")
+CPU = Hardware(torch.device("cpu"), "float32")
+
+
+def faces() -> Faces:
+    """160 drawn faces to train on, and some 20 each for validation and test."""
+    return open_faces(SOURCE, size=32)
+
+
+def noise_faces(count: int = 64, size: int = 32) -> Faces:
+    """Blotches with attributes, the same for ever: they do not change when the drawing does. All are to train on."""
+    random = np.random.default_rng(0)
+    blotches = random.integers(0, 256, (count, size // 8, size // 8, 3), dtype=np.uint8)
+    return Faces(
+        images=blotches.repeat(8, axis=1).repeat(8, axis=2),
+        attributes=random.integers(0, 2, (count, 2), dtype=np.int8),
+        attribute_names=ATTRIBUTES,
+        split=np.zeros(count, np.uint8),
+        files=tuple(f"{index}.png" for index in range(count)),
+        fingerprint="noise",
+        card={"source": "noise"},
+    )
+
+
+def has_attributes(name: str) -> bool:
+    return "attributes" in MODELS[name].Config.model_fields
+
+
+def model(name: str, *, size: int = 32, **options: Any) -> Model:
+    """A model of the table, with fresh weights that are the same each time."""
+    torch.manual_seed(0)
+    conditions = {"attributes": ATTRIBUTES} if has_attributes(name) else {}
+    return MODELS[name](MODELS[name].Config(**{"latent_dim": 8, "width": 4, **conditions, **options}), size)
+
+
+def batch(some_model: Model, count: int = 8) -> Batch:
+    return Batches(noise_faces(), "train", attributes=some_model.attributes).at(0, count)
+
+
+def trainer(some_model: Model, folder: Path, *, some_faces: Faces | None = None, **training: Any) -> Trainer:
+    """A trainer without a run folder around it."""
+    checkpoint = folder / training.pop("checkpoint", "checkpoint.safetensors")
+    callbacks = {key: training.pop(key) for key in ("log", "snapshot", "progress") if key in training}
+    config = TrainConfig(**{"batch_size": 8, "steps": 1, **training})
+    batches = Batches(some_faces or noise_faces(), "train", attributes=some_model.attributes, seed=config.seed)
+    return Trainer(some_model, batches, config, CPU, checkpoint=checkpoint, **callbacks)
+
+
+def recipe(name: str, *overrides: str) -> Recipe:
+    """A recipe of a model of the table."""
+    table = {
+        "name": name,
+        "data": {"source": SOURCE, "size": 32},
+        "model": {"name": name, "latent_dim": 8, "width": 4},
+        "training": {"batch_size": 8, "steps": 8, "device": "cpu", "precision": "float32", "log_every_images": 16},
+    }
+    return check(apply_overrides(table, overrides), "tiny")
+
+
+def train(folder: Path, some_recipe: Recipe, observer: Any = None) -> Run:
+    """A new run, trained to its end unless the observer stops it."""
+    run, its_faces = start_run(some_recipe, folder)
+    train_run(run, its_faces, observer)
+    return run
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    return safetensors.torch.load_file(path)
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether two sets of tensors are equal, bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Watcher:
+    """An observer that does something once a training has seen so many images."""
+
+    def __init__(self, images: int, act: Any) -> None:
+        self.images, self.act = images, act
+
+    def work(self, words: str, done: int, total: int) -> None: ...
+
+    def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
+        if images_seen >= self.images:
+            self.act()
