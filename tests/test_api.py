@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mien
+from mien import errors
 from mien.errors import DataError, MienError, RunError, did_you_mean
 from mien.runs import Run
 
@@ -36,8 +37,6 @@ def test_the_version_is_that_of_the_citation() -> None:
 
 
 def test_every_error_that_a_user_can_mend_is_one_kind_of_error() -> None:
-    from mien import errors
-
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, Exception)]
     assert all(issubclass(kind, MienError) for kind in kinds)
     assert all(kind.__name__ in (errors.__doc__ or "") for kind in kinds)

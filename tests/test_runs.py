@@ -134,6 +134,14 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(run: Run, monkeypatch:
     assert run.recipe_file.read_text() == before
 
 
+def test_who_reads_a_text_while_it_is_replaced_sees_the_old_one_whole(run: Run) -> None:
+    before = run.recipe_file.read_text()
+    with run.recipe_file.open() as reader:
+        write_text(run.recipe_file, "new")
+        assert reader.read() == before
+    assert run.recipe_file.read_text() == "new"
+
+
 def test_tensors_that_cannot_be_written_leave_the_old_ones(run_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*given: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -239,11 +239,12 @@ def test_the_command_line_ends_with_130_when_it_is_stopped(
 
 
 @pytest.mark.parametrize("checkpoint_every_seconds", [0, 60])
+@pytest.mark.parametrize("log_every_images", [8, 10**6])
 def test_a_training_that_diverges_stops_in_words_and_keeps_the_last_good_checkpoint(
-    checkpoint_every_seconds: int, tmp_path: Path
+    log_every_images: int, checkpoint_every_seconds: int, tmp_path: Path
 ) -> None:
     model = tiny.model("vae", kl_weight=1.0)
-    options = {"steps": 200, "learning_rate": 9.0, "optimizer": "rmsprop", "log_every_images": 8}
+    options = {"steps": 200, "learning_rate": 9.0, "optimizer": "rmsprop", "log_every_images": log_every_images}
     options["checkpoint_every_seconds"] = checkpoint_every_seconds
     lines: list[dict[str, float]] = []
     with pytest.raises(Diverged, match=r"at [\d,]+ images: training has diverged.*Try a lower training.learning_rate"):
@@ -361,6 +362,15 @@ def test_the_moving_average_soon_forgets_the_random_start() -> None:
         torch.testing.assert_close(mine, theirs)
 
 
+def test_the_moving_average_of_one_step_still_has_two_elevenths_of_the_start(tmp_path: Path) -> None:
+    model = tiny.model("gan")
+    start = [p.detach().clone() for p in model.parameters()]
+    trainer = tiny.trainer(model, tmp_path, ema_decay=0.999)
+    trainer.run()
+    for mine, old, new in zip(trainer.sampling_model.parameters(), start, model.parameters(), strict=True):
+        torch.testing.assert_close(mine, old * 2 / 11 + new.detach() * 9 / 11)
+
+
 def test_the_moving_average_is_what_is_sampled_and_saved(tmp_path: Path) -> None:
     trainer = tiny.trainer(tiny.model("gan"), tmp_path, ema_decay=0.5)
     assert trainer.average is not None
@@ -439,6 +449,16 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
     hardware = Hardware(torch.device("cpu"), "float32", 0, 3)
     with pytest.raises(RecipeError, match=r"batch_size is 8, which 3 processes cannot share"):
         type(trainer)(trainer.model, trainer.batches, trainer.config, hardware, checkpoint=tmp_path)
+
+
+def test_gradients_are_averaged_over_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = [torch.zeros(2, 3), torch.zeros(4), torch.zeros(1)]
+    weights[0].grad, weights[1].grad = torch.full((2, 3), 1.0), torch.full((4,), 2.0)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(3))  # the gradients of the other one
+    Hardware(torch.device("cpu"), "float32", 0, 2).average_gradients(weights)
+    assert weights[0].grad.eq(2).all()
+    assert weights[1].grad.eq(2.5).all()
+    assert weights[2].grad is None
 
 
 def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
