@@ -46,14 +46,6 @@ def test_an_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     assert 0.92 < np.mean(covered) < 0.98
 
 
-def test_one_image_has_no_interval() -> None:
-    score = mean_score([0.5], "")
-    assert (score.value, score.low, score.high) == (0.5, float("-inf"), float("inf"))
-
-
-# Distances between images
-
-
 def test_error_and_psnr_have_their_closed_forms() -> None:
     scores = compare("test", "", IMAGES, lambda x: x + 0.1)
     assert scores["test_mse"].value == pytest.approx(0.01, rel=1e-5)
@@ -208,3 +200,8 @@ def test_a_model_is_measured_by_what_it_can_do(
     scores = metrics.measure(load_model(trained_runs[name].weights), faces)
     assert {metric.split("_")[0] for metric in scores} == kinds
     assert all(np.isfinite([s.value, s.low, s.high]).all() and s.images and s.protocol for s in scores.values())
+
+
+def test_one_image_has_no_interval() -> None:
+    score = mean_score([0.5], "how")
+    assert (score.value, score.low, score.high, score.images) == (0.5, None, None, 1)

@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import mien
 import tiny
 from awkward import numbered, write
-from mien.errors import DataError, Interrupted, MienError, RecipeError, RunError
+from mien.errors import DataError, Diverged, Interrupted, MienError, RecipeError, RunError
 from mien.faces import UNKNOWN, Faces
 from mien.plans import PlanResult, load_plan, plan_recipes, report_folder, resume_plan, training
 from mien.plans.attributes import settle_attributes, usable_attributes
-from mien.plans.training import change_length, measure_run, start_run
+from mien.plans.training import change_length, measure_run, read_faces, start_run
 from mien.recipe import load_recipe
 from mien.runs import Run
+from mien.terminal import Terminal
 
 NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=4", "training.device=cpu")
 
@@ -112,6 +114,27 @@ def test_a_stopped_plan_names_its_folder_and_goes_on_exactly(finished: PlanResul
         mien.run(tiny.SOURCE, out=folder, overrides=NARROW, observer=stopping)
     assert not (folder / "metrics.json").exists()
     assert resume_plan(folder).metrics == finished.metrics
+
+
+def test_a_training_that_diverges_costs_the_others_nothing(tmp_path: Path) -> None:
+    absurd = ["vae.training.learning_rate=9", "vae.training.steps=200", "vae.training.log_every_images=8"]
+    with pytest.raises(Diverged, match=r"^vae: .* training has diverged.*The report of the rest: .*report.html"):
+        mien.run(tiny.SOURCE, out=tmp_path / "plan", overrides=[*NARROW, *absurd, "vae.model.kl_weight=1"])
+    assert Run.open(tmp_path / "plan" / "gan").metrics()
+    assert (tmp_path / "plan" / "report" / "report.html").exists()
+
+
+def test_pictures_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    for index in range(20):
+        Image.new("RGB", (32, 32), "red").save(tmp_path / f"{index}.png")
+    with pytest.raises(DataError, match=r"its 20 pictures are too much alike to be divided"):
+        mien.run(tmp_path, out=tmp_path / "plan", overrides=NARROW)
+
+
+def test_the_faces_and_how_they_were_read_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal() as terminal:
+        read_faces(tiny.recipe("vae").data, terminal)
+    assert "read as the embedded faces, drawn: " in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_a_plan_is_refused(plan: Path) -> None:

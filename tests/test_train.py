@@ -266,6 +266,12 @@ def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
         tiny.trainer(model, tmp_path).run()
 
 
+def test_a_checkpoint_past_the_end_of_its_recipe_is_refused(tmp_path: Path) -> None:
+    tiny.trainer(tiny.model("vae"), tmp_path, steps=3).run()
+    with pytest.raises(RecipeError, match=r"has seen 24 images, and its recipe ends at 16. Give .* training.steps=3"):
+        tiny.trainer(tiny.model("vae"), tmp_path, steps=2).run()
+
+
 # Batches
 
 

@@ -102,6 +102,8 @@ class Watcher:
 
     def work(self, words: str, done: int, total: int) -> None: ...
 
+    def note(self, words: str) -> None: ...
+
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
         if images_seen >= self.images:
             self.act()

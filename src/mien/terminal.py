@@ -43,12 +43,14 @@ class Terminal:
         """So much of a piece of work is done."""
         self._show(words, done, total, f"{done:,} of {total:,}" if total > 1 else "")
 
+    def note(self, words: str) -> None:
+        """Something worth a line."""
+        self.console.print(words, markup=False, soft_wrap=True)
+
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
         """A run has seen so many of its images; line holds the last logged numbers."""
         rate = f"{line['images_per_second']:,.0f} images/s" if "images_per_second" in line else ""
-        terms = [
-            f"{key.split('/')[0][:1]}/{key.split('/')[1]} {value:.3f}" for key, value in line.items() if "/" in key
-        ]
+        terms = [f"{short(key)} {value:.3f}" for key, value in line.items() if "/" in key]
         self._show(f"training {name}", images_seen, total, "  ".join([rate, *terms]))
 
     def _show(self, words: str, done: int, total: int, numbers: str) -> None:
@@ -60,6 +62,12 @@ class Terminal:
             self.printed = time.monotonic()
             share = f"{100 * done / max(total, 1):.0f} %"
             self.console.print(f"{words}: {share}  {numbers}", markup=False, soft_wrap=True)
+
+
+def short(key: str) -> str:
+    """A term as papers write it: D and G for the two networks of a GAN."""
+    phase, _, term = key.partition("/")
+    return f"{ {'discriminator': 'D', 'generator': 'G'}.get(phase, phase) } {term}"
 
 
 def table_of_numbers(metrics: dict[str, dict[str, Any]]) -> Table:
@@ -77,7 +85,8 @@ def cell(score: dict[str, Any] | None) -> str:
     """A score in a table's cell."""
     if score is None:
         return ""
-    return f"{score['value']:.4g} ({score['low']:.4g} to {score['high']:.4g})"
+    interval = "" if score["low"] is None else f" ({score['low']:.4g} to {score['high']:.4g})"
+    return f"{score['value']:.4g}{interval}"
 
 
 def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:

@@ -105,10 +105,16 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, from the checkpoint where there is one.
 
-        Raises: Diverged when a loss or weight is not finite; Interrupted, after saving, on SIGINT or SIGTERM.
+        Raises: Diverged when a loss or weight is not finite; Interrupted, after saving, on SIGINT or SIGTERM;
+        RecipeError where the checkpoint is past the recipe's end.
         """
         if self.checkpoint.exists():
             load_checkpoint(self)
+            if self.images_seen > self.total:
+                raise RecipeError(
+                    f"{self.checkpoint}: has seen {self.images_seen:,} images, and its recipe ends at {self.total:,}. "
+                    f"Give it at least training.steps={-(-self.images_seen // self.images_per_step)}."
+                )
         elif self.hardware.rank == 0:
             self._snapshot()
         saved = time.monotonic()

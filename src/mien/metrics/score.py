@@ -14,8 +14,8 @@ class Score:
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None  # one image has no interval
+    high: float | None
     images: int
     protocol: str
 
@@ -24,5 +24,7 @@ def mean_score(per_image: ArrayLike, protocol: str) -> Score:
     """The mean over images, with a normal interval from their spread.  [N] -> Score"""
     values = np.asarray(per_image, dtype=np.float64)
     mean = float(values.mean())
-    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("inf")
+    if len(values) < 2:
+        return Score(mean, None, None, len(values), protocol)
+    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
     return Score(mean, mean - half, mean + half, len(values), protocol)

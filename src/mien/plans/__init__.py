@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mien.errors import RecipeError, RunError
+from mien.errors import Diverged, RecipeError, RunError
 from mien.faces import Faces
 from mien.plans.attributes import settle_attributes
 from mien.plans.training import Observer, measure_run, read_faces, require_runnable, train_run
@@ -176,14 +176,25 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 def finish_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
-    """Train and measure what is not trained and measured yet, then write the report and all numbers."""
+    """Train and measure what is not trained and measured yet, then write the report and all numbers.
+
+    Raises: Diverged, after the report, where one of the trainings did; Interrupted at once.
+    """
     content = read_plan(folder)
     runs = [Run.open(folder / name) for name in content["runs"]]
+    diverged = []
     for run in runs:
-        train_run(run, faces, observer, resume=folder)
+        try:
+            train_run(run, faces, observer, resume=folder)
+        except Diverged as error:  # the others are worth having all the same
+            diverged.append(f"{run.path.name}: {error}")
     for run in runs:
-        measure_run(run, faces, observer)
-    return report_plan(folder, faces)
+        if run.weights.exists():
+            measure_run(run, faces, observer)
+    result = report_plan(folder, faces)
+    if diverged:
+        raise Diverged(f"{' '.join(diverged)} The report of the rest: {result.report}")
+    return result
 
 
 def is_plan(folder: Path) -> bool:

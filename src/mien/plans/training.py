@@ -16,8 +16,8 @@ from PIL import Image
 
 from mien import views
 from mien.checkpoint import read_progress
-from mien.errors import Interrupted, RecipeError, RunError
-from mien.faces import Faces, open_faces
+from mien.errors import DataError, Interrupted, RecipeError, RunError
+from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
 from mien.hardware import Hardware, choose_device, hardware, rank
 from mien.metrics import measure
@@ -38,6 +38,9 @@ class Observer(Protocol):
     def work(self, words: str, done: int, total: int) -> None:
         """So much of a piece of work is done."""
 
+    def note(self, words: str) -> None:
+        """Something worth a line."""
+
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
         """A run has seen so many of its images; line holds the last logged numbers."""
 
@@ -45,9 +48,9 @@ class Observer(Protocol):
 def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
     """The faces a recipe asks for.
 
-    Raises: DataError where they cannot be used.
+    Raises: DataError where they cannot be used, or a split has none.
     """
-    return open_faces(
+    faces = open_faces(
         data.source,
         size=data.size,
         crop=None if data.crop == "auto" else data.crop,
@@ -55,6 +58,16 @@ def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
         skip_bad=data.skip_bad,
         progress=observer.work if observer else None,
     )
+    counts = {split: len(faces.rows(split)) for split in SPLITS}
+    if not all(counts.values()):
+        raise DataError(
+            f"{data.source}: its {len(faces.files):,} pictures are too much alike to be divided ({counts}): equal ones "
+            "stay in one split, and train, validation and test need one or more each. Give more different pictures."
+        )
+    if observer:
+        divided = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+        observer.note(f"faces of {data.source}, read as {faces.card['reader']}: {divided}")
+    return faces
 
 
 def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None = None) -> tuple[Run, Faces]:
