@@ -71,8 +71,8 @@ def short(key: str) -> str:
 
 
 def table_of_numbers(metrics: dict[str, dict[str, Any]]) -> Table:
-    """One row a metric, one column a run: value and 95 % interval."""
-    table = Table(title="test numbers, with 95 % intervals over images")
+    """One row a metric, one column a run."""
+    table = Table(title="test numbers; ±: half of the 95 % interval over images")
     table.add_column(no_wrap=True)  # names that are cut short could not be told apart
     for name in metrics:
         table.add_column(name)
@@ -85,8 +85,9 @@ def cell(score: dict[str, Any] | None) -> str:
     """A score in a table's cell."""
     if score is None:
         return ""
-    interval = "" if score["low"] is None else f" ({score['low']:.4g} to {score['high']:.4g})"
-    return f"{score['value']:.4g}{interval}"
+    if score["low"] is None:
+        return f"{score['value']:.4g}"
+    return f"{score['value']:.4g} ± {(score['high'] - score['low']) / 2:.2g}"
 
 
 def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:
