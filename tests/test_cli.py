@@ -1,5 +1,6 @@
 """The command line: what each command does, and one clear line and exit code 2 for each mistake."""
 
+import re
 from collections import namedtuple
 from io import StringIO
 from pathlib import Path
@@ -27,10 +28,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+PROGRESS = re.compile(r"%|^faces of ")
+
+
 def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one line that a mistake is answered with."""
     assert main(arguments) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if "%" not in line]  # of the progress
+    lines = [line for line in capsys.readouterr().err.splitlines() if not PROGRESS.search(line)]
     assert len(lines) == 1
     assert lines[0].startswith("mien: ")
     return lines[0].removeprefix("mien: ")

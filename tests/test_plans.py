@@ -257,7 +257,7 @@ def test_without_two_labels_the_acgan_is_skipped_and_the_others_run(table: str |
     if table:
         (tmp_path / "faces" / "attributes.csv").write_text(table)
     result = mien.run(tmp_path / "faces", out=tmp_path / "plan", overrides=NARROW)
-    reason = "the faces have none of the 1 attributes" if table else "the faces have no attributes"
+    reason = "has none of its 1." if table else "has no attributes."
     assert reason in result.skipped["acgan"]
     assert list(result.metrics) == ["vae", "gan"]
     assert reason in result.report.read_text()

@@ -38,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mien data show | head`
         sys.stderr.close()
         return 0
-    except (MienError, OSError) as error:  # an OSError: a disk that became full meanwhile, a file taken away
+    except (MienError, OSError) as error:
         if namespace.debug:
             raise
-        print(f"mien: {error}", file=sys.stderr)
+        # An OSError is a disk that became full meanwhile, or a file that was taken away.
+        more = "" if isinstance(error, MienError) else ". What was written is kept; `mien resume` goes on with it."
+        print(f"mien: {error}{more}", file=sys.stderr)
         return 2
     return 0
 

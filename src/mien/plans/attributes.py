@@ -1,5 +1,7 @@
 """Which attributes a conditional model is trained on, when the recipe leaves it to the data."""
 
+import numpy as np
+
 from mien.faces import Faces
 from mien.recipe import Recipe
 
@@ -20,14 +22,10 @@ def settle_attributes(recipe: Recipe, faces: Faces) -> tuple[Recipe, str]:
         faces.columns(named)
     usable = usable_attributes(faces)
     if not usable:
-        have = (
-            f"none of the {len(faces.attribute_names)} attributes"
-            if faces.attribute_names
-            else "no attributes, so none"
-        )
-        return (
-            recipe,
-            f"it needs an attribute to condition on, and the faces have {have} with both values often enough.",
+        table = f"none of its {len(faces.attribute_names)}" if faces.attribute_names else "no attributes"
+        return recipe, (
+            f"it needs an attribute that at least {FEWEST} training faces have and {FEWEST} have not, "
+            f"and {faces.card['source']} has {table}."
         )
     for name in named:
         if name not in usable:
@@ -39,8 +37,5 @@ def settle_attributes(recipe: Recipe, faces: Faces) -> tuple[Recipe, str]:
 def usable_attributes(faces: Faces) -> list[str]:
     """The attributes that enough training faces have and have not, the most evenly divided first."""
     values = faces.attributes[faces.rows("train")]
-    divided = {
-        name: int(min((column == 0).sum(), (column == 1).sum()))
-        for name, column in zip(faces.attribute_names, values.T, strict=True)
-    }
-    return sorted((name for name, fewer in divided.items() if fewer >= FEWEST), key=lambda name: -divided[name])
+    fewer = np.minimum((values == 0).sum(0), (values == 1).sum(0))
+    return [faces.attribute_names[column] for column in np.argsort(-fewer, kind="stable") if fewer[column] >= FEWEST]
