@@ -1,14 +1,13 @@
-"""The data card: its numbers against numbers worked out by hand, and its contact sheet."""
+"""The data card: its numbers against numbers worked out by hand."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from awkward import numbered, write
 from mien.faces import Faces, open_faces
-from mien.faces.card import contact_sheet, correlation, lines, printable, rare_pairs
+from mien.faces.card import correlation, lines, printable, rare_pairs
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +83,3 @@ def test_the_text_names_the_source_the_attributes_and_the_caveats(found: Faces) 
 
 def test_a_name_that_no_terminal_takes_is_escaped() -> None:
     assert printable("caf\udce9.png") == "caf\\udce9.png"
-
-
-def test_the_contact_sheet_shows_faces_of_the_split_in_rows(found: Faces) -> None:
-    sheet = contact_sheet(found, count=12)
-    assert sheet.shape == (3 * 66 + 2, 4 * 66 + 2, 3)
-    assert np.array_equal(sheet[2:66, 2:66], found.images[found.rows("train")[0]])
-    assert np.array_equal(sheet[-66:-2, -66:-2], found.images[found.rows("train")[-1]])
-    assert contact_sheet(found, count=1000, split="test").shape[2] == 3
-
-
-def test_the_contact_sheet_is_the_same_each_time(found: Faces, tmp_path: Path) -> None:
-    assert np.array_equal(contact_sheet(found), contact_sheet(found))

@@ -116,6 +116,7 @@ def test_the_faces_of_a_recipe_are_taken_unless_others_are_given(tmp_path: Path)
 
 
 def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").touch()
     arguments = ["vae-quick", "--size", "64", "--crop", "1,2,3,4", "--attributes", "a.csv", "--skip-bad", "--seed", "5"]
     given = cli.overrides_of(COMMANDS["train"].parse_intermixed_args([*arguments, "training.steps=1"]))
     assert given == [
@@ -126,6 +127,8 @@ def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest
         "training.seed=5",
         "training.steps=1",
     ]
+    within = cli.overrides_of(COMMANDS["train"].parse_intermixed_args(["vae-quick", "--attributes", "in/the.zip.csv"]))
+    assert within == ['data.attributes_table="in/the.zip.csv"']
 
 
 def test_sample_writes_a_grid_of_the_attributes_that_were_set(trained_runs: dict[str, Run], tmp_path: Path) -> None:
@@ -233,6 +236,7 @@ def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "vae-quick", "--crop", "1,2"], ["data.crop is [1, 2]", "left, top, right, bottom"]),
         (["data", "show", "--crop", "middle"], ["crop is '[middle]'", "left, top, right, bottom"]),
         (["data", "draw", "--count", "0"], ["count of 0"]),
+        (["data", "draw", "drawn:9"], ["data draw drawn:9: it draws --count faces and reads none. Leave the path out"]),
         (["data", "show", "drawn:many"], ["drawn:many"]),
     ],
     ids=str,

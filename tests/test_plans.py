@@ -193,6 +193,12 @@ def test_recipes_that_prepare_their_faces_differently_are_refused(override: str,
     assert not (tmp_path / "plan").exists()
 
 
+def test_the_recipes_of_a_plan_are_found_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "vae-mine.toml").write_text('name = "vae-mine"\nmodel = {name = "vae"}\ntraining = {steps = 1}')
+    names = [recipe.name for recipe in plan_recipes(load_plan(plan_file(tmp_path, "vae-mine.toml", "gan-quick")))]
+    assert names == ["vae-mine", "gan"]
+
+
 def test_a_plan_takes_the_faces_of_its_recipes_where_none_are_given(tmp_path: Path) -> None:
     (tmp_path / "vae.toml").write_text(
         'name = "vae"\ndata = {source = "drawn:150", size = 32}\nmodel = {name = "vae"}\ntraining = {steps = 1}'
@@ -286,21 +292,46 @@ def test_an_acgan_alone_on_faces_without_attributes_is_refused(tmp_path: Path) -
 # Lengths and reports
 
 
-def test_a_run_can_be_given_another_length_and_nothing_else(run_of: Any) -> None:
+def test_a_run_can_be_given_another_length_and_nothing_else(run_of: Any, faces: Any) -> None:
     run = run_of("gan")
     for override in ("training.seed=2", "model.width=8"):
         with pytest.raises(RecipeError, match=r"only training.steps or training.epochs can change"):
-            change_length(run, ["training.steps=20", override])
+            change_length(run, faces, ["training.steps=20", override])
     assert run.weights.exists()
-    change_length(run, ["training.epochs=2"])
+    run.write_metrics({"test_mse": {"value": 0.1}})
+    change_length(run, faces, ["training.epochs=2"])
+    assert run.metrics() == {}
     assert (run.recipe().training.epochs, run.recipe().training.steps) == (2, None)
     assert not run.weights.exists()
 
 
-def test_a_cosine_schedule_fixes_the_length(tmp_path: Path) -> None:
+def test_a_length_that_is_past_already_changes_nothing(run_of: Any, faces: Any) -> None:
+    run = run_of("gan")
+    for override in ("training.steps=7", "training.epochs=0.35"):
+        with pytest.raises(RecipeError, match=r"has seen 64 images already.* training.steps=8"):
+            change_length(run, faces, [override])
+    assert run.weights.exists()
+    assert run.recipe().training.steps == 8
+
+
+def test_what_several_processes_would_all_do_at_once_is_refused(
+    run_of: Any, faces: Any, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for act in (
+        lambda: mien.run(tiny.SOURCE, out=plan.parent / "other", overrides=NARROW),
+        lambda: resume_plan(plan),
+        lambda: change_length(run_of("gan"), faces, ["training.steps=20"]),
+    ):
+        with pytest.raises(RecipeError, match=r"is for one process, and `torchrun` started 2\. "):
+            act()
+    assert not (plan.parent / "other").exists()
+
+
+def test_a_cosine_schedule_fixes_the_length(tmp_path: Path, faces: Any) -> None:
     run = Run.create(tmp_path / "run", load_recipe("vae-quick"), "fingerprint")
     with pytest.raises(RecipeError, match=r"its learning rate follows its length, so the length cannot change"):
-        change_length(run, ["training.epochs=20"])
+        change_length(run, faces, ["training.epochs=20"])
 
 
 def test_a_single_run_is_reported_and_measured_where_it_was_not(run_of: Any) -> None:
@@ -311,7 +342,14 @@ def test_a_single_run_is_reported_and_measured_where_it_was_not(run_of: Any) -> 
 
 def test_a_plan_is_reported_again_from_what_is_there(plan: Path) -> None:
     shutil.rmtree(plan / "report")
+    (plan / "vae" / "metrics.json").unlink()
     assert report_folder(plan).exists()
+    assert "test_mse" in Run(plan / "vae").metrics()
+
+
+def test_damaged_weights_are_noted_and_the_rest_is_reported(plan: Path) -> None:
+    (plan / "gan" / "weights.safetensors").write_bytes(b"damaged")
+    assert "weights that cannot be read" in report_folder(plan).read_text()
 
 
 def test_a_folder_that_is_neither_cannot_be_reported(tmp_path: Path) -> None:

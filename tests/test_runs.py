@@ -56,6 +56,26 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         Run.open(tmp_path)
 
 
+def test_a_folder_that_holds_runs_names_them(run: Run) -> None:
+    with pytest.raises(RunError, match=r"is not a run folder .* Give one of the runs in it: run\."):
+        Run.open(run.path.parent)
+
+
+def test_the_commit_of_a_project_that_mien_is_installed_in_is_not_taken_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site_packages = tmp_path / ".venv" / "lib" / "python3" / "site-packages" / "mien"
+    site_packages.mkdir(parents=True)
+    commands = (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"],
+    )
+    for command in commands:
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr(runs, "__file__", str(site_packages / "runs.py"))
+    assert runs.commit() is None
+
+
 def test_a_run_of_another_version_is_refused(run: Run) -> None:
     run.provenance_file.write_text(json.dumps({"format": 7, "mien": "9.9"}))
     with pytest.raises(RunError, match=r"format 7, written by mien 9.9; this is mien .* Use the version that wrote it"):

@@ -24,6 +24,7 @@ from mien.faces.batches import Batch, Batches, to_signed, to_stored
 from mien.hardware import Hardware
 from mien.models import MODELS, build
 from mien.models.base import Phase
+from mien.models.layers import layer_table
 from mien.plans.training import change_length, train_run
 from mien.recipe import load_recipe, presets
 from mien.runs import Run
@@ -169,7 +170,7 @@ def test_a_process_killed_by_sigkill_goes_on_by_mien_resume(uninterrupted: dict[
 def test_a_run_that_is_given_more_steps_equals_one_that_always_had_them(tmp_path: Path, faces: Any) -> None:
     longer = tiny.train(tmp_path / "longer", tiny.recipe("gan", "training.steps=10"))
     extended = tiny.train(tmp_path / "extended", tiny.recipe("gan", "training.steps=4"))
-    change_length(extended, ["training.steps=10"])
+    change_length(extended, faces, ["training.steps=10"])
     train_run(extended, faces)
     assert tiny.same(tiny.tensors(extended.weights), tiny.tensors(longer.weights))
 
@@ -264,6 +265,12 @@ def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
     )
     with pytest.raises(Diverged, match=r"^generator/adversarial is -?inf at 8 images"):
         tiny.trainer(model, tmp_path).run()
+
+
+def test_training_touches_no_gpu_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    tiny.trainer(tiny.model("vae"), tmp_path).run()
+    layer_table(tiny.model("vae"))
 
 
 def test_a_checkpoint_past_the_end_of_its_recipe_is_refused(tmp_path: Path) -> None:

@@ -61,3 +61,11 @@ def test_a_map_of_many_latents_is_the_same_each_time() -> None:
 def test_latents_that_span_no_plane_still_have_a_map(latents: Any) -> None:
     assert views.embed(latents, seed=0).shape == (len(latents), 2)
     assert np.isfinite(views.embed(latents, seed=0)).all()
+
+
+def test_a_contact_sheet_shows_faces_of_the_training_split_in_rows(faces: Any) -> None:
+    sheet = views.contact_sheet(faces, count=12)
+    assert sheet.shape == (3 * 34 - 2, 4 * 34 - 2, 3)
+    assert np.array_equal(sheet[:32, :32], faces.images[faces.rows("train")[0]])
+    assert np.array_equal(sheet[-32:, -32:], faces.images[faces.rows("train")[-1]])
+    assert np.array_equal(views.contact_sheet(faces, count=12), sheet)

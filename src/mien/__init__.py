@@ -1,4 +1,4 @@
-"""mien: train, judge, compare and explore generative models of labelled face images."""
+"""mien: train, judge and compare generative models of labelled face images."""
 
 from collections.abc import Sequence
 from pathlib import Path

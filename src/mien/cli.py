@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +54,12 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     subparsers = parser.add_subparsers(metavar="COMMAND")
     commands: dict[str, argparse.ArgumentParser] = {}
 
-    def command(name: str, function: Command, words: str, example: str) -> argparse.ArgumentParser:
+    def command(name: str, function: Command, words: str, *examples: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(
             name,
             help=words,
             description=words,
-            epilog="example:\n" + textwrap.indent(textwrap.dedent(example).strip(), "  "),
+            epilog="\n  ".join(["example:", *examples]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -69,45 +68,49 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         commands[name] = sub
         return sub
 
+    add_training(command)
+    add_looking(command)
+    return parser, commands
+
+
+def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that train."""
     sub = command(
         "run",
         run,
         "Train, measure and report every model of a plan.",
-        """
-        mien run
-        mien run --data ~/faces data.horizontal_flips=true
-        mien run --data ~/hw4_data --plan coursework vae.training.epochs=60
-        """,
+        "mien run",
+        "mien run --data ~/faces data.horizontal_flips=true",
+        "mien run --data ~/hw4_data --plan coursework vae.training.epochs=60",
     )
-    add_source(sub)
     sub.add_argument(
         "--plan", default="quick", metavar="NAME|FILE.toml", help="quick (default), coursework, or your own"
     )
-    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/<plan>-<time>)")
-    sub.add_argument("--seed", type=int, help="of every training (default: 0)")
-    add_overrides(sub)
+    add_what_decides_a_training(sub, folder="runs/<plan>-<time>")
 
     sub = command(
         "train",
         train,
         "Train one recipe.",
-        "mien train vae-quick\nmien train gan-coursework --data ~/faces --out runs/my-gan training.steps=2000",
+        "mien train vae-quick",
+        "mien train gan-coursework --data ~/faces --out runs/my-gan training.steps=2000",
     )
     sub.add_argument("recipe", metavar="RECIPE", help="name of a preset, or a TOML file")
-    add_source(sub)
-    sub.add_argument("--out", type=Path, metavar="RUN", help="folder to write (default: runs/<recipe>-<time>)")
-    sub.add_argument("--seed", type=int, help="of the training (default: 0)")
-    add_overrides(sub)
+    add_what_decides_a_training(sub, folder="runs/<recipe>-<time>")
 
     sub = command(
         "resume",
         resume,
         "Go on with a run or a plan that was stopped, exactly where it stood.",
-        "mien resume runs/quick-20261124-163000\nmien resume runs/my-gan training.steps=4000",
+        "mien resume runs/quick-20261124-163000",
+        "mien resume runs/my-gan training.steps=4000",
     )
     sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
     sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
 
+
+def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that look at what was trained, at faces and at the machine."""
     sub = command(
         "sample",
         sample,
@@ -139,25 +142,31 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         "data",
         data,
         "Look at faces, pack them, or draw some.",
-        "mien data show ~/faces\nmien data pack ~/celeba.zip --size 128\nmien data draw --count 48 --out drawn.png",
+        "mien data show ~/faces",
+        "mien data pack ~/celeba.zip --size 128",
+        "mien data draw --count 48 --out drawn.png",
     )
     sub.add_argument("action", choices=["show", "pack", "draw"])
-    sub.add_argument("path", nargs="?", default="drawn", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT")
+    sub.add_argument("path", nargs="?", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
     add_preparation(sub)
     sub.add_argument("--count", type=int, default=48, help="faces of the contact sheet, or to draw (default: 48)")
     sub.add_argument("--seed", type=int, default=0, help="of the drawing (default: 0)")
     sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
 
     command("doctor", doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
-    return parser, commands
 
 
-def add_source(sub: argparse.ArgumentParser) -> None:
-    """The options that say which faces."""
+def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> None:
+    """Which faces, where to, and anything in a recipe by its key."""
     sub.add_argument(
         "--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)"
     )
     add_preparation(sub)
+    sub.add_argument("--out", type=Path, metavar="DIR", help=f"folder to write (default: {folder})")
+    sub.add_argument("--seed", type=int, help="of every training (default: 0)")
+    sub.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
+    )
 
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
@@ -166,13 +175,6 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
     sub.add_argument("--attributes", metavar="TABLE", help="a CSV or TSV of attributes, first column the file name")
     sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")
-
-
-def add_overrides(sub: argparse.ArgumentParser) -> None:
-    """Anything in a recipe, by its key."""
-    sub.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
-    )
 
 
 def overrides_of(args: argparse.Namespace) -> list[str]:
@@ -192,8 +194,9 @@ def preparation(args: argparse.Namespace) -> dict[str, str]:
         values["size"] = str(args.size)
     if args.crop:
         values["crop"] = json.dumps(args.crop) if args.crop == "square" else f"[{args.crop}]"
-    if args.attributes:
-        values["attributes_table"] = json.dumps(str(Path(args.attributes).expanduser().resolve()))
+    if args.attributes:  # absolute, so that a run can be resumed from anywhere; or a name within the source
+        table = Path(args.attributes).expanduser()
+        values["attributes_table"] = json.dumps(str(table.resolve() if table.exists() else table))
     if args.skip_bad:
         values["skip_bad"] = "true"
     return values
@@ -262,8 +265,9 @@ def resume(args: argparse.Namespace) -> None:
         return
     opened = Run.open(args.folder)
     with Terminal() as terminal:
-        change_length(opened, args.overrides)
-        train_run(opened, read_faces(opened.recipe().data, terminal), terminal)
+        faces = read_faces(opened.recipe().data, terminal)
+        change_length(opened, faces, args.overrides)
+        train_run(opened, faces, terminal)
     show_trained(opened.path)
 
 
@@ -328,27 +332,29 @@ def report(args: argparse.Namespace) -> None:
 
 def data(args: argparse.Namespace) -> None:
     """`mien data`"""
-    from mien.faces.card import contact_sheet, lines
+    from mien import views
+    from mien.faces.card import lines
     from mien.plans.training import read_faces
     from mien.recipe import DataConfig, toml_value, validated
     from mien.terminal import Terminal
 
     if args.action == "draw":
         from mien.faces.drawn import draw
-        from mien.views import grid
 
+        if args.path:
+            raise RecipeError(f"data draw {args.path}: it draws --count faces and reads none. Leave the path out.")
         images = draw(args.count, size=args.size or 64, seed=args.seed).images
-        save_picture(grid(images, columns=min(12, args.count)), args.out or Path("drawn.png"))
+        save_picture(views.grid(images, columns=min(12, args.count)), args.out or Path("drawn.png"))
         return
     asked = {key: toml_value(value) for key, value in preparation(args).items()}
     with Terminal() as terminal:
-        faces = read_faces(validated(DataConfig, asked | {"source": args.path}, "mien data"), terminal)
+        faces = read_faces(validated(DataConfig, asked | {"source": args.path or "drawn"}, "mien data"), terminal)
     if args.action == "pack":
-        print(f"packed: {len(faces.files):,} faces of {args.path}, fingerprint {faces.fingerprint}")
+        print(f"packed: {len(faces.files):,} faces of {faces.card['source']}, fingerprint {faces.fingerprint}")
         return
     print("\n".join(lines(faces.card)))
     if args.out:
-        save_picture(contact_sheet(faces, args.count), args.out)
+        save_picture(views.contact_sheet(faces, args.count), args.out)
 
 
 def doctor(args: argparse.Namespace) -> None:

@@ -29,6 +29,12 @@ class Hardware:
         """Context in which matrix products and convolutions compute in the chosen precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
+    def generators_kept(self) -> contextlib.AbstractContextManager[None]:
+        """Context after which PyTorch's generators are as they were, those of this device only."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        kept: contextlib.AbstractContextManager[None] = torch.random.fork_rng(devices)
+        return kept
+
     def average_gradients(self, parameters: list[Tensor]) -> None:
         """Replace every gradient by its mean over the processes; one message for all of them."""
         if self.processes == 1:
@@ -82,6 +88,17 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def require_one_process(what: str, instead: str) -> None:
+    """Raises: RecipeError under `torchrun`, for what several processes would all do at once."""
+    if (processes := process_count()) > 1:
+        raise RecipeError(f"{what} is for one process, and `torchrun` started {processes}. {instead}")
+
+
+def process_count() -> int:
+    """How many processes `torchrun` started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextlib.contextmanager
 def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iterator[Hardware]:
     """The machine, with the process group of `torchrun` joined where it started this process.
@@ -89,7 +106,7 @@ def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iter
     Raises: RecipeError for a device that is not here.
     """
     chosen = choose_device(device)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = process_count()
     if processes > 1:
         torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     if chosen.type == "cuda":

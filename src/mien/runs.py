@@ -65,10 +65,9 @@ class Run:
         """
         run = cls(path)
         if not run.recipe_file.is_file():
-            raise RunError(
-                f"{run.path}: is not a run folder (it has no {run.recipe_file.name}). "
-                "Give a folder that `mien train` or `mien run` wrote."
-            )
+            inside = sorted(recipe.parent.name for recipe in run.path.glob(f"*/{run.recipe_file.name}"))
+            give = f"one of the runs in it: {', '.join(inside)}" if inside else "a folder that `mien train` wrote"
+            raise RunError(f"{run.path}: is not a run folder (it has no {run.recipe_file.name}). Give {give}.")
         version = run.provenance().get("format")
         if version != FORMAT:
             raise RunError(
@@ -85,7 +84,8 @@ class Run:
             raise RecipeError(f"{self.recipe_file}: is not TOML that can be read: {error}. Mend that line.") from error
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
-        """Replace the recipe; the weights of a shorter training are removed, as they are not this recipe's."""
+        """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""
+        self.metrics_file.unlink(missing_ok=True)
         self.weights.unlink(missing_ok=True)
         write_text(self.recipe_file, to_toml(recipe))
 
@@ -218,9 +218,12 @@ def machine() -> str:
 
 def commit() -> str | None:
     """The commit of mien's own checkout; None for an installed package."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():  # git would look further up, and find whatever mien is installed within
+        return None
     try:
         result = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

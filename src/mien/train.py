@@ -53,6 +53,10 @@ class TrainConfig(BaseModel):
             raise ValueError("training needs exactly one of epochs and steps. Give training.epochs or training.steps.")
         return self
 
+    def images_per_step(self, model: Model) -> int:
+        """Images that one pass through the model's phases sees."""
+        return self.batch_size * max(phase.repeat for phase in model.phases)
+
     def total_images(self, images_per_epoch: int, images_per_step: int) -> int:
         """Images to see, rounded up to whole steps."""
         if self.steps is not None:
@@ -89,7 +93,7 @@ class Trainer:
         self.checkpoint, self.log, self.snapshot, self.progress = checkpoint, log, snapshot, progress
         self.optimizers = {phase.moves: make_optimizer(parameters(model, phase), config) for phase in model.phases}
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
-        self.images_per_step = config.batch_size * max(phase.repeat for phase in model.phases)
+        self.images_per_step = config.images_per_step(model)
         self.total = config.total_images(len(batches), self.images_per_step)
         self.images_seen = 0
         self.seconds = 0.0  # of training, without snapshots and checkpoints, over all resumptions
@@ -118,7 +122,7 @@ class Trainer:
         elif self.hardware.rank == 0:
             self._snapshot()
         saved = time.monotonic()
-        with torch.random.fork_rng(), stop_requested(self.hardware.processes == 1) as stop:
+        with self.hardware.generators_kept(), stop_requested(self.hardware.processes == 1) as stop:
             while self.images_seen < self.total and not stop.is_set():
                 started = time.monotonic()
                 before = self.images_seen
@@ -189,13 +193,13 @@ class Trainer:
         return Diverged(
             f"{name} is {value} at {images_seen:,} images: training has diverged. "
             f"The checkpoint before it is kept ({self.checkpoint}). Try a lower training.learning_rate than "
-            f"{self.config.learning_rate:g}, training.precision=float32, or another training.seed."
+            f"{self.config.learning_rate:g}, training.precision=float32, or another training.seed, in a new run."
         )
 
     def _snapshot(self) -> None:
         model = self.sampling_model
         model.eval()
-        with torch.random.fork_rng(), torch.no_grad(), self.hardware.autocast():
+        with self.hardware.generators_kept(), torch.no_grad(), self.hardware.autocast():
             self.snapshot(model, self.images_seen)
         self.model.train()
 

@@ -1,4 +1,4 @@
-"""Views: from a model to arrays of pictures. The report prints them, the explorer moves them.
+"""Views: from a model to arrays of pictures, for the report, the command line and the metrics.
 
 All pictures are uint8 [N,S,S,3]. Latents are drawn on the CPU, so that a seed gives the same ones on every device.
 """
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.faces import Faces
 from mien.faces.batches import to_signed, to_stored
 from mien.models.base import Encodes, Model
 
@@ -82,6 +83,13 @@ def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def contact_sheet(faces: Faces, count: int = 48) -> Pictures:
+    """Faces of the training split, evenly spaced through its order, in rows on white.  -> [H,W,3]"""
+    rows = faces.rows("train")
+    rows = rows[np.linspace(0, len(rows) - 1, min(max(count, 1), len(rows))).round().astype(int)]
+    return grid(faces.images[rows], columns=int(np.ceil(np.sqrt(len(rows) * 4 / 3))))
 
 
 def embed(latents: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

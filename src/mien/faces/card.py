@@ -1,4 +1,4 @@
-"""The data card: what a set of faces holds, in numbers and words that go into JSON, and a contact sheet to look at."""
+"""The data card: what a set of faces holds, in numbers and words that go into JSON."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces import SPLITS, UNKNOWN, Faces, Split
+from mien.faces import SPLITS, UNKNOWN
 from mien.faces.pictures import Original
 from mien.faces.readers import Layout
 from mien.faces.splits import TEST, TRAIN, Division
@@ -17,7 +17,6 @@ NAMED = 20  # rows, pictures and pairs that are named rather than counted
 BAD_NAMED = 1000
 COMMON = 0.01  # an attribute, or its absence, with less than this share is rare by itself
 RARE_SHARE, RARE_COUNT = 0.001, 10  # of train, for a pair of common attributes
-GAP = 2  # pixels between the pictures of a contact sheet
 
 
 def build(
@@ -93,20 +92,6 @@ def rare_pairs(names: Sequence[str], values: NDArray[np.int8]) -> list[dict[str,
     return sorted(pairs, key=lambda pair: pair["count"])[:NAMED]
 
 
-def contact_sheet(faces: Faces, count: int = 48, split: Split = "train") -> NDArray[np.uint8]:
-    """Faces of a split, evenly spaced through its order, in rows on white.  -> uint8 [H,W,3]"""
-    rows = faces.rows(split)
-    rows = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)] if len(rows) else rows
-    across = max(1, int(np.ceil(np.sqrt(len(rows) * 4 / 3))))
-    down = max(1, -(-len(rows) // across))
-    pitch = faces.size + GAP
-    sheet = np.full((down * pitch + GAP, across * pitch + GAP, 3), 255, np.uint8)
-    for place, row in enumerate(rows):
-        y, x = place // across * pitch + GAP, place % across * pitch + GAP
-        sheet[y : y + faces.size, x : x + faces.size] = faces.images[row]
-    return sheet
-
-
 def lines(card: dict[str, Any]) -> list[str]:
     """The card as plain text, for a terminal."""
     split = card["split"]
@@ -123,10 +108,10 @@ def lines(card: dict[str, Any]) -> list[str]:
         smallest, median, largest = (f"{w:g}x{h:g}" for w, h in zip(width, height, strict=True))
         text.append(f"pictures    {kinds}; sides from {smallest} to {largest}, median {median}")
     if card["attributes"]:
-        text.append(f"{'attributes':<26} {'  '.join(f'{name[:6]:>6}' for name in SPLITS)}")
+        text.append(f"{'attributes':<26} {'  '.join(f'{name:>10}' for name in SPLITS)}")
     for attribute in card["attributes"]:
         shares = (attribute["share"][name] for name in SPLITS)
-        numbers = "  ".join("     -" if share is None else f"{share:6.1%}" for share in shares)
+        numbers = "  ".join(f"{'-':>10}" if share is None else f"{share:10.1%}" for share in shares)
         unknown = f"  {attribute['unknown']:,} unknown" if attribute["unknown"] else ""
         text.append(f"  {attribute['name']:<24} {numbers}{unknown}")
     text += [f"strong      {pair}" for pair in strongest(card)]

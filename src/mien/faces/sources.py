@@ -82,7 +82,8 @@ class Photographs:
         self._table = find_table(self._listing, table) if table else None
         self.name = path.resolve().stem
         self.task = decode_chunk
-        self.identity = (str(self._path), size, crop, str(table.resolve()) if table else None)
+        chosen = str(self._table.resolve()) if isinstance(self._table, Path) else self._table
+        self.identity = (str(self._path), size, crop, chosen)
         self.signature = self._listing.signature
         if isinstance(self._table, Path):
             about = self._table.stat()

@@ -36,11 +36,13 @@ def layer_table(model: Model) -> list[Layer]:
         if isinstance(output, Tensor):
             shapes.setdefault(module, tuple(output.shape[1:]))
 
+    device = next(model.parameters()).device
+    devices = [device] if device.type == "cuda" else []
     hooks = [module.register_forward_hook(watch) for module in model.modules()]
     training = model.training
     model.eval()  # batch statistics are not defined for one example, and those of the model must stay
     try:
-        with torch.random.fork_rng(), torch.enable_grad():
+        with torch.random.fork_rng(devices), torch.enable_grad():
             for phase in model.phases:
                 phase.loss(_example(model))
     finally:

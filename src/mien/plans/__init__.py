@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.errors import Diverged, RecipeError, RunError
 from mien.faces import Faces
+from mien.hardware import require_one_process
 from mien.plans.attributes import settle_attributes
 from mien.plans.training import Observer, measure_run, read_faces, require_runnable, train_run
 from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, validated, with_source
@@ -18,6 +19,7 @@ from mien.runs import Run, read_json, write_text
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
+ONE_BY_ONE = "Train its recipes one by one with `mien train`, or go on with its runs one by one with `mien resume`."
 
 
 class Plan(BaseModel):
@@ -41,12 +43,15 @@ class PlanResult:
 
 
 def load_plan(name_or_path: str | Path) -> Plan:
-    """A plan by preset name or path.
+    """A plan by preset name or path; files of recipes are looked for beside it, then from here.
 
     Raises: RecipeError where there is none, or a key in it is wrong.
     """
     path, table = read_toml(name_or_path, "plans")
-    return validated(Plan, table, str(path))
+    plan = validated(Plan, table, str(path))
+    beside = [path.parent / name for name in plan.recipes]
+    recipes = [str(file) if file.is_file() else name for file, name in zip(beside, plan.recipes, strict=True)]
+    return plan.model_copy(update={"recipes": recipes})
 
 
 def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
@@ -97,6 +102,7 @@ def run_plan(
 
     Raises: MienError for whatever a user can mend; Interrupted, after saving.
     """
+    require_one_process(f"the plan {plan.name}", ONE_BY_ONE)
     recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
@@ -149,12 +155,18 @@ def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanRes
     Raises: as `run_plan`.
     """
     path = Path(folder)
+    require_one_process(f"{path}: a plan", ONE_BY_ONE)
     return finish_plan(path, plan_faces(path, observer), observer)
 
 
 def plan_faces(folder: Path, observer: Observer | None = None) -> Faces:
     """The faces that a plan's runs share."""
-    return read_faces(Run.open(folder / read_plan(folder)["runs"][0]).recipe().data, observer)
+    return read_faces(plan_runs(folder)[0].recipe().data, observer)
+
+
+def plan_runs(folder: Path) -> list[Run]:
+    """A plan's runs, in its order."""
+    return [Run.open(folder / name) for name in read_plan(folder)["runs"]]
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -176,22 +188,17 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 def finish_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
-    """Train and measure what is not trained and measured yet, then write the report and all numbers.
+    """Train what is not trained yet, then measure and report.
 
     Raises: Diverged, after the report, where one of the trainings did; Interrupted at once.
     """
-    content = read_plan(folder)
-    runs = [Run.open(folder / name) for name in content["runs"]]
     diverged = []
-    for run in runs:
+    for run in plan_runs(folder):
         try:
             train_run(run, faces, observer, resume=folder)
         except Diverged as error:  # the others are worth having all the same
             diverged.append(f"{run.path.name}: {error}")
-    for run in runs:
-        if run.weights.exists():
-            measure_run(run, faces, observer)
-    result = report_plan(folder, faces)
+    result = report_plan(folder, faces, observer)
     if diverged:
         raise Diverged(f"{' '.join(diverged)} The report of the rest: {result.report}")
     return result
@@ -203,7 +210,7 @@ def is_plan(folder: Path) -> bool:
 
 
 def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
-    """Write the report of a plan, or of a single run, from what is there.  -> the page
+    """Measure what is trained of a plan, or of a single run, and write the report.  -> the page
 
     Raises: RunError where the folder is neither.
     """
@@ -211,21 +218,31 @@ def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
 
     path = Path(folder)
     if is_plan(path):
-        return report_plan(path, plan_faces(path, observer)).report
+        return report_plan(path, plan_faces(path, observer), observer).report
     run = Run.open(path)
     faces = read_faces(run.recipe().data, observer)
-    if run.weights.exists():
-        measure_run(run, faces, observer)
+    measure_runs([run], faces, observer)
     return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
 
 
-def report_plan(folder: Path, faces: Faces) -> PlanResult:
-    """Write the report and metrics.json from what is there."""
+def measure_runs(runs: Iterable[Run], faces: Faces, observer: Observer | None = None) -> None:
+    """Measure what is trained and not measured yet; what is damaged is noted, as it is in the report."""
+    for run in runs:
+        try:
+            if run.weights.exists():
+                measure_run(run, faces, observer)
+        except RunError as error:
+            if observer:
+                observer.note(str(error))
+
+
+def report_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
+    """Measure what is trained, and write the report and metrics.json from what is there."""
     from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
 
-    content = read_plan(folder)
-    runs = [Run.open(folder / name) for name in content["runs"]]
-    metrics = {name: run.metrics() for name, run in zip(content["runs"], runs, strict=True)}
+    content, runs = read_plan(folder), plan_runs(folder)
+    measure_runs(runs, faces, observer)
+    metrics = {run.path.name: run.metrics() for run in runs}
     numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": content["skipped"]}
     write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
     report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])

@@ -19,7 +19,7 @@ from mien.checkpoint import read_progress
 from mien.errors import DataError, Interrupted, RecipeError, RunError
 from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware, choose_device, hardware, rank
+from mien.hardware import Hardware, choose_device, hardware, rank, require_one_process
 from mien.metrics import measure
 from mien.models import build
 from mien.models.base import Encodes, Model
@@ -59,13 +59,13 @@ def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
         progress=observer.work if observer else None,
     )
     counts = {split: len(faces.rows(split)) for split in SPLITS}
+    divided = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     if not all(counts.values()):
         raise DataError(
-            f"{data.source}: its {len(faces.files):,} pictures are too much alike to be divided ({counts}): equal ones "
-            "stay in one split, and train, validation and test need one or more each. Give more different pictures."
+            f"{data.source}: its {len(faces.files):,} pictures are too much alike to be divided ({divided}): equal "
+            "ones stay in one split, and train, validation and test need one or more each. Give more that differ."
         )
     if observer:
-        divided = ", ".join(f"{count:,} {split}" for split, count in counts.items())
         observer.note(f"faces of {data.source}, read as {faces.card['reader']}: {divided}")
     return faces
 
@@ -111,13 +111,17 @@ def wait_for_run(path: Path | None) -> Run:
     raise RunError(f"{path}: the first process has not started the run within ten minutes. See what it printed.")
 
 
-def change_length(run: Run, overrides: Sequence[str]) -> None:
+def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     """Give a run another length, in training.steps or training.epochs; what it has done stays as it is.
 
-    Raises: RecipeError for any other key: it would have changed what was done already, and for a cosine schedule.
+    Raises: RecipeError for any other key: it would have changed what was done already, for a cosine schedule, and for
+    a length that the run is past.
     """
     if not overrides:
         return
+    require_one_process(
+        "another length", "Give it without `torchrun`, stop the run, and go on with as many as you like."
+    )
     recipe = run.recipe()
     for override in overrides:
         if override.split("=")[0] not in ("training.steps", "training.epochs"):
@@ -126,6 +130,15 @@ def change_length(run: Run, overrides: Sequence[str]) -> None:
         raise RecipeError(f"{run.path}: its learning rate follows its length, so the length cannot change. Train anew.")
     table = recipe.model_dump(mode="json", exclude_none=True)
     changed = check(apply_overrides(table, overrides), str(run.recipe_file))
+    model = build(changed.model, changed.data.size)
+    images_per_step = changed.training.images_per_step(model)
+    total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
+    seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
+    if seen > total:
+        raise RecipeError(
+            f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
+            f"Give it at least training.steps={-(-seen // images_per_step)}."
+        )
     with run.locked():
         run.rewrite_recipe(changed)
 

@@ -10,14 +10,14 @@ import jinja2
 import numpy as np
 
 import mien
-from mien import figures
+from mien import figures, views
 from mien.errors import RunError
 from mien.faces import SPLITS, UNKNOWN, Faces
-from mien.faces.card import contact_sheet, printable, strongest
+from mien.faces.card import printable, strongest
 from mien.report import words
 from mien.report.chapters import Chapter, number_runs, open_chapter
 from mien.report.numbers import tabulate
-from mien.report.pictures import GAP, Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
+from mien.report.pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
 from mien.report.plates import SEED, illustrate
 from mien.runs import Run
 
@@ -115,7 +115,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
 def contact_plate(faces: Faces) -> Plate:
     """Faces of the training split."""
     caption = "Faces of the training split, evenly spaced through its order."
-    picture = contact_sheet(faces, CONTACT)[GAP:-GAP, GAP:-GAP]
+    picture = views.contact_sheet(faces, CONTACT)
     factor = max(1, round(1000 / picture.shape[1]))
     content = encode_jpeg(enlarge(picture[None], factor)[0])
     return Plate("0.2", caption, (Inline(content, "image/jpeg", caption),), narrow=True)

@@ -75,7 +75,7 @@ class Chapter:
     @property
     def images_per_step(self) -> int:
         """Images that one step of the trainer sees."""
-        return self.recipe.training.batch_size * max(phase.repeat for phase in self.model.phases)
+        return self.recipe.training.images_per_step(self.model)
 
     @property
     def effort(self) -> dict[str, str]:
