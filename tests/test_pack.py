@@ -16,7 +16,7 @@ from awkward import ORDINARY, bad_files, encoded, fill, noise_files, numbered, p
 from mien.errors import DataError
 from mien.faces import SPLITS, UNKNOWN, Faces, open_faces, pack, store
 from mien.faces.drawn import draw
-from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, divide
+from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION, divide
 from mien.faces.stream import in_order
 
 
@@ -361,3 +361,19 @@ def test_a_picture_that_pillow_warns_of_warns_nobody(tmp_path: Path, cache: Path
     bytes_and_transparency = encoded(picture(50).quantize(4), "PNG", transparency=b"\x00\x80")
     fill(tmp_path / "faces", {"warned.png": bytes_and_transparency, "exif.jpg": sound_files()["broken-exif.jpg"]})
     assert len(open_faces(tmp_path / "faces", size=32).files) == 18
+
+
+def test_a_given_validation_split_is_kept_and_test_is_made_from_train() -> None:
+    digests = np.random.default_rng(0).integers(0, 256, (500, 16), dtype=np.uint8)
+    given = np.where(np.arange(500) < 100, VALIDATION, NOT_GIVEN).astype(np.int8)
+    division = divide(digests, given)
+    assert (division.split[:100] == VALIDATION).all()
+    assert (division.split[100:] != VALIDATION).all()
+    assert 20 < (division.split == TEST).sum() < 65
+    assert division.rule.startswith("validation as given by the source; 10 % of train")
+
+
+def test_a_set_remembers_what_was_kept_of_its_pictures(tmp_path: Path, cache: Path) -> None:
+    write(tmp_path / "faces", *numbered(20))
+    assert open_faces(tmp_path / "faces", size=32).crop == "square"
+    assert open_faces(tmp_path / "faces", size=32, crop=(0, 0, 16, 16)).crop == (0, 0, 16, 16)

@@ -199,6 +199,13 @@ def test_each_folder_is_an_attribute(tmp_path: Path) -> None:
     assert labels.values.tolist() == [[1, 0]] * 2 + [[0, 1]] * 3
 
 
+def test_a_validation_folder_without_a_test_folder_is_kept(tmp_path: Path) -> None:
+    write(tmp_path, *numbered(40, "train/"), *numbered(5, "val/"))
+    layout = read(tmp_path)
+    assert layout.labels.names == ()
+    assert (layout.given == VALIDATION).sum() == 5
+
+
 def test_split_folders_may_hold_folders_of_attributes(tmp_path: Path) -> None:
     write(tmp_path, "train/men/a.png", "train/women/b.png", "test/men/c.png", "elsewhere/d.png")
     layout = read(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tiny
 from mien import runs
@@ -247,3 +248,10 @@ def test_a_model_without_conditions_says_so(trained_runs: dict[str, Run]) -> Non
 def test_a_model_without_an_encoder_cannot_reconstruct(trained_runs: dict[str, Run], faces: Any) -> None:
     with pytest.raises(RecipeError, match=r"a gan has no encoder, so it cannot reconstruct"):
         load_model(trained_runs["gan"].weights).reconstruct(faces.images[:1])
+
+
+def test_every_start_notes_what_it_computes_on(tmp_path: Path) -> None:
+    run = tiny.train(tmp_path / "vae", tiny.recipe("vae"))
+    (start,) = run.provenance()["starts"]
+    assert (start["device"], start["precision"]) == ("cpu", "float32")
+    assert start["torch"] == torch.__version__

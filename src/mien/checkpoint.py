@@ -3,16 +3,15 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mien.errors import RunError
-
-if TYPE_CHECKING:
-    from mien.train import Trainer
 
 FORMAT = 1
 
@@ -36,23 +35,18 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
         ) from error
 
 
-def save_checkpoint(trainer: "Trainer") -> None:
-    """Everything that going on exactly needs."""
-    tensors = {f"model/{name}": t for name, t in trainer.model.state_dict().items()}
-    if trainer.average:
-        tensors |= {f"average/{name}": t for name, t in trainer.average.model.state_dict().items()}
-    for moves, optimizer in trainer.optimizers.items():
+def save_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimizers: dict[str, Optimizer], progress: dict[str, Any]
+) -> None:
+    """Write weights, optimizer states and numbers (plain JSON) in one file.
+
+    Raises: RunError where the disk takes no more.
+    """
+    tensors = {f"{name}/{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{'+'.join(moves)}/{index}/{key}": value for key, value in state.items()}
-    progress = {
-        "format": FORMAT,
-        "images_seen": trainer.images_seen,
-        "seconds": trainer.seconds,
-        "sums": {name: value.item() for name, value in trainer.meter.sums.items()},
-        "counts": trainer.meter.counts,
-        "last": trainer.meter.last,
-    }
-    write_tensors(trainer.checkpoint, tensors, {"mien": json.dumps(progress)})
+            tensors |= {f"optimizer/{name}/{index}/{key}": value for key, value in state.items()}
+    write_tensors(path, tensors, {"mien": json.dumps({"format": FORMAT} | progress)})
 
 
 def read_progress(path: Path) -> dict[str, Any]:
@@ -75,33 +69,30 @@ def read_progress(path: Path) -> dict[str, Any]:
     return progress
 
 
-def load_checkpoint(trainer: "Trainer") -> None:
-    """Put a trainer back to where the checkpoint was written.
+def load_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimizers: dict[str, Optimizer], device: torch.device
+) -> dict[str, Any]:
+    """Put modules and optimizers back to where the checkpoint was written.  -> its numbers
 
-    Raises: RunError for a file that is not a checkpoint, or not this model's.
+    Raises: RunError for a file that is not a checkpoint, or not of these modules.
     """
-    progress = read_progress(trainer.checkpoint)
-    device = str(trainer.hardware.device)
+    progress = read_progress(path)
     try:
-        tensors = safetensors.torch.load_file(trainer.checkpoint, device=device)
-        trainer.model.load_state_dict(under("model/", tensors))
-        if trainer.average:
-            trainer.average.model.load_state_dict(under("average/", tensors))
-        for moves, optimizer in trainer.optimizers.items():
+        tensors = safetensors.torch.load_file(path, device=str(device))
+        for name, module in modules.items():
+            module.load_state_dict(under(f"{name}/", tensors))
+        for name, optimizer in optimizers.items():
             state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in under(f"optimizer/{'+'.join(moves)}/", tensors).items():
-                index, key = name.split("/")
+            for index_and_key, tensor in under(f"optimizer/{name}/", tensors).items():
+                index, key = index_and_key.split("/")
                 state.setdefault(int(index), {})[key] = tensor
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise RunError(
-            f"{trainer.checkpoint}: does not fit the run's recipe ({' '.join(str(error).split())[:200]}). "
+            f"{path}: does not fit the run's recipe ({' '.join(str(error).split())[:200]}). "
             "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
         ) from error
-    trainer.images_seen, trainer.seconds = progress["images_seen"], progress["seconds"]
-    meter = trainer.meter
-    meter.counts, meter.last = progress["counts"], tuple(progress["last"])
-    meter.sums = {name: next(trainer.model.parameters()).new_tensor(s) for name, s in progress["sums"].items()}
+    return progress
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

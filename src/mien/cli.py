@@ -12,6 +12,11 @@ from mien.errors import Interrupted, MienError, RecipeError
 if TYPE_CHECKING:
     from mien.plans import PlanResult
 
+MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
+    "show": ("seed",),
+    "pack": ("seed", "count", "out"),
+    "draw": ("path", "crop", "attributes", "skip_bad"),
+}
 Command = Callable[[argparse.Namespace], None]
 
 
@@ -40,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MienError, OSError) as error:
         if namespace.debug:
             raise
-        # An OSError is a disk that became full meanwhile, or a file that was taken away.
-        more = "" if isinstance(error, MienError) else ". What was written is kept; `mien resume` goes on with it."
-        print(f"mien: {error}{more}", file=sys.stderr)
+        training_failed = isinstance(error, OSError) and namespace.function in (run, train, resume)
+        kept = "; what was written is kept, and `mien resume` goes on with it" if training_failed else ""
+        print(f"mien: {error}{kept}", file=sys.stderr)
         return 2
     return 0
 
@@ -149,8 +154,8 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("action", choices=["show", "pack", "draw"])
     sub.add_argument("path", nargs="?", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
     add_preparation(sub)
-    sub.add_argument("--count", type=int, default=48, help="faces of the contact sheet, or to draw (default: 48)")
-    sub.add_argument("--seed", type=int, default=0, help="of the drawing (default: 0)")
+    sub.add_argument("--count", type=int, help="faces of the contact sheet, or to draw (default: 48)")
+    sub.add_argument("--seed", type=int, help="of the drawing (default: 0)")
     sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
 
     command("doctor", doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
@@ -299,10 +304,7 @@ def reconstruct(args: argparse.Namespace) -> None:
     from mien.faces.pictures import read_picture
 
     trained = open_run(args.run)
-    data = trained.recipe.data
-    originals = np.stack(
-        [read_picture(path, data.size, "square" if data.crop == "auto" else data.crop) for path in args.images]
-    )
+    originals = np.stack([read_picture(path, trained.recipe.data.size, trained.crop) for path in args.images])
     both = np.concatenate([originals, trained.reconstruct(originals)])
     save_picture(views.grid(both, columns=len(originals)), args.out)
 
@@ -338,13 +340,16 @@ def data(args: argparse.Namespace) -> None:
     from mien.recipe import DataConfig, toml_value, validated
     from mien.terminal import Terminal
 
+    for option in MEANINGLESS[args.action]:
+        if getattr(args, option):
+            name = "PATH" if option == "path" else f"--{option.replace('_', '-')}"
+            raise RecipeError(f"data {args.action}: {name} has no meaning there. Leave it out; see `mien data --help`.")
+    count = 48 if args.count is None else args.count
     if args.action == "draw":
         from mien.faces.drawn import draw
 
-        if args.path:
-            raise RecipeError(f"data draw {args.path}: it draws --count faces and reads none. Leave the path out.")
-        images = draw(args.count, size=args.size or 64, seed=args.seed).images
-        save_picture(views.grid(images, columns=min(12, args.count)), args.out or Path("drawn.png"))
+        images = draw(count, size=args.size or 64, seed=args.seed or 0).images
+        save_picture(views.grid(images, columns=min(12, count)), args.out or Path("drawn.png"))
         return
     asked = {key: toml_value(value) for key, value in preparation(args).items()}
     with Terminal() as terminal:
@@ -354,7 +359,7 @@ def data(args: argparse.Namespace) -> None:
         return
     print("\n".join(lines(faces.card)))
     if args.out:
-        save_picture(views.contact_sheet(faces, args.count), args.out)
+        save_picture(views.contact_sheet(faces, count), args.out)
 
 
 def doctor(args: argparse.Namespace) -> None:

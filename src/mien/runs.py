@@ -93,6 +93,14 @@ class Run:
         """Where the run comes from: versions, device, data fingerprint, command line."""
         return read_json(self.provenance_file)
 
+    def add_start(self, device: str, precision: str) -> None:
+        """Note that training starts, or goes on, here and now: on which device, in which precision and versions."""
+        content = self.provenance()
+        start = {"device": device, "precision": precision} | surroundings()
+        write_text(
+            self.provenance_file, json.dumps(content | {"starts": [*content.get("starts", []), start]}, indent=1)
+        )
+
     def require_room(self) -> None:
         """Raises: RunError where the disk has too little room for checkpoints."""
         free = shutil.disk_usage(self.path).free
@@ -177,12 +185,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
-    """Versions, machine, data and command of a run that starts now."""
+    """Versions, machine, data and command of a run that is made now."""
+    return {"format": FORMAT, "data_fingerprint": fingerprint, "seed": seed} | surroundings()
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions, machine, command and time of this process."""
     import numpy
     import torch
 
     return {
-        "format": FORMAT,
         "mien": mien.__version__,
         "commit": commit(),
         "python": platform.python_version(),
@@ -190,8 +202,6 @@ def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
         "numpy": numpy.__version__,
         "machine": machine(),
         "threads": torch.get_num_threads(),
-        "data_fingerprint": fingerprint,
-        "seed": seed,
         "command": shlex.join(["mien", *sys.argv[1:]]) if started_as_command() else "Python",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -217,13 +227,16 @@ def machine() -> str:
 
 
 def commit() -> str | None:
-    """The commit of mien's own checkout; None for an installed package."""
+    """The commit of mien's own checkout, '-dirty' where files differ from it; None for an installed package."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():  # git would look further up, and find whatever mien is installed within
         return None
     try:
         result = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

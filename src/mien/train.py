@@ -22,6 +22,7 @@ from mien.ema import MovingAverage
 from mien.errors import Diverged, Interrupted, RecipeError
 from mien.faces.batches import Batch, Batches
 from mien.hardware import DeviceName, Hardware, Precision
+from mien.meter import Meter
 from mien.models.base import Model, Phase, Terms
 
 
@@ -113,12 +114,7 @@ class Trainer:
         RecipeError where the checkpoint is past the recipe's end.
         """
         if self.checkpoint.exists():
-            load_checkpoint(self)
-            if self.images_seen > self.total:
-                raise RecipeError(
-                    f"{self.checkpoint}: has seen {self.images_seen:,} images, and its recipe ends at {self.total:,}. "
-                    f"Give it at least training.steps={-(-self.images_seen // self.images_per_step)}."
-                )
+            self._restore()
         elif self.hardware.rank == 0:
             self._snapshot()
         saved = time.monotonic()
@@ -136,6 +132,23 @@ class Trainer:
         self.save()
         if stop.is_set():
             raise Interrupted(f"stopped at {self.images_seen:,} of {self.total:,} images; all of it is saved")
+
+    def _parts(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
+        """All that a checkpoint holds, by the names it has there."""
+        modules: dict[str, nn.Module] = {"model": self.model}
+        if self.average:
+            modules["average"] = self.average.model
+        return modules, {"+".join(moves): optimizer for moves, optimizer in self.optimizers.items()}
+
+    def _restore(self) -> None:
+        progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
+        self.images_seen, self.seconds = progress["images_seen"], progress["seconds"]
+        self.meter.restore(progress, self.hardware.device)
+        if self.images_seen > self.total:
+            raise RecipeError(
+                f"{self.checkpoint}: has seen {self.images_seen:,} images, and its recipe ends at {self.total:,}. "
+                f"Give it at least training.steps={-(-self.images_seen // self.images_per_step)}."
+            )
 
     def _step(self) -> None:
         """One pass through the phases."""
@@ -213,55 +226,8 @@ class Trainer:
             for name, tensor in self.model.state_dict().items():
                 if not tensor.isfinite().all():
                     raise self._diverged(f"the weight {name}", float("nan"), self.images_seen)
-            save_checkpoint(self)
-
-
-class Meter:
-    """Means of the terms between two lines of the log, read from the device one line late, so that it never waits."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
-        self.last = (0, 0.0)  # images seen and seconds at the last line
-        self.pending: tuple[dict[str, Any], list[str], Tensor, torch.cuda.Event | None] | None = None
-
-    def add(self, phase: str, terms: Terms) -> None:
-        """Count one update's terms."""
-        for term, value in terms.items():
-            name = f"{phase}/{term}"
-            self.sums[name] = value.detach() + self.sums[name] if name in self.sums else value.detach()
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def close(self, images_seen: int, seconds: float) -> list[dict[str, Any]]:
-        """End an interval; returns the line of the interval before."""
-        lines = self.flush()
-        names = list(self.sums)
-        means = torch.stack([self.sums[name] / self.counts[name] for name in names])
-        images, time_spent = images_seen - self.last[0], seconds - self.last[1]
-        line = {
-            "images_seen": images_seen,
-            "seconds": round(seconds, 3),
-            "images_per_second": round(images / max(time_spent, 1e-9), 1),
-        }
-        event = None
-        if means.is_cuda:
-            host = torch.empty(means.shape, pin_memory=True)
-            means = host.copy_(means, non_blocking=True)
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record()
-        self.pending = (line, names, means, event)
-        self.sums, self.counts, self.last = {}, {}, (images_seen, seconds)
-        return lines
-
-    def flush(self) -> list[dict[str, Any]]:
-        """The line that is still on its way, if any."""
-        if self.pending is None:
-            return []
-        line, names, means, event = self.pending
-        if event is not None:
-            event.synchronize()
-        self.pending = None
-        return [line | dict(zip(names, means.tolist(), strict=True))]
+            progress = {"images_seen": self.images_seen, "seconds": self.seconds} | self.meter.state()
+            save_checkpoint(self.checkpoint, *self._parts(), progress)
 
 
 def parameters(model: Model, phase: Phase) -> list[Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from mien import views
 from mien.checkpoint import write_tensors
 from mien.errors import RecipeError, RunError, did_you_mean
+from mien.faces.pictures import Crop
 from mien.hardware import choose_device
 from mien.models import build
 from mien.models.base import Encodes, Model
@@ -33,6 +34,7 @@ class TrainedModel:
     recipe: Recipe
     images_seen: int
     combinations: Combinations
+    crop: Crop = "square"  # what was kept of the training pictures, and so of any other
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
         "images_seen": trained.images_seen,
         "combinations": trained.combinations,
+        "crop": trained.crop,
     }
     write_tensors(path, trained.model.state_dict(), {"mien": json.dumps(content)})
 
@@ -124,4 +127,6 @@ def load_model(path: Path) -> TrainedModel:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
     model.to(choose_device("auto")).eval()
-    return TrainedModel(model, recipe, content["images_seen"], [(list(v), int(n)) for v, n in content["combinations"]])
+    counted = [(list(values), int(count)) for values, count in content["combinations"]]
+    crop = tuple(content["crop"]) if isinstance(content["crop"], list) else content["crop"]
+    return TrainedModel(model, recipe, content["images_seen"], counted, crop)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, did_you_mean
+from mien.faces.pictures import Crop
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -34,6 +35,15 @@ class Faces:
     def size(self) -> int:
         """Side of every image, in pixels."""
         return int(self.images.shape[1])
+
+    @property
+    def crop(self) -> Crop:
+        """What was kept of each picture; of drawn faces, which are not cropped, what any other picture would keep."""
+        rule: Crop | list[int] = self.card["crop_rule"] or "square"
+        if isinstance(rule, list):  # as JSON holds it
+            left, top, right, bottom = rule
+            return left, top, right, bottom
+        return rule
 
     def columns(self, names: tuple[str, ...]) -> list[int]:
         """Where the named attributes stand in `attributes`.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces import SPLITS, UNKNOWN
-from mien.faces.pictures import Original
+from mien.faces.pictures import Crop, Original
 from mien.faces.readers import Layout
 from mien.faces.splits import TEST, TRAIN, Division
 
@@ -19,12 +19,24 @@ COMMON = 0.01  # an attribute, or its absence, with less than this share is rare
 RARE_SHARE, RARE_COUNT = 0.001, 10  # of train, for a pair of common attributes
 
 
+def crop_words(crop: Crop | None) -> str:
+    """Which part of a picture was kept."""
+    if isinstance(crop, tuple):
+        return f"{crop} (left, top, right, bottom) of each picture"
+    words = {
+        "celeba": "(25, 50, 153, 178) of 178x218, scaled to each picture; the centre square of other shapes",
+        "square": "the centre square",
+        None: "none, drawn at this size",
+    }
+    return words[crop]
+
+
 def build(
     *,
     source: str,
     layout: Layout,
     size: int,
-    crop: str,
+    crop: Crop | None,
     rows: Sequence[int],
     division: Division,
     digests: Sequence[bytes],
@@ -44,7 +56,8 @@ def build(
         "source": source,
         "reader": layout.reader,
         "size": size,
-        "crop": crop,
+        "crop": crop_words(crop),
+        "crop_rule": crop,
         "faces": len(files),
         "split": {name: int((division.split == at).sum()) for at, name in enumerate(SPLITS)},
         "split_rule": division.rule,

@@ -125,7 +125,7 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
             source=source.words,
             layout=layout,
             size=size,
-            crop=source.crop_words(layout),
+            crop=source.crop(layout),
             rows=gathered.rows,
             division=division,
             digests=gathered.digests,

@@ -85,7 +85,7 @@ def read_layout(listing: Listing, table: Path | str | None) -> Layout:
         return _read_celeba(listing, tables)
     folders = {name: SPLIT_FOLDERS.get(name.casefold()) for name in _first_folders(listing.pictures, top)}
     splits = {name: side for name, side in folders.items() if side is not None}
-    if {TRAIN, TEST} <= set(splits.values()):
+    if TRAIN in splits.values() and len(set(splits.values())) > 1:
         return _read_splits(listing, tables, top, dict(sorted(splits.items(), key=lambda item: item[1])))
     return _read_folder(listing, tables, top)
 

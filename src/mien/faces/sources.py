@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.faces.listing import list_source, reader
-from mien.faces.pictures import BadPicture, Box, Crop, Original, decode, quiet
+from mien.faces.pictures import BadPicture, Crop, Original, decode, quiet
 from mien.faces.readers import Layout, find_table, read_layout
 from mien.faces.splits import NOT_GIVEN
 from mien.faces.tables import Labels
@@ -57,8 +57,8 @@ class Source(Protocol):
         """What `task` is called with for each chunk, in the order of the layout's pictures."""
         ...
 
-    def crop_words(self, layout: Layout) -> str:
-        """Which part of a picture was kept."""
+    def crop(self, layout: Layout) -> Crop | None:
+        """Which part of a picture is kept; None where nothing is cropped."""
         ...
 
     def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
@@ -74,7 +74,7 @@ class Photographs:
 
     doing = "packing"
 
-    def __init__(self, path: Path, size: int, crop: Box | str | None, table: Path | None, skip_bad: bool) -> None:
+    def __init__(self, path: Path, size: int, crop: Crop | None, table: Path | None, skip_bad: bool) -> None:
         self.words = str(path)
         self.skip_bad = skip_bad
         self._path, self._size, self._crop = path.resolve(), size, crop
@@ -95,17 +95,12 @@ class Photographs:
 
     def arguments(self, layout: Layout) -> list[tuple[Any, ...]]:
         """Path, names, size and crop for `decode_chunk`."""
-        crop = self._crop or ("celeba" if layout.celeba else "square")
-        names = layout.pictures
+        names, crop = layout.pictures, self.crop(layout)
         return [(self._path, names[at : at + CHUNK], self._size, crop) for at in range(0, len(names), CHUNK)]
 
-    def crop_words(self, layout: Layout) -> str:
-        """Which part of a picture was kept."""
-        if isinstance(self._crop, tuple):
-            return f"{self._crop} (left, top, right, bottom) of each picture"
-        if self._crop is None and layout.celeba:
-            return "(25, 50, 153, 178) of 178x218, scaled to each picture; the centre square of other shapes"
-        return "the centre square"
+    def crop(self, layout: Layout) -> Crop:
+        """What was asked for; else the usual box for CelebA's layout, and the centre square for any other."""
+        return self._crop or ("celeba" if layout.celeba else "square")
 
     def factors(self) -> None:
         """Not known of photographs."""
@@ -147,9 +142,8 @@ class Drawn:
         """Start, count and size for `draw_chunk`."""
         return [(at, min(CHUNK, self._count - at), self._size) for at in range(0, self._count, CHUNK)]
 
-    def crop_words(self, layout: Layout) -> str:
+    def crop(self, layout: Layout) -> None:
         """Nothing is cropped."""
-        return "none, drawn at this size"
 
     def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         """Names and values of what was drawn beside the attributes."""

@@ -27,6 +27,11 @@ def divide(digests: NDArray[np.uint8], given: NDArray[np.int8]) -> Division:
     Equal digests fall on the same side, and a side that would be empty gets one picture where there are enough.
     """
     draw = digests[:, :8].copy().view(np.uint64)[:, 0].astype(np.float64) / 2.0**64  # uniform in [0, 1)
+    if (given == VALIDATION).any() and not (given == TEST).any():
+        split = np.where(given == VALIDATION, VALIDATION, np.where(draw >= TEST_FROM, TEST, TRAIN))
+        _fill(split, TEST, draw)
+        rule = "validation as given by the source; 10 % of train, by a hash of the pixels, for test"
+        return Division(split.astype(np.uint8), rule)
     if not (given == TEST).any():
         split = np.select([draw >= TEST_FROM, draw >= VALIDATION_FROM], [TEST, VALIDATION], TRAIN)
         _fill(split, TEST, draw)

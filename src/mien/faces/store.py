@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.faces import Faces
 
-VERSION = 1
+VERSION = 2
 STALE_AFTER = 3600  # seconds without a write, after which an unfinished pack is taken for abandoned
 _UNFINISHED = ".packing-"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

@@ -165,14 +165,15 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
             return
         with run.locked():
             run.require_room()
+            run.add_start(str(here.device), here.precision)
             run.rewind_log(read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else -1)
             trainer = make_trainer(run, recipe, faces, here, observer)
             try:
                 trainer.run()
             except Interrupted as stopped:
                 raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(resume or run.path))}") from None
-            counted = combinations(faces, trainer.model)
-            save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted))
+            counted, crop = combinations(faces, trainer.model), faces.crop
+            save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted, crop))
 
 
 def measure_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:

@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mien.models import MODELS
 from mien.models.base import ModelConfig
@@ -44,6 +45,15 @@ PROVENANCE = {
     "format": "format of the run folder",
 }
 SHARPER_THAN_LIFE = 1.1  # share of real images' sharpness above which the summary warns
+
+
+def provenance(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's provenance holds, under words; of its starts only how many there were, and what they computed on."""
+    facts = {PROVENANCE.get(key, key): value for key, value in content.items() if key != "starts"}
+    if starts := content.get("starts"):
+        on = [f"{start['device']} in {start['precision']}, {start['threads']} threads" for start in starts]
+        facts |= {"computed on": "; ".join(dict.fromkeys(on)), "started or resumed": f"{len(starts)} times"}
+    return facts
 
 
 def about(model_name: str) -> str:
