@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
 import torch
 
 import tiny
@@ -189,6 +190,16 @@ def test_damaged_weights_are_refused_in_words(run_of: Any, damage: str) -> None:
     content = weights.read_bytes()
     weights.write_bytes({"cut": content[:-100], "empty": b"", "other": b"\x08" + content[1:]}[damage])
     with pytest.raises(RunError, match=r"weights that cannot be read \(.*Train the run again"):
+        load_model(weights)
+
+
+def test_weights_that_lack_something_are_refused_in_words(run_of: Any) -> None:
+    weights = run_of("vae").weights
+    with safetensors.safe_open(weights, framework="pt") as file:
+        content = json.loads(file.metadata()["mien"])
+    del content["crop"]
+    write_tensors(weights, tiny.tensors(weights), {"mien": json.dumps(content)})
+    with pytest.raises(RunError, match=r"weights that cannot be read \('crop'\)"):
         load_model(weights)
 
 

@@ -123,10 +123,11 @@ def load_model(path: Path) -> TrainedModel:
         recipe = check(content["recipe"], str(path))
         model = build(recipe.model, recipe.data.size)
         model.load_state_dict(safetensors.torch.load_file(path))
+        images_seen = content["images_seen"]
+        counted = [(list(values), int(count)) for values, count in content["combinations"]]
+        crop = tuple(content["crop"]) if isinstance(content["crop"], list) else content["crop"]
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
     model.to(choose_device("auto")).eval()
-    counted = [(list(values), int(count)) for values, count in content["combinations"]]
-    crop = tuple(content["crop"]) if isinstance(content["crop"], list) else content["crop"]
-    return TrainedModel(model, recipe, content["images_seen"], counted, crop)
+    return TrainedModel(model, recipe, images_seen, counted, crop)
