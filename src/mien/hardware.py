@@ -113,6 +113,8 @@ def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iter
         torch.cuda.set_device(chosen)
     try:
         yield Hardware(chosen, choose_precision(precision, chosen), rank(), processes)
+        if processes > 1:
+            torch.distributed.barrier()  # none leaves before the first one has written the weights
     finally:
         if processes > 1:
             torch.distributed.destroy_process_group()
