@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -479,6 +480,10 @@ def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mien"]
     command = ["train", str(trained_runs["gan"].recipe_file), "--out", str(tmp_path / "two"), "training.steps=3"]
     done = subprocess.run([*launcher, *command], capture_output=True, text=True, check=False)
+    if "terminate called without an active exception" in done.stderr:
+        # Gloo's threads may abort as the interpreter ends, after all is written: pytorch/pytorch#179291.
+        shutil.rmtree(tmp_path / "two")
+        done = subprocess.run([*launcher, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained: ") == 1
     run = Run.open(tmp_path / "two")
