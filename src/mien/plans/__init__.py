@@ -105,7 +105,7 @@ def run_plan(
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if (folder / PLAN_FILE).exists():
+    if is_plan(folder):
         raise RunError(f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another.")
     settled, skipped = settle(plan, recipes, faces)
     for recipe in settled:
@@ -172,7 +172,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
     Raises: RunError where it is none, or of another version.
     """
-    if not (folder / PLAN_FILE).exists():
+    if not is_plan(folder):
         raise RunError(
             f"{folder}: is not a plan's folder (it has no {PLAN_FILE}). Give a folder that `mien run` wrote."
         )
