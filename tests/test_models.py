@@ -25,6 +25,7 @@ OPTIONS = (
     {"label_conditioning": "embedding"},
     {"attributes": ("Male",)},
     {"classification_weight": 0.0},
+    {"classify_generated": False},
     {"discriminator_updates": 3},
     {"r1_weight": 1.0, "r1_every": 1},
 )
@@ -142,6 +143,15 @@ def test_a_pair_comes_from_the_same_noise(name: str) -> None:
     assert off[:, :8].equal(z)
     assert on[:, :8].equal(z)
     assert (on - off)[:, 8:].equal(expected)
+
+
+def test_the_head_learns_on_generated_images_only_where_it_is_asked_to() -> None:
+    terms = {
+        asked: tiny.model("acgan", classify_generated=asked).discriminator_loss(tiny.batch(tiny.model("acgan")))
+        for asked in (True, False)
+    }
+    assert terms[True].keys() - terms[False].keys() == {"classification_fake"}
+    assert terms[False]["classification_real"] == terms[True]["classification_real"]
 
 
 @conditional

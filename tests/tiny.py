@@ -11,12 +11,16 @@ from torch import Tensor
 from mien.faces import Faces, open_faces
 from mien.faces.batches import Batch, Batches
 from mien.hardware import Hardware
+from mien.judge import judge_of
+from mien.metrics.extractors import JudgeFeatures
+from mien.metrics.subject import Subject
 from mien.models import MODELS
 from mien.models.base import Model
 from mien.plans.training import start_run, train_run
 from mien.recipe import Recipe, apply_overrides, check
 from mien.runs import Run
 from mien.train import TrainConfig, Trainer
+from mien.trained import load_model
 
 SOURCE = "drawn:200"
 ATTRIBUTES = ("Male", "Smiling")
@@ -83,6 +87,12 @@ def train(folder: Path, some_recipe: Recipe, observer: Any = None) -> Run:
     run, its_faces = start_run(some_recipe, folder)
     train_run(run, its_faces, observer)
     return run
+
+
+def subject(run: Run, some_faces: Faces) -> Subject:
+    """A trained run to be measured, with the judge of its faces."""
+    judge = judge_of(some_faces)
+    return Subject(load_model(run.weights), some_faces, judge, (JudgeFeatures(judge),))
 
 
 def tensors(path: Path) -> dict[str, Tensor]:

@@ -37,6 +37,8 @@ class Batches:
     """An endless stream of shuffled epochs over one split of a set of faces.
 
     The stream is the permutation of epoch 0, of epoch 1 and so on, laid end to end; a batch is the next piece of it.
+
+    only_known: leave out faces of which one of the attributes is not known; else it is -1 in `y`.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Batches:
         split: Split,
         *,
         attributes: tuple[str, ...] = (),
+        only_known: bool = True,
         seed: int = 0,
         horizontal_flips: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.rows = faces.rows(split, known=attributes)
+        self.rows = faces.rows(split, known=attributes if only_known else ())
         if not len(self.rows):
             known = f" with {', '.join(attributes)} known" if attributes else ""
             raise DataError(

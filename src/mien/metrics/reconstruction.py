@@ -1,60 +1,109 @@
 """How well a model gives back test images it never saw, beside what needs no model at all."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces import Faces
-from mien.faces.batches import to_signed
+from mien.faces.batches import to_signed, to_stored
 from mien.metrics.score import Score, mean_score
-from mien.models.base import Encodes
-from mien.trained import TrainedModel
+from mien.metrics.subject import Subject
+from mien.models.base import Encodes, Model
 from mien.views import CHUNK, evaluating
 
-PCA_IMAGES = 10_000  # training images the PCA is fitted to, at most: 0.5 GB of float32 at 64x64
+SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
+MSE = "mean over pixels in [-1, 1], no quantization"
 
 
-def reconstruction(trained: TrainedModel, faces: Faces) -> dict[str, Score]:
-    """Mean squared error, PSNR and SSIM over the whole test split; those of the mean face and of a PCA beside them."""
-    model = trained.model
+class Distances(NamedTuple):
+    """Three distances of each image to what becomes of it, and what the extractors see of that.  [N] x 3"""
+
+    mse: NDArray[np.float64]
+    psnr: NDArray[np.float64]
+    ssim: NDArray[np.float64]
+    features: dict[str, NDArray[np.float32]]
+
+
+def reconstruction(subject: Subject) -> dict[str, Score]:
+    """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them."""
+    model = subject.trained.model
     assert isinstance(model, Encodes)
-    test = faces.images[faces.rows("test")]
-
-    def through_the_model(x: Tensor) -> Tensor:
-        with evaluating(trained.model) as device:
-            return model.generate(model.encode(x.to(device))[0]).cpu()
-
-    scores = compare("test", "", test, through_the_model)
-    train = faces.images[spread(faces.rows("train"), PCA_IMAGES)]
-    mean_face = to_signed(train).mean(0, keepdim=True)
+    assert isinstance(model, Model)
+    train = to_signed(subject.real("train"))
     fitted = f"fitted to {len(train)} training images, "
-    scores |= compare("baseline_mean_face", fitted, test, lambda x: mean_face.expand_as(x))
-    components = min(trained.model.latent_dim, len(train) - 1, mean_face.numel())
-    scores |= compare(f"baseline_pca_{components}", fitted, test, principal_components(train, components))
+    own = compare(subject, lambda x: through(model, x))
+    scores = scored(subject, "test", "", own) | by_attribute(subject, own)
+    mean_face = train.mean(0, keepdim=True)
+    scores |= scored(subject, "baseline_mean_face", fitted, compare(subject, lambda x: mean_face.expand_as(x)))
+    most = min(model.latent_dim, len(train) - 1, mean_face.numel())
+    projections = principal_components(train, sorted({most, *(k for k in SMALL_PCAS if k < most)}))
+    for components, project in projections.items():
+        scores |= scored(subject, f"baseline_pca_{components}", fitted, compare(subject, project))
     return scores
 
 
-def compare(
-    name: str, how: str, images: NDArray[np.uint8], reconstruct: Callable[[Tensor], Tensor]
-) -> dict[str, Score]:
-    """Three distances between images and what becomes of them.  uint8 [N,S,S,3]"""
-    errors, similarities = [], []
-    for x in signed_chunks(images):
+def through(model: Model, x: Tensor) -> Tensor:
+    """Images through the encoder's mean and back.  [N,3,S,S] -> [N,3,S,S]"""
+    assert isinstance(model, Encodes)
+    with evaluating(model) as device:
+        return model.generate(model.encode(x.to(device))[0]).cpu()
+
+
+def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distances:
+    """Distances between the test images and what becomes of them."""
+    errors, similarities, stored = [], [], []
+    for x in signed_chunks(subject.real("test")):
         x_hat = reconstruct(x)
         errors.append((x_hat - x).square().mean((1, 2, 3)))
         similarities.append(structural_similarity(x_hat, x))
+        stored.append(to_stored(x_hat))
     mse = torch.cat(errors).double().numpy()
     psnr = 10 * np.log10(4 / np.maximum(mse, 1e-12))  # 4 is the square of the range of [-1, 1]
-    return {
-        f"{name}_mse": mean_score(mse, f"{how}test split, mean over pixels in [-1, 1], no quantization"),
-        f"{name}_psnr": mean_score(psnr, f"{how}test split, dB, mean over images"),
-        f"{name}_ssim": mean_score(
-            torch.cat(similarities), f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"
-        ),
+    features = {extractor.name: extractor(np.concatenate(stored)) for extractor in subject.extractors}
+    return Distances(mse, psnr, torch.cat(similarities).double().numpy(), features)
+
+
+def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str, Score]:
+    """The means of the distances."""
+    scores = {
+        f"{name}_mse": mean_score(found.mse, f"{how}test split, {MSE}"),
+        f"{name}_psnr": mean_score(found.psnr, f"{how}test split, dB, mean over images"),
+        f"{name}_ssim": mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
     }
+    for extractor in subject.extractors:
+        distances = perceptual_distance(subject.features(extractor, "test"), found.features[extractor.name])
+        if distances is not None:
+            how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
+            scores[f"{name}_perceptual_{extractor.name}"] = mean_score(distances, f"{how}test split, {how_far}")
+    return scores
+
+
+def perceptual_distance(features: NDArray[np.float32], features_hat: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N,D] x 2 -> [N]
+
+    In units of the mean squared distance of two different images, which is twice the features' total variance; None
+    where they do not vary.
+    """
+    total = 2 * float(features.var(axis=0, ddof=1, dtype=np.float64).sum()) if len(features) > 1 else 0.0
+    if total == 0:
+        return None
+    distances: NDArray[np.float64] = np.square(features_hat.astype(np.float64) - features).sum(1) / total
+    return distances
+
+
+def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:
+    """The squared error of the test images that have an attribute, and of those that have it not."""
+    values = subject.faces.attributes[subject.rows("test")]
+    scores = {}
+    for column, name in enumerate(subject.faces.attribute_names):
+        for words, value in (("with", 1), ("without", 0)):
+            inside = found.mse[values[:, column] == value]
+            if len(inside):
+                scores[f"mse_{words}_{name}"] = mean_score(inside, f"test images {words} {name}, {MSE}")
+    return scores
 
 
 def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -70,26 +119,21 @@ def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
     return similarity.reshape(len(x))
 
 
-def principal_components(train: NDArray[np.uint8], components: int) -> Callable[[Tensor], Tensor]:
-    """The projection onto the leading principal components of the training pixels."""
+def principal_components(train: Tensor, counts: list[int]) -> dict[int, Callable[[Tensor], Tensor]]:
+    """Projections onto so many leading principal components of training pixels.  [N,3,S,S]"""
     from sklearn.decomposition import PCA
 
-    flat = to_signed(train).flatten(1).numpy()
-    pca = PCA(components, svd_solver="randomized", random_state=0).fit(flat)
+    pca = PCA(max(counts), svd_solver="randomized", random_state=0).fit(train.flatten(1).numpy())
+    mean, directions = torch.from_numpy(pca.mean_).float(), torch.from_numpy(pca.components_).float()
 
-    def project(x: Tensor) -> Tensor:
-        projected = pca.inverse_transform(pca.transform(x.flatten(1).numpy()))
-        return torch.from_numpy(projected.astype(np.float32)).view_as(x)
+    def projection(components: int) -> Callable[[Tensor], Tensor]:
+        leading = directions[:components]
+        return lambda x: ((x.flatten(1) - mean) @ leading.T @ leading + mean).view_as(x)
 
-    return project
+    return {components: projection(components) for components in counts}
 
 
 def signed_chunks(images: NDArray[np.uint8]) -> Iterator[Tensor]:
     """Images in [-1, 1], some at a time.  uint8 [N,S,S,3] -> [n,3,S,S]"""
     for start in range(0, len(images), CHUNK):
         yield to_signed(images[start : start + CHUNK])
-
-
-def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many rows, evenly spread over all of them."""
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -1,27 +1,34 @@
-"""How sharp images are: the variance of their Laplacian."""
+"""How sharp images are: the variance of their Laplacian, and how much of each spatial frequency they have."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import views
-from mien.faces import Faces
+from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score, mean_score
+from mien.metrics.subject import SAMPLE_SEED, Subject
 from mien.models.base import Encodes
-from mien.trained import TrainedModel
 
 IMAGES = 2_000  # at most, of each kind
-PROTOCOL = "variance of the 4-neighbour Laplacian of the grey image in [0, 1], mean over images"
+LAPLACIAN = "variance of the 4-neighbour Laplacian of the grey image in [0, 1], mean over images"
+SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean power, grey images, Hann window"
 
 
-def sharpness(trained: TrainedModel, faces: Faces) -> dict[str, Score]:
+def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    real = faces.images[faces.rows("test")[:IMAGES]]
-    scores = {"sharpness_real": mean_score(laplacian_variance(real), f"test split, {PROTOCOL}")}
-    if isinstance(trained.model, Encodes):
-        given_back = views.reconstruct(trained.model, real)
-        scores["sharpness_reconstructions"] = mean_score(laplacian_variance(given_back), f"test split, {PROTOCOL}")
-    samples = trained.sample(min(IMAGES, max(256, len(real))), seed=1)
-    scores["sharpness_samples"] = mean_score(laplacian_variance(samples), f"sampled with seed 1, {PROTOCOL}")
+    real = subject.real("test")[:IMAGES]
+    scores = {"sharpness_real": mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
+    kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {SAMPLE_SEED}")}
+    if isinstance(subject.trained.model, Encodes):
+        kinds = {"reconstructions": (views.reconstruct(subject.trained.model, real), "test split"), **kinds}
+    spectrum = power_spectra(real)
+    for kind, (images, what) in kinds.items():
+        scores[f"sharpness_{kind}"] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
+        against = f"{what}, {len(images)} against {len(real)} test images, {SPECTRUM}"
+        scores[f"spectrum_{kind}"] = spectrum_score(power_spectra(images), spectrum, against)
+    if len(real) > 1:
+        halves = f"every other test image against the rest, {len(real) // 2} each, {SPECTRUM}"
+        scores["spectrum_floor"] = spectrum_score(spectrum[::2], spectrum[1::2], halves)
     return scores
 
 
@@ -30,8 +37,45 @@ def laplacian_variance(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy".
     """
-    grey = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) / 255
+    grey = greys(images)
     inner = grey[:, 1:-1, 1:-1]
     around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
     variance: NDArray[np.float64] = (around - 4 * inner).var(axis=(1, 2))
     return variance
+
+
+def greys(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Luma in [0, 1].  uint8 [N,S,S,3] -> [N,S,S]"""
+    grey: NDArray[np.float64] = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) / 255
+    return grey
+
+
+def power_spectra(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Power of each image at each radial frequency, averaged over directions.  uint8 [N,S,S,3] -> [N,S//2]
+
+    Frequencies 1 to S//2, in periods an image. A Hann window keeps the edges of the image, which do not meet, out of
+    it. Source: Durall et al. 2020 (arXiv:2003.01826), with means for sums.
+    """
+    size = images.shape[1]
+    window = np.hanning(size + 2)[1:-1]
+    frequency = np.fft.fftfreq(size, 1 / size)
+    radius = np.hypot(frequency[:, None], frequency).round().astype(np.int64).ravel()
+    bins = np.bincount(radius)
+    spectra = []
+    for start in range(0, len(images), views.CHUNK):
+        grey = greys(images[start : start + views.CHUNK])
+        windowed = (grey - grey.mean((1, 2), keepdims=True)) * np.outer(window, window)
+        power = np.abs(np.fft.fft2(windowed)).reshape(len(grey), -1) ** 2
+        sums = np.stack([np.bincount(radius, weights=one) for one in power])
+        spectra.append((sums / bins)[:, 1 : size // 2 + 1])
+    return np.concatenate(spectra)
+
+
+def spectrum_score(spectra: NDArray[np.float64], real: NDArray[np.float64], protocol: str) -> Score:
+    """How far the mean spectra of two sets of images are apart, in powers of ten.  [N,F], [M,F]"""
+
+    def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+        return float(np.abs(np.log10((a.mean(0) + 1e-12) / (b.mean(0) + 1e-12))).mean())
+
+    left_out = (distance(spectra[group_of(len(spectra)) != g], real[group_of(len(real)) != g]) for g in range(GROUPS))
+    return not_negative(jackknife(distance(spectra, real), left_out, min(len(spectra), len(real)), protocol))

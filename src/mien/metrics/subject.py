@@ -1,0 +1,78 @@
+"""What is measured: a trained model, its faces, and what several metrics need, computed once."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien import views
+from mien.faces import Faces, Split
+from mien.judge import Judge
+from mien.metrics.extractors import Extractor
+from mien.trained import TrainedModel
+
+SAMPLE_SEED = 1  # of the samples that are measured; those shown in a report are of another
+FEWEST_SAMPLES, MOST_IMAGES = 2_000, 10_000
+Where = Split | Literal["samples"]
+Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name, images -> features
+
+
+@dataclass
+class Subject:
+    """A trained model, its faces, and what its metrics share.
+
+    extractors: the judge's features first.    seen: features of real images, which subjects of the same faces share.
+    """
+
+    trained: TrainedModel
+    faces: Faces
+    judge: Judge
+    extractors: tuple[Extractor, ...]
+    seen: Seen = field(default_factory=dict)
+
+    @property
+    def sample_count(self) -> int:
+        """How many samples are measured: as many as there are test images, within limits."""
+        return min(MOST_IMAGES, max(FEWEST_SAMPLES, len(self.faces.rows("test"))))
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """Attributes of the samples, drawn as they occur together in the training images.  -> [N,A], or None"""
+        return self.trained.labels(self.sample_count, seed=SAMPLE_SEED)
+
+    @cached_property
+    def samples(self) -> views.Pictures:
+        """New faces.  -> uint8 [N,S,S,3]"""
+        z = views.latents(self.trained.model, self.sample_count, SAMPLE_SEED)
+        return views.generate(self.trained.model, z, self.labels)
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """Which faces of a split are measured: all, but of the training split at most 10,000, evenly spread."""
+        return spread(self.faces.rows(split), MOST_IMAGES) if split == "train" else self.faces.rows(split)
+
+    def real(self, split: Split) -> views.Pictures:
+        """Images of those rows.  -> uint8 [N,S,S,3]"""
+        return self.faces.images[self.rows(split)]
+
+    def features(self, extractor: Extractor, where: Where) -> NDArray[np.float32]:
+        """What an extractor sees in real images of a split, or in the samples.  -> [N,D]"""
+        if where == "samples":
+            if extractor.name not in self._of_samples:
+                self._of_samples[extractor.name] = extractor(self.samples)
+            return self._of_samples[extractor.name]
+        key = (extractor.name, where)
+        if key not in self.seen:
+            self.seen[key] = extractor(self.real(where))
+        return self.seen[key]
+
+    @cached_property
+    def _of_samples(self) -> dict[str, NDArray[np.float32]]:
+        return {}
+
+
+def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many rows, evenly spread over all of them."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

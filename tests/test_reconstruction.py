@@ -1,0 +1,124 @@
+"""How well test images are given back, and by what needs no model."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from mien import views
+from mien.faces import UNKNOWN
+from mien.faces.batches import to_signed
+from mien.metrics.reconstruction import (
+    compare,
+    perceptual_distance,
+    principal_components,
+    reconstruction,
+    scored,
+    structural_similarity,
+)
+from mien.metrics.score import Score
+from mien.metrics.subject import Subject
+from mien.runs import Run
+
+IMAGES = tiny.noise_faces(10).images
+
+
+@pytest.fixture(scope="module")
+def vae(trained_runs: dict[str, Run], faces: Any) -> Subject:
+    return tiny.subject(trained_runs["vae"], faces)
+
+
+@pytest.fixture(scope="module")
+def scores(vae: Subject) -> dict[str, Score]:
+    return reconstruction(vae)
+
+
+def test_error_and_psnr_have_their_closed_forms(vae: Subject) -> None:
+    found = scored(vae, "test", "", compare(vae, lambda x: x + 0.1))
+    assert found["test_mse"].value == pytest.approx(0.01, rel=1e-5)
+    assert found["test_psnr"].value == pytest.approx(10 * np.log10(4 / 0.01), rel=1e-5)
+    assert {score.images for score in found.values()} == {len(vae.faces.rows("test"))}
+
+
+def test_the_psnr_is_a_mean_over_images_and_not_of_the_mean_error(vae: Subject) -> None:
+    shift = torch.linspace(0.01, 1, len(vae.faces.rows("test")))[:, None, None, None]
+    pieces = iter(shift.split(views.CHUNK))
+    found = scored(vae, "test", "", compare(vae, lambda x: x + next(pieces)))
+    assert found["test_psnr"].value == pytest.approx(float((10 * torch.log10(4 / shift**2)).mean()), rel=1e-4)
+
+
+def test_equal_images_are_similar_and_different_ones_are_not(vae: Subject) -> None:
+    x = to_signed(IMAGES[:4])
+    torch.testing.assert_close(structural_similarity(x, x), torch.ones(4), atol=1e-4, rtol=0)
+    assert (structural_similarity(x.roll(1, 0), x) < 0.5).all()
+    assert scored(vae, "test", "", compare(vae, lambda x: x))["test_ssim"].value == pytest.approx(1, abs=1e-4)
+
+
+def test_the_ssim_is_that_of_its_paper() -> None:
+    x, y = (IMAGES[index].transpose(2, 0, 1) / 255 for index in (0, 1))
+    offsets = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    window = np.outer(offsets, offsets) / offsets.sum() ** 2
+
+    def blur(image: Any) -> Any:
+        mirrored = np.pad(image, ((0, 0), (5, 5), (5, 5)), mode="reflect")
+        return (np.lib.stride_tricks.sliding_window_view(mirrored, (11, 11), axis=(1, 2)) * window).sum((3, 4))
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y, covariance = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    ssim = (2 * mean_x * mean_y + c1) * (2 * covariance + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    assert float(structural_similarity(to_signed(IMAGES[:1]), to_signed(IMAGES[1:2]))) == pytest.approx(
+        ssim.mean(), abs=1e-4
+    )
+
+
+def test_the_perceptual_distance_is_0_for_the_same_and_1_for_any_other_image() -> None:
+    features = np.random.default_rng(0).normal(size=(2_000, 8)).astype(np.float32)
+    same, other = perceptual_distance(features, features), perceptual_distance(features, np.roll(features, 1, axis=0))
+    assert same is not None
+    assert other is not None
+    assert (same == 0).all()
+    assert other.mean() == pytest.approx(1, abs=0.05)
+    assert perceptual_distance(features[:1], features[:1]) is None
+
+
+def test_reconstruction_stands_beside_the_mean_face_and_pcas(vae: Subject, scores: dict[str, Score]) -> None:
+    train, test = (to_signed(vae.real(split)).flatten(1).double().numpy() for split in ("train", "test"))
+    _, _, directions = np.linalg.svd(train - train.mean(0), full_matrices=False)
+    centred = test - train.mean(0)
+    projected = centred @ directions[:8].T @ directions[:8]
+    assert scores["baseline_mean_face_mse"].value == pytest.approx((centred**2).mean(), rel=1e-4)
+    assert scores["baseline_pca_8_mse"].value == pytest.approx(((centred - projected) ** 2).mean(), rel=1e-2)
+    assert scores["baseline_mean_face_perceptual_judge"].value > scores["baseline_pca_8_perceptual_judge"].value
+    x_hat = to_signed(vae.real("test"))
+    with torch.no_grad():
+        x_hat = vae.trained.model.generate(vae.trained.model.encode(x_hat)[0])  # type: ignore[operator]
+    assert scores["test_mse"].value == pytest.approx(float(np.square(x_hat.flatten(1).numpy() - test).mean()), rel=1e-4)
+
+
+def test_more_components_give_more_back(vae: Subject) -> None:
+    model = tiny.model("vae", latent_dim=70)
+    found = reconstruction(replace(vae, trained=replace(vae.trained, model=model)))
+    errors = [found[f"baseline_pca_{components}_mse"].value for components in (16, 64, 70)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_a_pca_with_all_components_gives_its_training_images_back() -> None:
+    x = to_signed(IMAGES)
+    torch.testing.assert_close(principal_components(x, [9])[9](x), x, atol=1e-4, rtol=0)
+
+
+def test_the_errors_by_attribute_average_to_the_error_of_all(vae: Subject, scores: dict[str, Score]) -> None:
+    for name in vae.faces.attribute_names:
+        parts = [scores[key] for key in (f"mse_with_{name}", f"mse_without_{name}") if key in scores]
+        mean = sum(part.value * part.images for part in parts) / sum(part.images for part in parts)
+        assert mean == pytest.approx(scores["test_mse"].value, rel=1e-6)
+
+
+def test_images_of_which_an_attribute_is_not_known_are_on_neither_side(vae: Subject) -> None:
+    attributes = np.where(vae.faces.split[:, None] == 2, UNKNOWN, vae.faces.attributes).astype(np.int8)
+    found = reconstruction(replace(vae, faces=replace(vae.faces, attributes=attributes)))
+    assert not [name for name in found if name.startswith(("mse_with_", "mse_without_"))]
