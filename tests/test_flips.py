@@ -145,7 +145,7 @@ def test_pairs_that_have_nothing_in_common_read_as_chance(name: str, judge: Judg
     assert rate.low < chance.value < rate.high
     assert scores[f"shift_{name}"].low < 0 < scores[f"shift_{name}"].high
     for kind in ("pixels", "features"):
-        assert scores[f"stays_{kind}_{name}"].value == pytest.approx(1, abs=0.1)
+        assert scores[f"change_{kind}_{name}"].value == pytest.approx(1, abs=0.1)
 
 
 def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) -> None:

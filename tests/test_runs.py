@@ -1,6 +1,7 @@
 """The run folder: whole or not there, one process at a time, readable whatever happened."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections import namedtuple
@@ -12,9 +13,12 @@ import safetensors
 import torch
 
 import tiny
-from mien import runs
+from mien import open_run, runs
 from mien.checkpoint import write_tensors
-from mien.errors import RecipeError, RunError
+from mien.cli import main
+from mien.errors import Interrupted, RecipeError, RunError
+from mien.plans.snapshots import Snapshots, rewind_best
+from mien.plans.training import change_length, train_run
 from mien.runs import Run, write_text
 from mien.trained import load_model
 
@@ -266,3 +270,93 @@ def test_every_start_notes_what_it_computes_on(tmp_path: Path) -> None:
     (start,) = run.provenance()["starts"]
     assert (start["device"], start["precision"]) == ("cpu", "float32")
     assert start["torch"] == torch.__version__
+
+
+# The best snapshot
+
+DISTANCES = [99, 9, 8, 7, 6, 5, 7, 8, 9, 4, 9]  # of the snapshots at 0, 8, 16 ... images; the best of 64 is at 40
+EVERY_STEP = ("training.snapshot_every_images=8", "training.checkpoint_every_seconds=1000")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in mien catches it."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+@pytest.fixture
+def distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots whose distances are known beforehand, whenever they are taken."""
+
+    def measure(snapshots: Snapshots, model: Any) -> dict[str, float]:
+        taken = [line for line in snapshots.run.log() if "validation/fd_judge" in line]
+        return {"validation/fd_judge": DISTANCES[len(taken)]}
+
+    monkeypatch.setattr(Snapshots, "measure", measure)
+
+
+def kept(run: Run) -> tuple[int, float | None]:
+    best = load_model(run.best)
+    return best.images_seen, best.distance
+
+
+@pytest.fixture
+def killed(tmp_path: Path, distances: None, faces: Any) -> tuple[Run, bytes]:
+    """A run saved at 24 images and killed at 48, and its best weights as they were at 24."""
+    recipe = tiny.recipe("gan", *EVERY_STEP)
+    with pytest.raises(Interrupted):
+        tiny.train(tmp_path / "killed", recipe, tiny.Watcher(24, lambda: signal.raise_signal(signal.SIGINT)))
+    run = Run.open(tmp_path / "killed")
+    saved = run.best.read_bytes()
+    with pytest.raises(Killed):
+        train_run(run, faces, tiny.Watcher(48, kill))
+    return run, saved
+
+
+def test_the_best_snapshot_is_kept_and_can_be_sampled_from(tmp_path: Path, distances: None, faces: Any) -> None:
+    run = tiny.train(tmp_path / "run", tiny.recipe("gan", *EVERY_STEP))
+    assert kept(run) == (40, 5)
+    shorter = tiny.train(tmp_path / "shorter", tiny.recipe("gan", "training.steps=5"))
+    assert tiny.same(tiny.tensors(run.best), tiny.tensors(shorter.weights))
+    assert main(["sample", str(run.best), "--out", str(tmp_path / "faces.png")]) == 0
+    assert (open_run(run.best).sample(3) == open_run(shorter.weights).sample(3)).all()
+    assert not run.best_before.exists()
+
+
+def test_a_best_snapshot_past_the_checkpoint_is_taken_back_with_the_log(killed: tuple[Run, bytes]) -> None:
+    run, saved = killed
+    assert kept(run) == (40, 5)
+    rewind_best(run)
+    assert run.best.read_bytes() == saved
+    rewind_best(run)
+    assert run.best.read_bytes() == saved
+
+
+def test_after_a_kill_the_best_equals_that_of_an_uninterrupted_run(
+    killed: tuple[Run, bytes], tmp_path: Path, faces: Any
+) -> None:
+    run, _ = killed
+    train_run(run, faces)
+    uninterrupted = tiny.train(tmp_path / "uninterrupted", tiny.recipe("gan", *EVERY_STEP))
+    assert run.best.read_bytes() == uninterrupted.best.read_bytes()
+
+
+def test_a_first_best_snapshot_without_a_checkpoint_is_forgotten(tmp_path: Path, distances: None) -> None:
+    with pytest.raises(Killed):
+        tiny.train(tmp_path / "run", tiny.recipe("vae", *EVERY_STEP), tiny.Watcher(16, kill))
+    run = Run.open(tmp_path / "run")
+    assert kept(run) == (16, 8)
+    rewind_best(run)
+    assert not run.best.exists()
+
+
+def test_the_best_of_a_run_that_is_made_longer_stays_until_there_is_a_better_one(
+    tmp_path: Path, distances: None, faces: Any
+) -> None:
+    run = tiny.train(tmp_path / "run", tiny.recipe("gan", *EVERY_STEP))
+    change_length(run, faces, ["training.steps=10"])
+    assert kept(run) == (40, 5)
+    train_run(run, faces)
+    assert kept(run) == (72, 4)

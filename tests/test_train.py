@@ -94,10 +94,10 @@ def hard(name: str, *overrides: str) -> Any:
     return tiny.recipe(name, *usual, *HARD.get(name, []), *overrides)
 
 
-def outcome(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[str]]:
-    """Weights, the whole state of the training, and the log without times, whatever the order of its lines."""
+def outcome(run: Run) -> tuple[dict[str, torch.Tensor] | list[str], ...]:
+    """Weights, the best ones, the whole state of the training, and the log without times, in any order of its lines."""
     log = [{key: value for key, value in line.items() if key not in TIMING} for line in run.log()]
-    return tiny.tensors(run.weights), tiny.tensors(run.checkpoint), sorted(map(str, log))
+    return *(tiny.tensors(path) for path in (run.weights, run.best, run.checkpoint)), sorted(map(str, log))
 
 
 def assert_same_outcome(one: Run, other: Run) -> None:
@@ -487,5 +487,7 @@ def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained: ") == 1
     run = Run.open(tmp_path / "two")
-    assert sorted(path.name for path in run.path.glob("*.safetensors")) == [run.checkpoint.name, run.weights.name]
-    assert [line["images_seen"] for line in run.log()] == [16, 24]
+    written = [run.best.name, run.checkpoint.name, run.weights.name]
+    assert sorted(path.name for path in run.path.glob("*.safetensors")) == written
+    assert [line["images_seen"] for line in run.log() if "seconds" in line] == [16, 24]
+    assert [line["images_seen"] for line in run.log() if "validation/fd_judge" in line] == [0, 24]

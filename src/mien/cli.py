@@ -11,6 +11,7 @@ from mien.errors import Interrupted, MienError, RecipeError
 
 if TYPE_CHECKING:
     from mien.plans import PlanResult
+    from mien.plans.studies import StudyResult
 
 MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
     "show": ("seed",),
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MienError, OSError) as error:
         if namespace.debug:
             raise
-        training_failed = isinstance(error, OSError) and namespace.function in (run, train, resume)
+        training_failed = isinstance(error, OSError) and namespace.function in (run, train, study, resume)
         kept = "; what was written is kept, and `mien resume` goes on with it" if training_failed else ""
         print(f"mien: {error}{kept}", file=sys.stderr)
         return 2
@@ -103,15 +104,57 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("recipe", metavar="RECIPE", help="name of a preset, or a TOML file")
     add_what_decides_a_training(sub, folder="runs/<recipe>-<time>")
 
+    add_studies(command)
+
     sub = command(
         "resume",
         resume,
-        "Go on with a run or a plan that was stopped, exactly where it stood.",
+        "Go on with a run, a plan or a study that was stopped, exactly where it stood.",
         "mien resume runs/quick-20261124-163000",
         "mien resume runs/my-gan training.steps=4000",
+        "mien resume runs/kl-weight-20261124-163000 --processes 2",
     )
-    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
+    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, a plan or a study")
+    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs of a study at the same time")
     sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
+
+
+def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that compare."""
+    sub = command(
+        "study",
+        study,
+        "Train arms from several seeds, measure them, and say of each claim whether it holds.",
+        "mien study kl-weight",
+        "mien study vae-gan --data ~/faces --seeds 3 --images 100000 --processes 2",
+        "mien study mine.toml --budget full training.learning_rate=1e-3",
+    )
+    sub.add_argument("study", metavar="NAME|FILE.toml", help="of a study that comes with mien, or your own")
+    sub.add_argument("--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')")
+    add_preparation(sub)
+    sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
+    sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
+    sub.add_argument("--images", type=int, metavar="N", help="that each run sees, in place of the budget's")
+    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs at the same time (default: 1)")
+    sub.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write, or of a study to go on with (default: runs/<study>-<time>)",
+    )
+    sub.add_argument("overrides", nargs="*", metavar="key=value", help="anything in the arms' recipes")
+    sub.set_defaults(seed=None)
+
+    sub = command(
+        "compare",
+        compare,
+        "Compare runs of the same faces; those that differ in their seed alone are one arm.",
+        "mien compare runs/my-vae runs/my-gan",
+        "mien compare runs/quick-20261124-163000 runs/other --only distribution sharpness",
+    )
+    sub.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of plans for all in them")
+    sub.add_argument("--only", nargs="+", default=[], metavar="METRIC", help="kinds of metrics (default: all)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/compare-<time>)")
 
 
 def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -137,6 +180,18 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("run", type=Path, metavar="RUN")
     sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     sub.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
+
+    sub = command(
+        "evaluate",
+        evaluate,
+        "Measure a run, or every run of a plan, completely, and print the numbers.",
+        "mien evaluate runs/quick-20261124-163000",
+        "mien evaluate runs/my-gan --only distribution sharpness --again",
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
+    sub.add_argument("--only", nargs="+", default=[], metavar="METRIC", help="kinds of metrics (default: all)")
+    sub.add_argument("--again", action="store_true", help="measure even what was measured already")
+    sub.add_argument("--inception", type=Path, metavar="FILE", help="TorchScript weights of the FID's network")
 
     sub = command(
         "report", report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
@@ -252,9 +307,52 @@ def show_trained(run: Path) -> None:
         print(f"trained: {run}    next: mien sample {run}")
 
 
+def study(args: argparse.Namespace) -> None:
+    """`mien study`"""
+    from mien.plans.arms import load_study
+    from mien.plans.studies import Length, run_study
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        result = run_study(
+            load_study(args.study),
+            Length(args.budget, args.images, args.seeds),
+            source=args.data,
+            out=args.out,
+            overrides=overrides_of(args),
+            processes=args.processes,
+            observer=terminal,
+        )
+    show_study(result)
+
+
+def show_study(result: "StudyResult") -> None:
+    """The verdicts of a study, and where its page is."""
+    from rich.console import Console
+
+    from mien.terminal import rows
+
+    if result.answers:
+        Console().print(rows("claims", [(answer.verdict, answer.claim.text) for answer in result.answers]))
+    for name, why in result.left_out.items():
+        print(f"{name} was left out: {why}")
+    print(f"page: {result.page}")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """`mien compare`"""
+    from mien.plans.comparing import compare_runs
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        page = compare_runs(args.runs, out=args.out, names=args.only, observer=terminal)
+    print(f"page: {page}")
+
+
 def resume(args: argparse.Namespace) -> None:
     """`mien resume`"""
     from mien.plans import is_plan, resume_plan
+    from mien.plans.studies import is_study, resume_study
     from mien.plans.training import change_length, read_faces, train_run
     from mien.runs import Run
     from mien.terminal import Terminal
@@ -264,6 +362,11 @@ def resume(args: argparse.Namespace) -> None:
             raise RecipeError(
                 f"{args.folder}: is a plan; give another length to one of its runs, then resume the plan."
             )
+        if is_study(args.folder):
+            with Terminal() as terminal:
+                finished = resume_study(args.folder, processes=args.processes, observer=terminal)
+            show_study(finished)
+            return
         with Terminal() as terminal:
             result = resume_plan(args.folder, terminal)
         show_result(result)
@@ -322,13 +425,31 @@ def save_picture(image: Any, path: Path) -> None:
     print(path)
 
 
+def evaluate(args: argparse.Namespace) -> None:
+    """`mien evaluate`"""
+    from rich.console import Console
+
+    from mien.plans import evaluate_folder
+    from mien.terminal import Terminal, table_of_numbers
+
+    with Terminal() as terminal:
+        metrics = evaluate_folder(
+            args.folder, names=args.only, inception=args.inception, again=args.again, observer=terminal
+        )
+    Console().print(table_of_numbers(metrics))
+
+
 def report(args: argparse.Namespace) -> None:
     """`mien report`"""
     from mien.plans import report_folder
+    from mien.plans.studies import is_study, report_study
     from mien.terminal import Terminal
 
     with Terminal() as terminal:
-        written = report_folder(args.folder, terminal)
+        if is_study(args.folder):
+            written = report_study(args.folder, observer=terminal).page
+        else:
+            written = report_folder(args.folder, terminal)
     print(f"report: {written}")
 
 

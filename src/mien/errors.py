@@ -3,7 +3,8 @@
 MienError            a user can mend it: the command line prints it as one line and exits with 2
 ├── DataError        a source of faces, a table or a picture
 ├── RecipeError      a recipe, a plan or an override
-├── RunError         a run folder: missing, in use, of another version, no room
+├── RunError         a run folder: missing, of another version, no room
+│   └── RunInUse     another process trains it at this moment
 ├── Diverged         training produced a number that is not finite
 └── Interrupted      somebody stopped the training; what it had done is saved
 """
@@ -26,6 +27,10 @@ class RecipeError(MienError):
 
 class RunError(MienError):
     """A run folder cannot be opened, written or continued."""
+
+
+class RunInUse(RunError):
+    """A run folder is in use by another process, which trains or measures it."""
 
 
 class Diverged(MienError):

@@ -18,6 +18,16 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(1)
 
 
+def gaussian_log_likelihood(x_hat: Tensor, x: Tensor, variance: float | Tensor) -> Tensor:
+    """log N(x; x_hat, variance * I): the log density in nats, summed over pixels and channels.  [N,3,S,S] x 2 -> [N]
+
+    Source: Kingma & Welling 2014 (arXiv:1312.6114), appendix C.2, with one variance for all pixels.
+    """
+    dimensions = x[0].numel()
+    log_variance = torch.log(2 * torch.pi * torch.as_tensor(variance, dtype=x.dtype, device=x.device))
+    return -0.5 * dimensions * (log_variance + squared_error(x_hat, x) / variance)
+
+
 def judged_real(logits: Tensor) -> Tensor:
     """-log of the probability that the discriminator calls these images real.  [N] -> [N]
 

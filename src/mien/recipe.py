@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -15,6 +15,7 @@ from mien.models.base import ModelConfig
 from mien.train import TrainConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
+Room = Literal["recipes", "plans", "studies"]
 
 
 class DataConfig(BaseModel):
@@ -54,15 +55,16 @@ class Recipe(BaseModel):
     data: DataConfig = DataConfig()
     model: SerializeAsAny[Annotated[ModelConfig, BeforeValidator(_model_config)]]
     training: TrainConfig
+    health: bool = Field(True, description="judge the samples of every snapshot, keep the best one, say what turns")
 
 
-def presets(room: Literal["recipes", "plans"] = "recipes") -> dict[str, Path]:
-    """The recipes (or plans) that come with mien, by name."""
+def presets(room: Room = "recipes") -> dict[str, Path]:
+    """The recipes (or plans, or studies) that come with mien, by name."""
     folder = Path(str(resources.files("mien"))) / room
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_toml(name_or_path: str | Path, room: Literal["recipes", "plans"] = "recipes") -> tuple[Path, dict[str, Any]]:
+def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, dict[str, Any]]:
     """The preset of that name, or the TOML file at that path, unchecked.
 
     Raises: RecipeError where there is no such preset or file, or it is not TOML.
@@ -159,11 +161,20 @@ def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, A
 
 
 def section(kind: type[BaseModel], location: list[str], table: Mapping[str, Any]) -> type[BaseModel]:
-    """What is expected at a place of a table."""
+    """What is expected at a place of a table; places within a list or by a name are passed through."""
     if location[:1] == ["model"]:
         return MODELS[table["model"]["name"]].Config
-    inner = kind.model_fields[location[0]].annotation if location else kind
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else kind
+    for name in location:
+        if name in kind.model_fields:
+            kind = model_within(kind.model_fields[name].annotation) or kind
+    return kind
+
+
+def model_within(annotation: object) -> type[BaseModel] | None:
+    """The section that a field holds, one or several of them; None for a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := model_within(inner))), None)
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import filelock
 
 import mien
-from mien.errors import RecipeError, RunError
+from mien.errors import RecipeError, RunError, RunInUse
 from mien.recipe import Recipe, check, to_toml
 
 FORMAT = 1
@@ -34,7 +34,10 @@ class Run:
         self.log_file = self.path / "log.jsonl"
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.weights = self.path / "weights.safetensors"
+        self.best = self.path / "best.safetensors"
+        self.best_before = self.path / "best-before.safetensors"  # while the checkpoint may still go back to it
         self.metrics_file = self.path / "metrics.json"
+        self.divergence_file = self.path / "diverged.json"
         self.samples = self.path / "samples"
 
     @classmethod
@@ -86,6 +89,7 @@ class Run:
     def rewrite_recipe(self, recipe: Recipe) -> None:
         """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""
         self.metrics_file.unlink(missing_ok=True)
+        shutil.rmtree(self.measured_picture("").parent, ignore_errors=True)
         self.weights.unlink(missing_ok=True)
         write_text(self.recipe_file, to_toml(recipe))
 
@@ -114,13 +118,13 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Keep the folder to this process.
 
-        Raises: RunError where another one has it.
+        Raises: RunInUse where another one has it.
         """
         lock = filelock.FileLock(self.path / ".lock", blocking=False)
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise RunError(
+            raise RunInUse(
                 f"{self.path}: is in use by another process, which trains it. Wait for it, or stop it first."
             ) from None
         try:
@@ -156,6 +160,20 @@ class Run:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Replace the measured numbers."""
         write_text(self.metrics_file, json.dumps(metrics, indent=1))
+
+    def divergence(self) -> str:
+        """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""
+        if self.weights.exists() or not self.divergence_file.exists():
+            return ""
+        return str(read_json(self.divergence_file).get("error", ""))
+
+    def write_divergence(self, words: str) -> None:
+        """Note that the run diverged, so that nobody trains it to the same end again."""
+        write_text(self.divergence_file, json.dumps({"error": words}, indent=1))
+
+    def measured_picture(self, name: str) -> Path:
+        """Where a picture goes that a measurement made, such as 'neighbours'."""
+        return self.path / "measured" / f"{name}.png"
 
     def sample_file(self, images_seen: int) -> Path:
         """Where the sample grid of a moment goes."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+SHOWN_OF_SNAPSHOTS = {"validation/reconstruction": "validation reconstruction", "validation/fd_judge": "Fréchet"}
 SECONDS_BETWEEN_LINES = 15  # where the output is no terminal, and a bar would fill a log with its redrawing
 
 
@@ -48,10 +49,11 @@ class Terminal:
         self.console.print(words, markup=False, soft_wrap=True)
 
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
-        """A run has seen so many of its images; line holds the last logged numbers."""
+        """A run has seen so many of its images; line holds the last numbers, and under "health" what is wrong."""
         rate = f"{line['images_per_second']:,.0f} images/s" if "images_per_second" in line else ""
-        terms = [f"{short(key)} {value:.3f}" for key, value in line.items() if "/" in key]
-        self._show(f"training {name}", images_seen, total, "  ".join([rate, *terms]))
+        terms = [f"{short(key)} {value:.3f}" for key, value in line.items() if "/" in key and shown(key)]
+        wrong = [f"[{', '.join(line['health'])}]"] if line.get("health") else []
+        self._show(f"training {name}", images_seen, total, "  ".join([rate, *terms, *wrong]))
 
     def _show(self, words: str, done: int, total: int, numbers: str) -> None:
         if self.console.is_terminal:
@@ -64,8 +66,15 @@ class Terminal:
             self.console.print(f"{words}: {share}  {numbers}", markup=False, soft_wrap=True)
 
 
+def shown(key: str) -> bool:
+    """Whether there is room for a term: for all of training, and for two of a snapshot."""
+    return not key.startswith("validation/") or key in SHOWN_OF_SNAPSHOTS
+
+
 def short(key: str) -> str:
     """A term as papers write it: D and G for the two networks of a GAN."""
+    if key in SHOWN_OF_SNAPSHOTS:
+        return SHOWN_OF_SNAPSHOTS[key]
     phase, _, term = key.partition("/")
     return f"{ {'discriminator': 'D', 'generator': 'G'}.get(phase, phase) } {term}"
 

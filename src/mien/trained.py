@@ -35,6 +35,7 @@ class TrainedModel:
     images_seen: int
     combinations: Combinations
     crop: Crop = "square"  # what was kept of the training pictures, and so of any other
+    distance: float | None = None  # Fréchet, to the validation images in the judge's features; None: not measured
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -101,6 +102,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "images_seen": trained.images_seen,
         "combinations": trained.combinations,
         "crop": trained.crop,
+        "validation/fd_judge": trained.distance,
     }
     write_tensors(path, trained.model.state_dict(), {"mien": json.dumps(content)})
 
@@ -126,8 +128,9 @@ def load_model(path: Path) -> TrainedModel:
         images_seen = content["images_seen"]
         counted = [(list(values), int(count)) for values, count in content["combinations"]]
         crop = tuple(content["crop"]) if isinstance(content["crop"], list) else content["crop"]
+        distance = content.get("validation/fd_judge")
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
     model.to(choose_device("auto")).eval()
-    return TrainedModel(model, recipe, images_seen, counted, crop)
+    return TrainedModel(model, recipe, images_seen, counted, crop, distance)

@@ -1,35 +1,67 @@
 """Metrics: numbers about a trained model, each with its interval, its sample count and how it was measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from mien.faces import Faces
+from mien.metrics.distribution import distribution
+from mien.metrics.diversity import diversity
+from mien.metrics.flips import flips
 from mien.metrics.head import head_accuracy
+from mien.metrics.judgement import judgement
+from mien.metrics.likelihood import likelihood
 from mien.metrics.reconstruction import reconstruction
 from mien.metrics.score import Score
 from mien.metrics.sharpness import sharpness
+from mien.metrics.subject import Subject
 from mien.models.base import Classifies, Encodes, Model
-from mien.trained import TrainedModel
 
 
 class Metric(NamedTuple):
-    """A function that measures, and the ability a model needs for it."""
+    """A function that measures, and whether a model can do what it takes."""
 
-    measure: Callable[[TrainedModel, Faces], dict[str, Score]]
-    ability: type
+    measure: Callable[[Subject], dict[str, Score]]
+    applies: Callable[[Model], bool]
 
 
-METRICS: dict[str, Metric] = {
-    "reconstruction": Metric(reconstruction, Encodes),
-    "sharpness": Metric(sharpness, Model),
-    "head": Metric(head_accuracy, Classifies),
+def encodes(model: Model) -> bool:
+    """Has an encoder."""
+    return isinstance(model, Encodes)
+
+
+def classifies(model: Model) -> bool:
+    """Has a head that tells attributes."""
+    return isinstance(model, Classifies)
+
+
+def can_be_edited(model: Model) -> bool:
+    """Is told attributes, or has an encoder in whose latents directions of attributes can be found."""
+    return bool(model.attributes) or encodes(model)
+
+
+def any_model(model: Model) -> bool:
+    """Every model makes images."""
+    return True
+
+
+METRICS: dict[str, Metric] = {  # in the order in which their numbers are written and shown
+    "judge": Metric(judgement, any_model),
+    "reconstruction": Metric(reconstruction, encodes),
+    "likelihood": Metric(likelihood, encodes),
+    "distribution": Metric(distribution, any_model),
+    "diversity": Metric(diversity, any_model),
+    "sharpness": Metric(sharpness, any_model),
+    "flips": Metric(flips, can_be_edited),
+    "head": Metric(head_accuracy, classifies),
 }
 
 
-def measure(trained: TrainedModel, faces: Faces) -> dict[str, Score]:
-    """All that can be measured of a model with its abilities."""
+def measure(subject: Subject, names: Collection[str] = tuple(METRICS)) -> dict[str, Score]:
+    """All that can be measured of a model with its abilities.
+
+    names: keys of METRICS
+    """
     scores: dict[str, Score] = {}
-    for metric in METRICS.values():
-        if isinstance(trained.model, metric.ability):
-            scores |= metric.measure(trained, faces)
+    for name, metric in METRICS.items():
+        if name in names and metric.applies(subject.trained.model):
+            scores |= metric.measure(subject)
     return scores

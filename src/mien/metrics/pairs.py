@@ -66,7 +66,7 @@ def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated:
         scores[f"shift_{attribute}"] = mean_score(
             change, f"{how}; mean change of the judge's probability of {attribute}, from -1 to 1"
         )
-    return scores | leaks(off, on, attribute, tells, how) | stays(off, on, attribute, unrelated, how)
+    return scores | leaks(off, on, attribute, tells, how) | changes(off, on, attribute, unrelated, how)
 
 
 def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -> dict[str, Score]:
@@ -84,7 +84,7 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
     return scores
 
 
-def stays(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
+def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
     """How far the halves of pairs are apart, against unrelated faces; nothing where those do not differ at all."""
     half = len(unrelated.images) // 2
     one, other = unrelated.of(slice(0, half)), unrelated.of(slice(half, 2 * half))

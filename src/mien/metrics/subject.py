@@ -12,10 +12,12 @@ from mien import views
 from mien.faces import Faces, Split
 from mien.judge import Judge
 from mien.metrics.extractors import Extractor
+from mien.models.base import Encodes
 from mien.trained import TrainedModel
 
 SAMPLE_SEED = 1  # of the samples that are measured; those shown in a report are of another
 FEWEST_SAMPLES, MOST_IMAGES = 2_000, 10_000
+MOST_ENCODED: dict[Split, int] = {"train": 5_000, "validation": 2_000, "test": 2_000}  # for metrics of latents
 Where = Split | Literal["samples"]
 Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name, images -> features
 
@@ -67,6 +69,21 @@ class Subject:
         if key not in self.seen:
             self.seen[key] = extractor(self.real(where))
         return self.seen[key]
+
+    def encoded_rows(self, split: Split) -> NDArray[np.int64]:
+        """Which faces of a split metrics of latents are about: at most 5,000 to train on, 2,000 of another split."""
+        return spread(self.faces.rows(split), MOST_ENCODED[split])
+
+    def latents(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of q(z given x) of those faces, by a model that encodes.  -> [N,Z] x 2"""
+        if split not in self._of_faces:
+            assert isinstance(self.trained.model, Encodes)
+            self._of_faces[split] = views.encode(self.trained.model, self.faces.images[self.encoded_rows(split)])
+        return self._of_faces[split]
+
+    @cached_property
+    def _of_faces(self) -> dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        return {}
 
     @cached_property
     def _of_samples(self) -> dict[str, NDArray[np.float32]]:

@@ -89,3 +89,21 @@ class Classifies(Protocol):
     def classify(self, x: Tensor) -> Tensor:
         """Logit of each attribute.  [N,3,S,S] -> [N,A]"""
         ...
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """Can tell real images from generated ones."""
+
+    def realness(self, x: Tensor) -> Tensor:
+        """Logit of an image being real.  [N,3,S,S] -> [N]"""
+        ...
+
+
+@runtime_checkable
+class HasVariance(Protocol):
+    """Takes its images for the means of a Gaussian, with one variance for all pixels."""
+
+    def decoder_variance(self) -> float:
+        """The variance in training, pixels in [-1, 1]; 0 where training had none."""
+        ...

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from torch import Tensor
 
 from mien import losses
@@ -11,20 +11,39 @@ from mien.faces.batches import Batch
 from mien.models.base import Model, ModelConfig, Phase, Terms
 from mien.nets import Decoder, Encoder
 
+MEMORY = 0.99  # of the running mean of the variance, a batch: it speaks of the last hundred or so
+
 
 class VAEConfig(ModelConfig):
     """Options of the VAE."""
 
     name: Literal["vae"] = "vae"
-    kl_weight: float = Field(1e-4, ge=0, description="of the KL (summed over latents) against the mean squared error")
+    kl_weight: float | Literal["auto"] = Field(
+        1e-4, description="of the KL (summed over latents) against the mean squared error; auto: solved for"
+    )
+
+    @field_validator("kl_weight", mode="wrap")
+    @classmethod
+    def _number_or_auto(cls, given: object, check: ValidatorFunctionWrapHandler) -> float | str:
+        try:
+            weight: float | str = check(given)
+        except ValidationError:
+            weight = -1
+        if weight != "auto" and not (isinstance(weight, float) and 0 <= weight < float("inf")):
+            raise ValueError(f"model.kl_weight is {given!r}. Give a number of 0 or more, such as 1e-4, or 'auto'.")
+        return weight
 
 
 class VAE(Model):
     """Variational autoencoder with a Gaussian decoder.
 
-    Minimises mean squared error over pixels in [-1, 1] + kl_weight * KL summed over latents.
-    Source: Kingma & Welling 2014 (arXiv:1312.6114), equation 10.
+    Minimises mean squared error over pixels in [-1, 1] + kl_weight * KL summed over latents. With kl_weight = "auto"
+    the weight is 2 * variance / D at every batch, where D = 3 * size**2 and the variance of the decoder's Gaussian is
+    the one that makes the batch likeliest: its mean squared error.
+    Source: Kingma & Welling 2014 (arXiv:1312.6114), equation 10; Rybkin et al. 2021 (arXiv:2006.13202), section 3.
     """
+
+    variance: Tensor  # only with an automatic weight: running mean of the batches' variances; 0 before the first
 
     Config = VAEConfig
 
@@ -34,16 +53,44 @@ class VAE(Model):
         self.encoder = Encoder(*body, 2 * config.latent_dim, config.normalization)
         self.decoder = Decoder(*body, config.latent_dim, config.normalization)
         self.kl_weight = config.kl_weight
+        if self.kl_weight == "auto":
+            self.register_buffer("variance", torch.zeros(()))
         self.phases = (Phase("vae", moves=("encoder", "decoder"), loss=self.loss),)
 
     def loss(self, batch: Batch) -> Terms:
         """The negative evidence lower bound, scaled so that the squared error is a mean over pixels."""
         mu, logvar = self.encode(batch.x)
         z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
-        return {
-            "reconstruction": losses.squared_error(self.decoder(z), batch.x).mean(),
-            "kl": self.kl_weight * losses.kl_to_standard_normal(mu, logvar).mean(),
-        }
+        reconstruction = losses.squared_error(self.decoder(z), batch.x).mean()
+        kl = losses.kl_to_standard_normal(mu, logvar).mean()
+        if self.kl_weight == "auto":
+            return {"reconstruction": reconstruction, "kl": self._solved_kl_weight(reconstruction.detach()) * kl}
+        return {"reconstruction": reconstruction, "kl": self.kl_weight * kl}
+
+    def _solved_kl_weight(self, variance: Tensor) -> Tensor:
+        """The weight at the variance that is optimal for this batch, which is remembered.  [] -> []
+
+        In nats the negative bound is D/2 * (log variance + MSE / variance) + KL. It is least at variance = MSE, so its
+        slope there by the variance is 0, and the networks' gradient is that with the variance held still:
+        D / (2 * variance) times the gradient of MSE + 2 * variance / D * KL. Adam and RMSprop do not mind the factor;
+        without it nothing is divided by an error that may come near 0, and the logged terms keep their units.
+
+        The batch's own variance and no running mean of it: of D values an image it is known well enough from one
+        batch, and a mean that trails behind the falling error would weigh the KL too much early on, when latents are
+        most easily switched off.
+        """
+        if self.training:
+            self.variance.copy_(torch.where(self.variance == 0, variance, self.variance.lerp(variance, 1 - MEMORY)))
+        return 2 * variance / (3 * self.image_size**2)
+
+    def decoder_variance(self) -> float:
+        """The variance of the decoder's Gaussian at which the objective is the evidence lower bound.
+
+        With an automatic weight the mean of the last hundred or so batches; 0 before training, or with no KL at all.
+        """
+        if self.kl_weight == "auto":
+            return float(self.variance)
+        return equivalent_beta(self.kl_weight, self.image_size)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z given x).  [N,3,S,S] -> [N,Z] x 2"""
@@ -64,3 +111,8 @@ def equivalent_beta(kl_weight: float, image_size: int) -> float:
     (arXiv:2006.13202), section 3.
     """
     return kl_weight * 3 * image_size**2 / 2
+
+
+def equivalent_kl_weight(variance: float, image_size: int) -> float:
+    """The kl_weight with which the objective is the evidence lower bound at a variance of the decoder's Gaussian."""
+    return 2 * variance / (3 * image_size**2)

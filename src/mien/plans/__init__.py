@@ -1,7 +1,7 @@
 """Plans: a list of recipes run, measured and reported together, in one folder that can be resumed."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.errors import Diverged, RecipeError, RunError
 from mien.faces import Faces
 from mien.hardware import require_one_process
+from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
-from mien.plans.training import Observer, measure_run, read_faces, require_runnable, train_run
+from mien.plans.measuring import Measuring, measure_run, measure_runs
+from mien.plans.training import Observer, read_faces, require_runnable, train_run
 from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, section, validated, with_source
 from mien.runs import Run, read_json, write_text
 
@@ -65,18 +67,25 @@ def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
     names = [check(table, where).name for where, table in tables]
     if len(set(names)) < len(names):
         raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({', '.join(names)}). Rename one.")
-    mine: dict[str, list[str]] = {name: [] for name in names}
-    for override in overrides:
-        first, _, rest = override.partition(".")
-        if first in mine:
-            mine[first].append(rest)
-            continue
-        takers = [name for name, (_, table) in zip(names, tables, strict=True) if takes(table, override)]
-        for name in takers or names:
-            mine[name].append(override)
+    shared = share_out(overrides, dict(zip(names, (table for _, table in tables), strict=True)))
     return [
-        check(apply_overrides(table, mine[name]), where) for name, (where, table) in zip(names, tables, strict=True)
+        check(apply_overrides(table, shared[name]), where) for name, (where, table) in zip(names, tables, strict=True)
     ]
+
+
+def share_out(overrides: Iterable[str], tables: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """Which of the named recipes each override goes to; one that none of them takes goes to all, and is refused."""
+    mine: dict[str, list[str]] = {name: [] for name in tables}
+    for override in overrides:
+        named = [name for name in tables if override.startswith(f"{name}.")]
+        if named:
+            longest = max(named, key=len)
+            mine[longest].append(override.removeprefix(f"{longest}."))
+            continue
+        takers = [name for name, table in tables.items() if takes(table, override)]
+        for name in takers or tables:
+            mine[name].append(override)
+    return mine
 
 
 def takes(table: dict[str, Any], override: str) -> bool:
@@ -110,10 +119,14 @@ def run_plan(
     settled, skipped = settle(plan, recipes, faces)
     for recipe in settled:
         Run.create(folder / recipe.name, recipe, faces.fingerprint)
-    runs = [recipe.name for recipe in settled]
-    content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": runs, "skipped": skipped}
-    write_text(folder / PLAN_FILE, json.dumps(content, indent=1))
+    write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
     return finish_plan(folder, faces, observer)
+
+
+def write_plan(folder: Path, plan: Plan, runs: Sequence[str], skipped: Mapping[str, str], **more: Any) -> None:
+    """Write what makes a folder a plan's.  runs: their folders' names.    more: what else it is to remember"""
+    content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": list(runs), "skipped": dict(skipped)}
+    write_text(folder / PLAN_FILE, json.dumps(content | more, indent=1))
 
 
 def require_same_faces(plan: Plan, recipes: Sequence[Recipe]) -> None:
@@ -219,19 +232,50 @@ def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
         return report_plan(path, plan_faces(path, observer), observer).report
     run = Run.open(path)
     faces = read_faces(run.recipe().data, observer)
-    measure_runs([run], faces, observer)
+    measure_runs([run], Measuring(faces), observer)
     return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
 
 
-def measure_runs(runs: Iterable[Run], faces: Faces, observer: Observer | None = None) -> None:
-    """Measure what is trained and not measured yet; what is damaged is noted, as it is in the report."""
-    for run in runs:
-        try:
-            if run.weights.exists():
-                measure_run(run, faces, observer)
-        except RunError as error:
-            if observer:
-                observer.note(str(error))
+def evaluate_folder(
+    folder: str | Path,
+    *,
+    names: Sequence[str] = (),
+    inception: str | Path | None = None,
+    again: bool = False,
+    observer: Observer | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Measure a run, or every trained run of a plan.  -> run name: metric name: value, low, high, images, protocol
+
+    names: of the kinds of metrics, all by default.    inception: a TorchScript file of the network of the FID.
+    again: even what was measured already.
+
+    Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.
+    """
+    from mien.metrics.extractors import load_inception, missing_extractors
+
+    path = Path(folder)
+    runs = plan_runs(path) if is_plan(path) else [Run.open(path)]
+    faces = read_faces(runs[0].recipe().data, observer)
+    more = (load_inception(inception),) if inception else ()
+    measuring = Measuring(faces, names or tuple(METRICS), more, again or bool(more))
+    for words in missing_extractors():
+        if observer:
+            observer.note(words)
+    if is_plan(path):
+        measure_runs(runs, measuring, observer)
+        write_plan_metrics(path, runs, faces)
+    else:
+        measure_run(runs[0], measuring, observer)
+    return {run.path.name: run.metrics() for run in runs}
+
+
+def write_plan_metrics(folder: Path, runs: Sequence[Run], faces: Faces) -> dict[str, dict[str, Any]]:
+    """Put the numbers of a plan's runs together in its metrics.json.  -> run name: its numbers"""
+    metrics = {run.path.name: run.metrics() for run in runs}
+    skipped = read_plan(folder)["skipped"]
+    numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": skipped}
+    write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
+    return metrics
 
 
 def report_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
@@ -239,9 +283,7 @@ def report_plan(folder: Path, faces: Faces, observer: Observer | None = None) ->
     from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
 
     content, runs = read_plan(folder), plan_runs(folder)
-    measure_runs(runs, faces, observer)
-    metrics = {run.path.name: run.metrics() for run in runs}
-    numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": content["skipped"]}
-    write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
+    measure_runs(runs, Measuring(faces), observer)
+    metrics = write_plan_metrics(folder, runs, faces)
     report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
     return PlanResult(folder, report, metrics, content["skipped"])

@@ -1,35 +1,30 @@
 """One recipe to a trained, measured run."""
 
-import hashlib
 import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from PIL import Image
 
-from mien import views
 from mien.checkpoint import read_progress
 from mien.errors import DataError, Interrupted, RecipeError, RunError
 from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
 from mien.hardware import Hardware, choose_device, hardware, rank, require_one_process
-from mien.metrics import measure
+from mien.health import Watch
+from mien.judge import Judge, judge_of
 from mien.models import build
-from mien.models.base import Encodes, Model
+from mien.models.base import Model
 from mien.plans.attributes import settle_attributes
+from mien.plans.snapshots import Snapshots, checkpointed, rewind_best
 from mien.recipe import DataConfig, Recipe, apply_overrides, check
 from mien.runs import Run
 from mien.train import Trainer
-from mien.trained import Combinations, TrainedModel, load_model, save_model
-
-VALIDATION_IMAGES = 1_000  # at most, at each snapshot: enough for a curve, and a second of work
+from mien.trained import Combinations, TrainedModel, save_model
 
 
 class Observer(Protocol):
@@ -42,7 +37,7 @@ class Observer(Protocol):
         """Something worth a line."""
 
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
-        """A run has seen so many of its images; line holds the last logged numbers."""
+        """A run has seen so many of its images; line holds the last numbers, and under "health" what is wrong."""
 
 
 def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
@@ -161,37 +156,32 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
         return
     with hardware(recipe.training.device, recipe.training.precision) as here:
         if here.rank > 0:
-            make_trainer(run, recipe, faces, here, None).run()
+            make_trainer(run, recipe, faces, here).run()
             return
         with run.locked():
             run.require_room()
             run.add_start(str(here.device), here.precision)
-            run.rewind_log(read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else -1)
-            trainer = make_trainer(run, recipe, faces, here, observer)
+            run.rewind_log(checkpointed(run))
+            rewind_best(run)
             try:
+                judge = judge_for(recipe, faces, observer)
+                trainer = make_trainer(run, recipe, faces, here, judge, observer)
                 trainer.run()
             except Interrupted as stopped:
                 raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(resume or run.path))}") from None
             counted, crop = combinations(faces, trainer.model), faces.crop
             save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted, crop))
+            run.best_before.unlink(missing_ok=True)
 
 
-def measure_run(run: Run, faces: Faces, observer: Observer | None = None) -> None:
-    """Score a trained run and write its metrics; weights that were scored already are left alone.
+def judge_for(recipe: Recipe, faces: Faces, observer: Observer | None = None) -> Judge | None:
+    """Who judges the samples of a run's snapshots; None where the recipe wants nobody, or there is nothing to compare.
 
-    Raises: RunError where there are no weights yet.
+    Raises: as `judge_of`.
     """
-    trained = load_model(run.weights)
-    weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
-    if run.metrics() and all(score.get("weights") == weights for score in run.metrics().values()):
-        return
-    words = f"measuring {trained.recipe.name}"
-    if observer:
-        observer.work(words, 0, 1)
-    scores = measure(trained, faces)
-    run.write_metrics({name: asdict(score) | {"weights": weights} for name, score in scores.items()})
-    if observer:
-        observer.work(words, 1, 1)
+    if not recipe.health or len(faces.rows("validation")) < 2:
+        return None
+    return judge_of(faces, observer.work if observer else None)
 
 
 def make_trainer(
@@ -199,9 +189,13 @@ def make_trainer(
     recipe: Recipe,
     faces: Faces,
     here: Hardware,
-    observer: Observer | None,
+    judge: Judge | None = None,
+    observer: Observer | None = None,
 ) -> Trainer:
-    """The trainer of a run, with its log, its sample pictures and its validation."""
+    """The trainer of a run, with its log, its sample pictures and its validation.
+
+    judge: of the samples; without one, the health of the training is not watched.
+    """
     torch.manual_seed(recipe.training.seed)
     model = build(recipe.model, faces.size).to(here.device)
     batches = Batches(
@@ -212,20 +206,24 @@ def make_trainer(
         horizontal_flips=recipe.data.horizontal_flips,
         device=here.device,
     )
-    fixed = TrainedModel(model, recipe, 0, combinations(faces, model))
-    z, y = views.latents(model, 32, seed=0), fixed.labels(32, seed=0)
-    validation = faces.images[faces.rows("validation")[:VALIDATION_IMAGES]]
-    last: dict[str, Any] = {}
+    watch = Watch()
+    for line in run.log() if judge else ():
+        watch.see(line)
+    last: dict[str, Any] = {"health": watch.states}
 
     def log(line: dict[str, Any]) -> None:
         run.append_log(line)
         last.update(line)
+        turned = [turn.words for turn in watch.see(line)] if judge else []
+        if turned:
+            run.append_log({"images_seen": line["images_seen"], "words": turned})
+        last["health"] = watch.states
+        for words in turned:
+            if observer:
+                observer.note(f"{recipe.name}, at {line['images_seen']:,} images: {words}")
 
-    def snapshot(current: Model, images_seen: int) -> None:
-        Image.fromarray(views.grid(views.generate(current, z, y), columns=8)).save(run.sample_file(images_seen))
-        if isinstance(current, Encodes) and len(validation):
-            difference = views.reconstruct(current, validation).astype(np.float32) - validation
-            log({"images_seen": images_seen, "validation/reconstruction": float(np.square(difference / 127.5).mean())})
+    template = TrainedModel(model, recipe, 0, combinations(faces, model), faces.crop)
+    snapshot = Snapshots(run, faces, template, judge, log)
 
     def report(images_seen: int, total: int) -> None:
         if observer:

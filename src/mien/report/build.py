@@ -55,20 +55,25 @@ def colouring_attribute(faces: Faces, chapters: Sequence[Chapter]) -> str | None
     return faces.attribute_names[int(np.abs(share - 0.5).argmin())]
 
 
-def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mapping[str, str]) -> str:
-    """The page."""
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where pages come from; whatever is put into one is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["count"] = lambda number: f"{number:,}"
+    made.filters["count"] = lambda number: f"{number:,}"
+    return made
+
+
+def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mapping[str, str]) -> str:
+    """The page."""
     names = column_names(chapters)
     named = [(name, chapter.scores) for name, chapter in zip(names, chapters, strict=True)]
     unfinished = [name for name, chapter in zip(names, chapters, strict=True) if not chapter.trained]
-    return environment.get_template("page.html.jinja").render(
+    return environment().get_template("page.html.jinja").render(
         title=title,
         version=mien.__version__,
         today=f"{datetime.now():%d %B %Y}".lstrip("0"),

@@ -6,11 +6,11 @@ from functools import cached_property
 
 from mien.errors import MienError
 from mien.models import build
-from mien.models.base import Model
+from mien.models.base import HasVariance, Model
 from mien.models.layers import Layer, layer_table
 from mien.recipe import Recipe, to_toml
 from mien.report import words
-from mien.report.numbers import Group, Score, duration, read_scores, tabulate
+from mien.report.numbers import Group, Score, Table, by_attribute, duration, read_scores, tabulate
 from mien.report.pictures import Plate
 from mien.runs import Run
 from mien.trained import TrainedModel, load_model
@@ -38,6 +38,8 @@ class Chapter:
     curves: Plate | None = None
     healthy: list[tuple[str, str]] = field(default_factory=list)
     film: Plate | None = None
+    health: list[tuple[str, str]] = field(default_factory=list)
+    kept: Plate | None = None
 
     @property
     def about(self) -> str:
@@ -47,7 +49,9 @@ class Chapter:
     @property
     def objective(self) -> list[str]:
         """What the model's weights on its terms mean, in words."""
-        return words.objective(self.recipe.model, self.recipe.data.size)
+        model = self.trained.model if self.trained else None
+        variance = model.decoder_variance() if isinstance(model, HasVariance) else 0.0
+        return words.objective(self.recipe.model, self.recipe.data.size, variance)
 
     @property
     def sections(self) -> list[str]:
@@ -71,6 +75,11 @@ class Chapter:
     def numbers(self) -> list[Group]:
         """The run's numbers, in groups."""
         return tabulate([self.scores])
+
+    @property
+    def attribute_tables(self) -> list[Table]:
+        """The run's numbers for every attribute."""
+        return by_attribute(self.scores)
 
     @property
     def images_per_step(self) -> int:

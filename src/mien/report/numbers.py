@@ -1,10 +1,11 @@
 """Numbers as the page shows them: known metrics with a title and a meaning, unknown ones under their own names."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from mien.report.meanings import ATTRIBUTE_TABLES, ORDER, is_of_attributes, meaning
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,6 @@ class Score:
     high: float = math.nan
     images: int | None = None
     protocol: str = ""
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """How a metric is shown: the group of its table, what stands before its row, and whether it is a share."""
-
-    group: str
-    hint: str
-    title: str
-    share: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,31 +46,14 @@ class Group:
     rows: tuple[Row, ...]
 
 
-MEASURES = {
-    "mse": ("Mean squared error", "of test images and their reconstructions, pixels in [-1, 1]; lower is better"),
-    "psnr": ("PSNR", "of the same, in dB; higher is better"),
-    "ssim": ("SSIM", "of the same, 1 for identical images; higher is better"),
-}
-SHARPNESS = ("Sharpness", "variance of the Laplacian; nearer to real images is better")
-HEAD = {
-    "accuracy": ("Own head on real test images", "balanced accuracy of telling an attribute; a guess has 50 %"),
-    "agreement": ("Own head on own samples", "how often it sees the attribute that was asked for; a guess has 50 %"),
-}
-OTHER = ("Other measurements", "under the names they have in metrics.json")
+@dataclass(frozen=True)
+class Table:
+    """What was measured for every attribute: a row for each, a cell for each column."""
 
-
-def meaning(name: str) -> Meaning:
-    """What a metric of that name is; one that is not known is shown by its name."""
-    if found := re.fullmatch(r"(test|baseline_mean_face|baseline_pca_(\d+))_(mse|psnr|ssim)", name):
-        who, components, measure = found.groups()
-        titles = {"test": "the model", "baseline_mean_face": "the mean face"}
-        return Meaning(*MEASURES[measure], titles.get(who, f"PCA, {components} components"))
-    if found := re.fullmatch(r"sharpness_(real|reconstructions|samples)", name):
-        titles = {"real": "real test images", "reconstructions": "their reconstructions", "samples": "samples"}
-        return Meaning(*SHARPNESS, titles[found[1]])
-    if found := re.fullmatch(r"head_(accuracy|agreement)_(.+)", name, re.DOTALL):
-        return Meaning(*HEAD[found[1]], found[2], share=True)
-    return Meaning(*OTHER, name)
+    title: str
+    hint: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
 
 
 def read_scores(metrics: Mapping[str, Any]) -> dict[str, Score]:
@@ -95,16 +69,40 @@ def read_scores(metrics: Mapping[str, Any]) -> dict[str, Score]:
 
 
 def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Group]:
-    """All numbers of all runs, known groups first, each in the order of this file."""
-    names = dict.fromkeys(name for scores in runs for name in scores)
-    order = [title for title, _ in (*MEASURES.values(), SHARPNESS, *HEAD.values(), OTHER)]
+    """The numbers of all runs that are not one for every attribute: known groups first, each in the order it came."""
+    names = dict.fromkeys(name for scores in runs for name in scores if not is_of_attributes(name))
     by_group: dict[tuple[str, str], list[str]] = {}
     for name in names:
         by_group.setdefault((meaning(name).group, meaning(name).hint), []).append(name)
     return [
         Group(title, hint, tuple(_row(name, runs) for name in inside))
-        for (title, hint), inside in sorted(by_group.items(), key=lambda item: order.index(item[0][0]))
+        for (title, hint), inside in sorted(by_group.items(), key=lambda item: ORDER.index(item[0][0]))
     ]
+
+
+def by_attribute(scores: Mapping[str, Score]) -> list[Table]:
+    """The numbers of a run that are one for every attribute; columns that nothing is known of are left out."""
+    tables = []
+    for table in ATTRIBUTE_TABLES:
+        found = {
+            column: {
+                name.removeprefix(column.prefix): s for name, s in scores.items() if name.startswith(column.prefix)
+            }
+            for column in table.columns
+        }
+        columns = [column for column in table.columns if found[column]]
+        names = dict.fromkeys(name for column in columns for name in found[column])
+        rows = tuple(
+            Row(name, tuple(cell(found[c][name], c.share) if name in found[c] else None for c in columns))
+            for name in names
+        )
+        if rows:
+            tables.append(Table(table.title, table.hint, tuple(column.title for column in columns), rows))
+    return tables
+
+
+def _under(prefix: str, scores: Mapping[str, Score]) -> dict[str, Score]:
+    return {name.removeprefix(prefix): score for name, score in scores.items() if name.startswith(prefix)}
 
 
 def _row(name: str, runs: Sequence[Mapping[str, Score]]) -> Row:

@@ -9,6 +9,9 @@ from mien.faces import Faces
 from mien.models.base import Encodes
 from mien.report import curves, words
 from mien.report.chapters import Chapter
+from mien.report.flips import leakage_plate
+from mien.report.health import best_plate, told
+from mien.report.measured import measured_plates
 from mien.report.pictures import Inline, Plate, figure_jpeg, figure_svg, moments, read_strips, sheet
 from mien.trained import TrainedModel
 
@@ -38,12 +41,20 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
         place += 1
         if trained:
             chapter.plates += latents_plate(chapter, faces, attribute, place)
+    if leakage := leakage_plate(chapter, place + 1):
+        place += 1
+        chapter.plates.append(leakage)
+    measured = measured_plates(chapter, place + 1)
+    place += len(measured)
+    chapter.plates += measured
     chapter.film = film_plate(chapter, place + 1)
+    chapter.health = told(chapter.run.log())
+    chapter.kept = best_plate(chapter, place + 2)
 
 
 def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
     """Every logged term over the images seen; None where nothing was logged yet."""
-    panels = curves.panels(chapter.run.log(), chapter.recipe.model)
+    panels = curves.panels(chapter.run.log(), chapter.recipe.model, chapter.recipe.data.size)
     if not panels:
         chapter.missing.append("No curves: nothing was logged yet.")
         return None

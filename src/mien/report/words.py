@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.models import MODELS
 from mien.models.base import ModelConfig
-from mien.models.vae import equivalent_beta
+from mien.models.vae import equivalent_beta, equivalent_kl_weight
 from mien.report.numbers import Score, cell, written
 
 TITLES = {"vae": "VAE", "gan": "GAN", "acgan": "AC-GAN"}
@@ -33,6 +33,13 @@ HEALTHY = {
     "classification": "All fall below the dotted guess. The generator's and the discriminator's on generated images "
     "falls fastest, as a generator can make attributes plainer than life; the loss on real images is the one that "
     "says whether the head has learnt what an attribute looks like.",
+    "distance": "It falls steeply and then levels out. A rise that lasts means that samples are getting worse, "
+    "whatever the losses say; the best snapshot is kept beside the last.",
+    "share": "Variety near 1: samples differ as much as faces do. A fall towards 0 is collapse: many samples, one "
+    "face. Sharpness well below 1 is blur, above 1 noise or hard edges.",
+    "accuracy": "Above a guess and below certainty, on both kinds. All of both right: the discriminator has won and "
+    "teaches the generator little. Much of one kind wrong for long: the other side is ahead.",
+    "active": "Latents that depend on the image. None at all: nothing is encoded, and the KL weighs too much.",
     "penalty": "Bounded: it holds the discriminator's slope on real images, and grows slowly as the generator "
     "improves. A sudden climb foretells trouble.",
 }
@@ -67,23 +74,43 @@ def model_title(model_name: str) -> str:
     return TITLES.get(model_name, model_name.upper())
 
 
-def objective(config: ModelConfig, image_size: int) -> list[str]:
-    """What the weight on the KL means, for a model that has one: the equivalent beta, and nats an image."""
+def objective(config: ModelConfig, image_size: int, variance: float = 0.0) -> list[str]:
+    """What the weight on the KL means, for a model that has one: the equivalent beta, and nats an image.
+
+    variance: of the decoder's Gaussian where training ended; 0 while it has not.
+    """
     weight = getattr(config, "kl_weight", None)
     if weight is None:
         return []
     dimensions = 3 * image_size**2
+    units = (
+        f"the squared error is a mean over the D = 3 × {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
+        "KL a sum over the latents, in nats."
+    )
+    if weight == "auto":
+        return [f"Training minimises MSE + kl_weight × KL: {units}", _automatic(image_size, variance)]
     constant = dimensions / 2 * math.log(2 * math.pi)
     return [
-        f"Training minimises MSE + kl_weight × KL with kl_weight = {weight:g}: the squared error "
-        f"is a mean over the D = 3 × {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
-        "KL a sum over the latents, in nats.",
+        f"Training minimises MSE + kl_weight × KL with kl_weight = {weight:g}: {units}",
         "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x̂, I) "
         f"= D/2 × MSE + D/2 × log 2π = {dimensions // 2:,} "
         f"× MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
         f"× KL with β = {equivalent_beta(weight, image_size):.3g} "
         "(β = kl_weight × D/2; β = 1 would be the evidence lower bound).",
     ]
+
+
+def _automatic(image_size: int, variance: float) -> str:
+    """What an automatic weight on the KL is, and where it landed."""
+    told = (
+        "The weight is automatic: at every batch it is 2σ²/D with σ² the batch's mean squared error, which is the "
+        "variance of the decoder's Gaussian that makes the batch likeliest. So the objective is the evidence lower "
+        "bound itself, and nothing is tuned (Rybkin et al. 2021)."
+    )
+    if not variance:
+        return told
+    weight = equivalent_kl_weight(variance, image_size)
+    return f"{told} It landed at σ = {math.sqrt(variance):.3g}, which is kl_weight = {weight:.3g}."
 
 
 def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:

@@ -1,0 +1,133 @@
+"""From a study to the recipes of its arms, each as long and, where it is asked for, as large as the others."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mien.errors import RecipeError
+from mien.metrics import METRICS
+from mien.models import build
+from mien.models.base import Model
+from mien.plans import share_out
+from mien.recipe import Recipe, apply_overrides, check, read_toml, validated, with_source
+from mien.studies import Arm, Budget, Study
+
+WIDEST = 1024  # of a body, when its width is chosen
+SNAPSHOTS = 2  # of a run through its training: enough to see how it went, and a study has many runs
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The recipes of a study's arms, and why some of them are left out."""
+
+    recipes: dict[str, Recipe]
+    left_out: dict[str, str]
+
+
+def load_study(name_or_path: str | Path) -> Study:
+    """A study by preset name or path; files of recipes are looked for beside it, then from here.
+
+    Raises: RecipeError where there is none, or something in it is wrong.
+    """
+    path, table = read_toml(name_or_path, "studies")
+    study = validated(Study, table, str(path))
+    for name in study.metrics:
+        if name not in METRICS:
+            raise RecipeError(f"{path}: {name!r} is not a metric. Metrics: {', '.join(METRICS)}.")
+
+    def found(recipe: str) -> str:
+        beside = path.parent / recipe
+        return str(beside.resolve()) if recipe and beside.is_file() else recipe
+
+    arms = tuple(arm.model_copy(update={"recipe": found(arm.recipe)}) for arm in study.arms)
+    return study.model_copy(update={"recipe": found(study.recipe), "arms": arms})
+
+
+def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source: str | None = None) -> Arms:
+    """The arms' recipes within a budget, with overrides laid over them as over a plan's.
+
+    Raises: RecipeError for an override that no arm takes, or fewer than two arms that are left.
+    """
+    arms = {arm.name: arm for arm in study.all_arms()}
+    read = {name: read_toml(arm.recipe or study.recipe) for name, arm in arms.items()}
+    tables = {name: apply_overrides(read[name][1], [*arm.set, *budget.set]) for name, arm in arms.items()}
+    shared = share_out(overrides, tables)
+    recipes, left_out = {}, {}
+    for name, arm in arms.items():
+        given = shared[name]
+        recipe = check(apply_overrides(tables[name] | {"name": name}, given), str(read[name][0]))
+        recipe = with_source(recipe, source or recipe.data.source)
+        if why := too_small(arm, recipe):
+            left_out[name] = why
+            continue
+        recipes[name] = recipe
+    if study.same_parameters_as:
+        recipes = alike(study.same_parameters_as, recipes)
+    recipes = {name: within(budget, recipe, shared[name]) for name, recipe in recipes.items()}
+    if len(recipes) < 2:
+        raise RecipeError(f"study {study.name}: fewer than two of its arms can be run. {' '.join(left_out.values())}")
+    return Arms(recipes, left_out)
+
+
+def too_small(arm: Arm, recipe: Recipe) -> str:
+    """Why an arm cannot take images of this size, or ''."""
+    if recipe.data.size >= arm.smallest_size:
+        return ""
+    return f"it takes images of {arm.smallest_size} pixels or more, and these have {recipe.data.size}."
+
+
+def within(budget: Budget, recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with the budget's length in whole steps, unless somebody has given another."""
+    given = {override.partition("=")[0].strip() for override in overrides}
+    if budget.images is None or given & {"training.steps", "training.epochs"}:
+        return recipe
+    images_per_step = recipe.training.images_per_step(sketch(recipe))
+    steps = math.ceil(budget.images / images_per_step)
+    length = {"steps": steps, "epochs": None}
+    if "training.snapshot_every_images" not in given:
+        length["snapshot_every_images"] = max(1, steps * images_per_step // SNAPSHOTS)
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update=length)})
+
+
+def alike(name: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
+    """The recipes with widths that make every model as large as the named one, as nearly as a width can.
+
+    Raises: RecipeError where the named one is left out.
+    """
+    if name not in recipes:
+        raise RecipeError(f"the arm {name}, which the others are made as large as, cannot be run on these faces.")
+    target = parameter_count(recipes[name])
+    return {other: recipe if other == name else match_width(recipe, target) for other, recipe in recipes.items()}
+
+
+def match_width(recipe: Recipe, target: int) -> Recipe:
+    """The recipe with the width whose number of parameters is nearest to the target, by their ratio."""
+    place = bisect_left(range(1, WIDEST), target, key=lambda width: parameter_count(with_width(recipe, width))) + 1
+    candidates = [with_width(recipe, width) for width in (place - 1, place) if width >= 1]
+    return min(candidates, key=lambda candidate: abs(math.log(parameter_count(candidate) / target)))
+
+
+def with_width(recipe: Recipe, width: int) -> Recipe:
+    """The recipe with another width."""
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"width": width})})
+
+
+def parameter_count(recipe: Recipe) -> int:
+    """How many numbers the recipe's model learns."""
+    return sum(parameter.numel() for parameter in sketch(recipe).parameters())
+
+
+def sketch(recipe: Recipe) -> Model:
+    """The recipe's model without its weights: shapes alone, at no cost."""
+    with torch.device("meta"):
+        return build(recipe.model, recipe.data.size)
+
+
+def seeded(name: str, recipe: Recipe, seed: int) -> Recipe:
+    """An arm's recipe with a seed, named after both, as its run's folder is."""
+    training = recipe.training.model_copy(update={"seed": seed})
+    return recipe.model_copy(update={"name": f"{name}-seed{seed}", "training": training})

@@ -1,0 +1,105 @@
+"""A trained run to numbers: what is measured, with whose eyes, and when it need not be measured again."""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from mien.errors import RecipeError, RunError, did_you_mean
+from mien.faces import Faces
+from mien.judge import judge_of
+from mien.metrics import METRICS
+from mien.metrics.extractors import Extractor, available_extractors
+from mien.metrics.pictures import PICTURES
+from mien.metrics.subject import Seen, Subject
+from mien.plans.training import Observer
+from mien.runs import Run
+from mien.trained import load_model
+from mien.views import Pictures, grid
+
+
+@dataclass
+class Measuring:
+    """How runs of the same faces are measured.
+
+    names: keys of METRICS.     more: extractors besides those that are always there.
+    again: even what was measured already of the same weights.
+    seen: features of real images, so that they are computed once for all runs.
+    """
+
+    faces: Faces
+    names: Collection[str] = tuple(METRICS)
+    more: tuple[Extractor, ...] = ()
+    again: bool = False
+    seen: Seen = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in METRICS:
+                raise RecipeError(
+                    f"{name!r} is not a metric.{did_you_mean(name, METRICS)} Metrics: {', '.join(METRICS)}."
+                )
+
+
+def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None) -> None:
+    """Score a trained run and write its metrics, one kind after the other, so that a kill costs only the last.
+
+    Raises: RunError where there are no weights yet.
+    """
+    if not run.weights.exists():
+        raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
+    weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    kept = {name: score for name, score in run.metrics().items() if score.get("weights") == weights}
+    done = set() if measuring.again else {score.get("metric") for score in kept.values()}
+    missing = [name for name in METRICS if name in measuring.names and name not in done]
+    if not missing:
+        return
+    subject = subject_of(run, measuring, observer)
+    missing = [name for name in missing if METRICS[name].applies(subject.trained.model)]
+    for place, name in enumerate(missing):
+        if observer:
+            observer.work(f"measuring {subject.trained.recipe.name}", place, len(missing))
+        scores = METRICS[name].measure(subject)
+        if name in PICTURES:
+            draw(run, *PICTURES[name], subject)
+        kept = {key: score for key, score in kept.items() if score.get("metric") != name}
+        kept |= {key: asdict(score) | {"metric": name, "weights": weights} for key, score in scores.items()}
+        run.write_metrics(in_order(kept))
+    if observer and missing:
+        observer.work(f"measuring {subject.trained.recipe.name}", len(missing), len(missing))
+
+
+def subject_of(run: Run, measuring: Measuring, observer: Observer | None) -> Subject:
+    """The run's model with its faces and its judge."""
+    trained = load_model(run.weights)
+    judge = judge_of(measuring.faces, observer.work if observer else None)
+    return Subject(trained, measuring.faces, judge, (*available_extractors(judge), *measuring.more), measuring.seen)
+
+
+def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subject: Subject) -> None:
+    """Put a picture that the measurement made into the run's folder: in rows on white."""
+    made = make(subject)
+    if made is not None:
+        path = run.measured_picture(name)
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_suffix(".tmp")
+        Image.fromarray(grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1])).save(beside, "PNG")
+        beside.replace(path)
+
+
+def in_order(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores in the order of METRICS, however they came."""
+    return {key: scores[key] for name in METRICS for key in scores if scores[key].get("metric") == name}
+
+
+def measure_runs(runs: Iterable[Run], measuring: Measuring, observer: Observer | None = None) -> None:
+    """Measure what is trained and not measured yet; what is damaged is noted, as it is in the report."""
+    for run in runs:
+        try:
+            if run.weights.exists():
+                measure_run(run, measuring, observer)
+        except RunError as error:
+            if observer:
+                observer.note(str(error))

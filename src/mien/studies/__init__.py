@@ -1,0 +1,20 @@
+"""Studies: what is varied, what is claimed of it, and the rule by which a claim holds or does not."""
+
+from mien.studies.study import Arm, Axis, Budget, Study, TradeOff
+from mien.studies.verdicts import RULE, Answer, Claim, Comparison, Outcome, answer, mean_interval, value_of
+
+__all__ = [
+    "RULE",
+    "Answer",
+    "Arm",
+    "Axis",
+    "Budget",
+    "Claim",
+    "Comparison",
+    "Outcome",
+    "Study",
+    "TradeOff",
+    "answer",
+    "mean_interval",
+    "value_of",
+]

@@ -1,0 +1,296 @@
+"""Health in words: what turns is said once, with its numbers, and a resumed run says the same."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tiny
+from mien.faces import Faces
+from mien.faces.batches import to_signed
+from mien.health import RULES, Turn, turns
+from mien.judge import judge_of
+from mien.metrics.frechet import frechet_distance_of
+from mien.metrics.sharpness import laplacian_variance
+from mien.models.base import Discriminates, Encodes
+from mien.plans.snapshots import SEED, Snapshots
+from mien.report import build_report
+from mien.report.curves import TITLES, panels
+from mien.runs import Run
+from mien.terminal import Terminal
+from mien.trained import TrainedModel, load_model, save_model
+
+TERMS = [
+    *("fd_judge", "variety", "sharpness", "discriminator_real", "discriminator_fake"),
+    *("kl_nats", "active_units", "reconstruction", "reconstruction_of_training"),
+]
+
+
+def snapshots(**terms: Sequence[float]) -> list[dict[str, float]]:
+    """Lines of a log, one every 1,000 images, from the values of each term."""
+    counts = range(1, 1 + len(next(iter(terms.values()))))
+    named = {f"validation/{term}": values for term, values in terms.items()}
+    return [{"images_seen": 1000 * n} | {name: values[n - 1] for name, values in named.items()} for n in counts]
+
+
+def training(*values: float, term: str = "vae/reconstruction") -> list[dict[str, float]]:
+    return [{"images_seen": 100 * n, "seconds": 1.0, term: value} for n, value in enumerate(values, 1)]
+
+
+def said(history: list[dict[str, float]], state: str) -> list[str]:
+    return [turn.words for turn in turns(history) if turn.state == state]
+
+
+# What is said
+
+
+def test_a_loss_of_variety_is_said_once_with_the_best_snapshot_and_so_is_its_end() -> None:
+    history = snapshots(variety=[0.31, 0.30, 0.07, 0.06, 0.07, 0.29, 0.30], fd_judge=[12, 10, 90, 91, 92, 11, 11])
+    assert said(history, "losing variety") == [
+        "samples are losing variety: 0.07 of real, was 0.31 at 1,000 images; best snapshot is at 2,000 images. "
+        "Try model.r1_weight=1 or a lower training.learning_rate.",
+        "samples are varied again: 0.29 of real, fell to 0.06.",
+    ]
+
+
+def test_samples_that_were_alike_from_the_start_are_said_to_be_when_they_had_their_time() -> None:
+    history = snapshots(variety=[0.01, 0.02, 0.02, 0.03, 0.04, 0.25, 0.35])
+    told = [turn for turn in turns(history) if turn.state == "samples alike"]
+    assert [(turn.images_seen, turn.begins) for turn in told] == [(4000, True), (7000, False)]
+    assert told[0].words.startswith("samples are all alike: 0.03 of real images' variety, never more than 0.03")
+
+
+def test_a_discriminator_that_tells_all_apart_has_won_when_it_does_so_twice() -> None:
+    history = snapshots(
+        discriminator_real=[1, 0.7, 1, 1, 0.8, 0.95, 0.8, 0.7], discriminator_fake=[1, 1, 1, 0.99, 1, 1, 1, 1]
+    )
+    told = said(history, "discriminator has won")
+    assert [words.split(":")[0] for words in told] == ["the discriminator has won", "the discriminator no longer wins"]
+    assert "tells 100% of real and 99% of generated images apart" in told[0]
+    assert "model.r1_weight=1" in told[0]
+
+
+def test_latents_that_nothing_is_encoded_in_are_said_to_be_empty() -> None:
+    history = snapshots(active_units=[0, 0, 0, 3, 5], kl_nats=[0.02, 0.02, 0.02, 3, 5])
+    assert said(history, "nothing encoded") == [
+        "nothing is encoded: none of the latents is active (KL 0.02 nats), so all reconstructions are one face. "
+        "Lower model.kl_weight.",
+        "latents are in use again: 5 are active (KL 5 nats).",
+    ]
+
+
+def test_learning_by_heart_takes_an_error_that_rises_on_unseen_faces_and_falls_on_training_faces() -> None:
+    rising = [0.03, 0.02, 0.018, 0.020, 0.021]
+    by_heart = snapshots(reconstruction=rising, reconstruction_of_training=[0.03, 0.02, 0.017, 0.016, 0.015])
+    worse = snapshots(reconstruction=rising, reconstruction_of_training=[0.03, 0.02, 0.017, 0.019, 0.02])
+    assert said(worse, "learning by heart") == []
+    assert said(by_heart, "learning by heart")[0].startswith(
+        "learning by heart: validation error rises (0.021, was 0.018 at 3,000 images) while that of training faces "
+        "goes on falling (0.015)."
+    )
+
+
+def test_a_distance_that_stays_is_stalled_and_one_that_grows_is_worse() -> None:
+    stays = snapshots(fd_judge=[20, 9.8, 9.9, 10, 9.8, 9.9, 9.7, 9.7, 9.0])
+    assert [turn.words.split(":")[0] for turn in turns(stays)] == [
+        "samples have stopped getting better",
+        "samples are getting better again",
+    ]
+    assert "Fréchet distance 9.7, best 9.8 at 2,000 images" in said(stays, "stalled")[0]
+    grows = snapshots(fd_judge=[20, 10, 15, 16, 10.5, 10.4])
+    assert [turn.words.split(":")[0] for turn in turns(grows)] == [
+        "samples are getting worse",
+        "samples are good again",
+    ]
+
+
+def test_samples_twice_as_sharp_as_life_are_noise() -> None:
+    assert len(said(snapshots(sharpness=[3, 1, 2.5, 2.6, 1.9, 1.2]), "noisy samples")) == 2
+
+
+def test_a_jump_in_training_is_said_with_its_term_and_that_it_came_back() -> None:
+    history = training(1.0, 1.1, 0.9, 1.2, 1.0, 8.1, 7.0, 1.3, term="generator/adversarial")
+    assert said(history, "training jumped") == [
+        "training has jumped: generator/adversarial to 8.1, from 1.2 or less. If it does not come back, try a lower "
+        "training.learning_rate.",
+        "training has come back from its jump.",
+    ]
+    stays = training(*[0.01] * 6, *[0.08] * 15)
+    assert said(stays, "training jumped")[1] == "training has stayed where it jumped to."
+
+
+def test_losses_that_come_up_from_nearly_nothing_have_not_jumped() -> None:
+    assert not turns(training(*[0.01] * 8, 0.5, term="discriminator/adversarial_fake"))
+
+
+def test_a_training_error_that_rises_is_said() -> None:
+    falling, rising = np.linspace(0.1, 0.02, 20), np.linspace(0.02, 0.03, 20)
+    told = said(training(*falling, *rising, *[0.02] * 6), "training error rising")
+    assert [words.split(":")[0] for words in told] == ["training error is rising", "training error has come down again"]
+
+
+def test_an_untrained_model_and_a_healthy_training_are_not_spoken_of() -> None:
+    untrained = [{"images_seen": 0, "validation/sharpness": 9.0, "validation/variety": 0.9}]
+    healthy = snapshots(fd_judge=np.geomspace(100, 5, 12), variety=np.linspace(0.3, 0.9, 12), sharpness=[0.9] * 12)
+    assert turns([*untrained, *healthy, *training(*np.geomspace(0.5, 0.01, 40))]) == []
+
+
+# When it is said
+
+values = st.floats(0, 3, allow_subnormal=False)
+lines = st.one_of(
+    st.fixed_dictionaries({}, optional={f"validation/{term}": values for term in TERMS}),
+    st.fixed_dictionaries({"vae/reconstruction": values, "vae/kl": values}),
+)
+histories = st.lists(lines, max_size=40).map(lambda found: [{"images_seen": n} | line for n, line in enumerate(found)])
+
+
+@given(histories, st.integers(0, 40))
+def test_what_was_said_stays_said_whatever_comes_after(history: list[dict[str, Any]], length: int) -> None:
+    """So a run that goes on from a checkpoint says what it would have said."""
+    before = turns(history[:length])
+    assert turns(history)[: len(before)] == before
+
+
+@given(histories)
+def test_beginnings_and_ends_take_turns(history: list[dict[str, Any]]) -> None:
+    for rule in RULES:
+        begins = [turn.begins for turn in turns(history) if turn.state == rule.state]
+        assert begins == [place % 2 == 0 for place in range(len(begins))]
+
+
+@given(st.lists(st.tuples(values, st.sampled_from(["validation/variety", "vae/reconstruction"])), max_size=40))
+def test_snapshots_and_training_may_come_in_any_order(found: list[tuple[float, str]]) -> None:
+    mixed = [{"images_seen": n, term: value} for n, (value, term) in enumerate(found)]
+    apart = sorted(mixed, key=lambda line: "vae/reconstruction" in line)
+    assert set(turns(mixed)) == set(turns(apart))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.sampled_from(TERMS), st.floats(0.1, 2))
+def test_a_number_that_only_trembles_turns_at_most_once(noise: list[float], term: str, level: float) -> None:
+    trembling = snapshots(**{term: [level * (1 + 0.009 * n) for n in noise]})
+    assert len(turns(trembling)) <= 1
+
+
+# The numbers themselves
+
+
+@pytest.fixture
+def looked(tmp_path: Any, faces: Faces, trained_runs: dict[str, Run]):
+    """The numbers of a snapshot of a trained run, and the model."""
+
+    def look(name: str) -> tuple[dict[str, float], TrainedModel]:
+        trained = load_model(trained_runs[name].weights)
+        run = Run.create(tmp_path / name, trained.recipe, faces.fingerprint)
+        lines: list[dict[str, Any]] = []
+        Snapshots(run, faces, trained, judge_of(faces), lines.append)(trained.model, 10)
+        return lines[0], trained
+
+    return look
+
+
+def test_the_distance_and_the_sharpness_are_those_of_samples_of_the_seed(looked: Any, faces: Faces) -> None:
+    numbers, trained = looked("acgan")
+    samples, real = trained.sample(100, seed=SEED), faces.images[faces.rows("validation")]
+    features = judge_of(faces).features
+    distance = frechet_distance_of(features(samples), features(real))
+    assert numbers["validation/fd_judge"] == pytest.approx(distance, rel=1e-4)
+    sharpness = laplacian_variance(samples).mean() / laplacian_variance(real).mean()
+    assert numbers["validation/sharpness"] == pytest.approx(sharpness, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gan", "acgan"])
+def test_a_discriminator_is_counted_on_real_and_on_generated_images_apart(name: str, looked: Any, faces: Faces) -> None:
+    numbers, trained = looked(name)
+    assert isinstance(trained.model, Discriminates)
+    assert not isinstance(trained.model, Encodes)
+    with torch.no_grad():
+        real = trained.model.realness(to_signed(faces.images[faces.rows("validation")]))
+        fake = trained.model.realness(to_signed(trained.sample(100, seed=SEED)))
+    assert numbers["validation/discriminator_real"] == pytest.approx((real > 0).float().mean().item(), abs=1e-6)
+    assert numbers["validation/discriminator_fake"] == pytest.approx((fake <= 0).float().mean().item(), abs=0.03)
+
+
+def test_an_encoder_is_asked_for_its_kl_and_active_latents_on_validation_images(looked: Any, faces: Faces) -> None:
+    numbers, trained = looked("vae")
+    mu, logvar = (t.double() for t in trained.model.encode(to_signed(faces.images[faces.rows("validation")])))
+    normal = torch.distributions.Normal
+    kl = torch.distributions.kl_divergence(normal(mu, (logvar / 2).exp()), normal(0.0, 1.0)).sum(1).mean()
+    assert numbers["validation/kl_nats"] == pytest.approx(kl.item(), rel=1e-4)
+    assert numbers["validation/active_units"] == (mu.detach().numpy().var(0) > 0.01).sum()
+    assert "validation/discriminator_real" not in numbers
+
+
+# Where it is told
+
+
+def test_what_turns_is_noted_and_logged_beside_its_numbers(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = Turn(32, "stalled", True, "samples have stopped.")
+    monkeypatch.setattr(
+        "mien.plans.training.Watch.see", lambda watch, line: [told] if line["images_seen"] == 32 else []
+    )
+    with Terminal() as terminal:
+        run = tiny.train(tmp_path / "run", tiny.recipe("gan", "training.log_every_images=32"), terminal)
+    assert [line for line in run.log() if "words" in line] == [{"images_seen": 32, "words": ["samples have stopped."]}]
+    assert "gan, at 32 images: samples have stopped.\n" in capsys.readouterr().err
+
+
+def test_the_progress_line_names_what_is_wrong_and_spares_most_numbers_of_a_snapshot(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = {
+        "generator/adversarial": 1.5,
+        "validation/fd_judge": 9.87,
+        "validation/variety": 0.5,
+        "health": ("stalled",),
+    }
+    Terminal().training("gan", 8, 8, line)
+    assert capsys.readouterr().err == "training gan: 100 %    G adversarial 1.500  Fréchet 9.870  [stalled]\n"
+
+
+def test_without_health_there_are_pictures_and_reconstructions_as_ever(tmp_path: Any) -> None:
+    run = tiny.train(tmp_path / "run", tiny.recipe("vae", "health=false"))
+    terms = {name for line in run.log() for name in line if name.startswith("validation/")}
+    assert terms == {"validation/reconstruction"}
+    assert not run.best.exists()
+    assert len(list(run.samples.iterdir())) == 2
+
+
+def test_the_report_tells_what_turned_and_shows_the_best_beside_the_last(run_of: Any, faces: Faces) -> None:
+    run = run_of("gan")
+    run.append_log({"images_seen": 40, "words": ["samples are losing variety."]})
+    save_model(run.best, replace(load_model(run.weights), images_seen=40, distance=9.75))
+    page = build_report(run.path, [run], faces, title="t", skipped={}).read_text()
+    assert "<dt>40 images</dt><dd>samples are losing variety.</dd>" in page
+    last = next(line["validation/fd_judge"] for line in run.log() if line["images_seen"] == 64 and len(line) > 3)
+    assert f"last weights (64 images; validation Fréchet distance {last:.3g}) over those of the best snapshot" in page
+    assert "(40 images; validation Fréchet distance 9.75), from the same latents" in page
+    assert "numbers of this chapter are made with the last weights" in page
+
+
+def test_the_report_says_where_the_last_weights_are_the_best(run_of: Any, faces: Faces) -> None:
+    run = run_of("gan")
+    page = build_report(run.path, [run], faces, title="t", skipped={}).read_text()
+    assert "Samples of the last weights, which are the best of all snapshots too; validation Fréchet" in page
+    run.best.write_bytes(b"damaged")
+    assert "No pictures of the best snapshot" in build_report(run.path, [run], faces, title="t", skipped={}).read_text()
+
+
+def test_every_number_of_a_snapshot_has_its_panel_in_words(trained_runs: dict[str, Run]) -> None:
+    kinds = {name: list(panels(run.log(), run.recipe().model, 32)) for name, run in trained_runs.items()}
+    assert {"reconstruction", "kl", "active", "distance", "share"} == set(kinds["vae"])
+    assert {"adversarial", "accuracy", "distance", "share"} == set(kinds["gan"])
+    assert not {kind for found in kinds.values() for kind in found} - set(TITLES)
+
+
+def test_a_kl_of_validation_is_in_nats_already() -> None:
+    log = [{"images_seen": 8, "vae/kl": 2e-4}, {"images_seen": 8, "validation/kl_nats": 2.0}]
+    model = tiny.recipe("vae", "model.kl_weight=1e-4").model
+    assert [line.values.tolist() for line in panels(log, model)["kl"].lines] == [[2.0], [2.0]]

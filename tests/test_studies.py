@@ -1,0 +1,435 @@
+"""Studies: the rule of verdicts, what a study's file says, and a study from its TOML to its page."""
+
+import json
+import math
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import tiny
+from awkward import numbered, write
+from mien.cli import main
+from mien.errors import Interrupted, RecipeError, RunError
+from mien.plans import arms, read_plan, training, workers
+from mien.plans.arms import arms_of, load_study, parameter_count, sketch
+from mien.plans.comparing import compare_runs
+from mien.plans.studies import Length, StudyResult, report_study, resume_study, run_study
+from mien.recipe import presets
+from mien.runs import Run
+from mien.studies import Budget, Claim, Outcome, Study, answer, mean_interval, value_of
+from mien.studies.verdicts import OPPOSITE, by_interval, welch
+
+SEVERAL = st.lists(st.floats(0.01, 100), min_size=2, max_size=6)
+KINDS = ("lower", "higher", "not lower", "not higher", "fails", "trains")
+NEGATIONS = (("lower", "not lower"), ("higher", "not higher"), ("fails", "trains"))
+
+
+def claim(kind: str, **more: Any) -> Claim:
+    return Claim.model_validate({"text": "it is so", "arm": "a", "kind": kind, "than": ["b"], **more})
+
+
+def verdict(kind: str, own: list[float], other: list[float], **more: Any) -> str:
+    diverged = {name: more.pop(name, 0) for name in ("a", "b")}
+    outcomes = {"a": Outcome(tuple(own), diverged["a"]), "b": Outcome(tuple(other), diverged["b"])}
+    return answer(claim(kind, **more), outcomes).verdict
+
+
+# The rule
+
+
+@given(SEVERAL, SEVERAL)
+def test_the_interval_of_a_difference_is_that_of_welchs_test_in_scipy(one: list[float], other: list[float]) -> None:
+    if np.ptp(one) < 1e-6 or np.ptp(other) < 1e-6:
+        return  # scipy warns of a spread that is lost in rounding
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    difference, low, high = welch(one, other)
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
+    assert difference == pytest.approx(np.mean(one) - np.mean(other))
+
+
+@given(SEVERAL)
+def test_the_interval_of_a_mean_is_that_of_students_test_in_scipy(values: list[float]) -> None:
+    mean, low, high = mean_interval(values)
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    assert (mean, high - low) == pytest.approx((np.mean(values), 2 * half))
+
+
+@given(SEVERAL, SEVERAL, st.floats(0, 0.5), st.sampled_from(NEGATIONS))
+def test_a_claim_and_its_opposite_have_opposite_verdicts(
+    one: list[float], other: list[float], share: float, kinds: tuple[str, str]
+) -> None:
+    said, denied = (verdict(kind, one, other, by_share=share) for kind in kinds)
+    assert denied == OPPOSITE[said]  # type: ignore[index]
+
+
+@given(SEVERAL, SEVERAL, st.floats(0, 50), st.floats(0, 50))
+def test_a_wider_margin_never_makes_a_claim_hold(one: list[float], other: list[float], by: float, more: float) -> None:
+    if verdict("lower", one, other, by=by + more) == "holds":
+        assert verdict("lower", one, other, by=by) == "holds"
+
+
+@given(SEVERAL, SEVERAL)
+def test_lower_than_another_is_what_the_other_is_higher_than(one: list[float], other: list[float]) -> None:
+    assert verdict("lower", one, other) == verdict("higher", other, one)
+
+
+@given(st.floats(-5, 5), st.floats(0, 5), st.sampled_from(KINDS))
+def test_an_interval_that_holds_zero_decides_nothing(middle: float, half: float, kind: Any) -> None:
+    decided = by_interval(middle - half, middle + half, kind) != "undecided"
+    assert decided == (middle - half > 0 or middle + half < 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_seed_decides_nothing(kind: str) -> None:
+    assert verdict(kind, [1.0], [9.0, 9.1, 9.2]) == verdict(kind, [9.0, 9.1, 9.2], [1.0]) == "undecided"
+
+
+def test_a_margin_is_counted_as_a_share_of_the_other_arm() -> None:
+    assert verdict("lower", [0.93, 0.931], [1.0, 1.001], by_share=0.05) == "holds"
+    assert verdict("lower", [0.97, 0.971], [1.0, 1.001], by_share=0.05) == "does not hold"
+    assert verdict("not higher", [1.02, 1.021], [1.0, 1.001], by_share=0.05) == "holds"
+
+
+def test_an_arm_fails_where_it_diverges_or_is_beyond_the_factor() -> None:
+    assert verdict("fails", [], [3.0, 3.1], a=2) == "holds"
+    assert verdict("trains", [], [3.0, 3.1], a=2) == "does not hold"
+    assert verdict("fails", [], [3.0, 3.1], a=1) == "undecided"
+    assert verdict("fails", [9.0, 9.1], [3.0, 3.1]) == "holds"
+    assert verdict("fails", [4.0, 4.1], [3.0, 3.1]) == "does not hold"
+    assert verdict("fails", [4.0, 4.1], [3.0, 3.1], a=1) == "undecided"
+    assert verdict("fails", [9.0, 9.1], [3.0, 3.1], factor=4) == "does not hold"
+
+
+def test_a_claim_about_several_arms_holds_against_each_or_falls_with_one() -> None:
+    outcomes = {"a": Outcome((1.0, 1.1)), "b": Outcome((5.0, 5.1)), "c": Outcome((0.1, 0.11)), "d": Outcome((5.0,))}
+    for others, expected in ((["b"], "holds"), (["b", "d"], "undecided"), (["b", "c", "d"], "does not hold")):
+        assert answer(claim("lower", than=others), outcomes).verdict == expected
+    assert [one.than for one in answer(claim("lower", than=[]), outcomes).comparisons] == ["b", "c", "d"]
+
+
+def test_an_arm_that_could_not_run_leaves_its_claims_undecided_and_says_why() -> None:
+    found = answer(claim("lower"), {"a": Outcome((1.0, 1.1))}, {"b": "it is too deep."})
+    assert (found.verdict, found.comparisons[0].why) == ("undecided", "b did not run: it is too deep.")
+
+
+def test_a_metric_is_found_without_its_count_or_as_a_mean_over_attributes() -> None:
+    names = ["fd_judge_2k", "fd_judge_train_2k", "fd_judge_2k_floor_train", "flip_rate_Male", "flip_rate_Hat"]
+    metrics = {name: {"value": place} for place, name in enumerate(names)}
+    found = [value_of(metrics, name) for name in ("fd_judge", "fd_judge_train", "fd_judge_floor_train", "flip_rate_*")]
+    assert found == [0, 1, 2, 3.5]
+    assert value_of(metrics, "recall_judge") is None
+    with pytest.raises(
+        RecipeError, match=r"'fd_judge' fits fd_judge_2k, fd_judge_600. Give one of these names in full"
+    ):
+        value_of(metrics | {"fd_judge_600": {"value": 1}}, "fd_judge")
+
+
+# What a study's file says
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("name", presets("studies"))
+def test_the_arms_of_every_study_that_comes_with_mien_see_as_many_images(name: str, size: int) -> None:
+    study = load_study(name)
+    for budget in study.budgets.values():
+        recipes = arms_of(study, budget, [f"data.size={size}"]).recipes
+        seen = {r.training.total_images(1, r.training.images_per_step(sketch(r))) for r in recipes.values()}
+        assert max(seen) - min(seen) < 320  # whole steps
+        assert min(seen) >= (budget.images or 0) > 0
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_arms_of_the_study_of_depth_are_equally_large(size: int) -> None:
+    found = arms_of(load_study("depth"), Budget(), [f"data.size={size}"])
+    counts = [parameter_count(recipe) for recipe in found.recipes.values()]
+    assert max(counts) / min(counts) < 1.06
+    assert [recipe.model.depth for recipe in found.recipes.values()] == ([2, 3, 4] if size == 32 else [2, 3, 4, 5])
+    assert ("5-layers" in found.left_out) == (size == 32)
+
+
+def test_what_varies_names_the_arms_and_all_combinations_are_run() -> None:
+    study = a_study(vary={"model.kl_weight": [1e-5, 0.5, "auto"], "model.depth": [2, 3]})
+    assert [arm.name for arm in study.all_arms()][:4] == ["1e-5_2", "1e-5_3", "0.5_2", "0.5_3"]
+    recipe = arms_of(study, Budget()).recipes["auto_3"]
+    assert (recipe.model.kl_weight, recipe.model.depth) == ("auto", 3)
+
+
+def test_overrides_go_over_budgets_and_to_the_arm_they_name() -> None:
+    given = ["0.5.training.steps=7", "training.batch_size=16"]
+    recipes = arms_of(a_study(), Budget(images=100), given).recipes
+    assert [recipe.training.steps for recipe in recipes.values()] == [7, 7]  # 7 as given, and 100 / 16 rounded up
+    assert [recipe.training.batch_size for recipe in recipes.values()] == [16, 16]
+
+
+def test_the_study_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
+    (tmp_path / "width.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    study = load_study(tmp_path / "width.toml")
+    assert [recipe.model.width for recipe in arms_of(study, Budget()).recipes.values()] == [16, 32, 64]
+
+
+def a_study(**more: Any) -> Study:
+    table = {
+        "name": "mine",
+        "title": "Mine",
+        "recipe": "vae-quick",
+        "metrics": ["reconstruction"],
+        "axes": [{"metric": "test_mse", "label": "<i>error</i>", "reference": "baseline_mean_face_mse"}],
+        "vary": {"model.kl_weight": [0.5, 1e-4]},
+    }
+    return Study.model_validate(table | more)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('[[claims]]\ntext = "x"\narm = "1e-4"\nkind = "lower"\nthan = ["0.4"]', r"'0.4' is not an arm. Did you mean"),
+        (
+            '[[claims]]\ntext = "x"\narm = "0.5"\nkind = "lower"\nkid = 1',
+            r"claims.0.kid is not a key. Did you mean 'kind'",
+        ),
+        ('[[claims]]\ntext = "x"\narm = "0.5"\nkind = "lowest"', r"claims.0.kind is 'lowest'"),
+        ("[budgets.quick]\nimages = 0", r"budgets.quick.images is 0"),
+        ('[trade_off]\nx = "test_mse"\ny = "fd_judge"', r"'fd_judge' is not the metric of an axis. Axes: test_mse"),
+        ('[[arms]]\nname = "0.5"', r"two arms have one name \(0.5\)"),
+    ],
+)
+def test_a_mistake_in_a_studys_file_is_named(line: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_study(study_file(tmp_path, more=line))
+
+
+def test_a_metric_that_is_not_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"'sharpnes' is not a metric. Metrics: .*sharpness"):
+        load_study(study_file(tmp_path, metrics='["sharpnes"]'))
+
+
+# From its file to its page
+
+
+def study_file(folder: Path, more: str = "", metrics: str = '["reconstruction", "sharpness"]') -> Path:
+    (folder / "tiny.toml").write_text(
+        f'name = "vae"\ndata = {{source = "{tiny.SOURCE}", size = 32}}\nhealth = false\n'
+        'model = {name = "vae", latent_dim = 8, width = 4}\n'
+        'training = {batch_size = 8, steps = 8, device = "cpu", precision = "float32", log_every_images = 8}'
+    )
+    path = folder / "mine.toml"
+    path.write_text(
+        f'name = "mine"\ntitle = "Mine <b>&"\nrecipe = "tiny.toml"\nmetrics = {metrics}\n'
+        '[vary]\n"model.kl_weight" = [0.5, 1e-4]\n'
+        '[[axes]]\nmetric = "test_mse"\nlabel = "<i>error</i>"\nreference = "baseline_mean_face_mse"\n'
+        '[[axes]]\nmetric = "sharpness_samples"\nlabel = "sharpness"\n'
+        f"{more}\n"
+    )
+    return path
+
+
+CLAIMS = """
+[trade_off]
+x = "test_mse"
+y = "sharpness_samples"
+[budgets.quick]
+images = 32
+[[claims]]
+text = "A weight of 1e-4 <u>reconstructs</u> better."
+arm = "1e-4"
+kind = "lower"
+metric = "test_mse"
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    folder = tmp_path_factory.mktemp("studies")
+    return run_study(load_study(study_file(folder, CLAIMS)), Length(seeds=2), out=folder / "study")
+
+
+@pytest.fixture
+def folder(finished: StudyResult, tmp_path: Path) -> Path:
+    """A copy of a finished study, to do anything with."""
+    return shutil.copytree(finished.folder, tmp_path / "study")
+
+
+def test_a_study_leaves_a_run_for_every_arm_and_seed_and_one_page(finished: StudyResult) -> None:
+    names = ["0.5-seed0", "1e-4-seed0", "0.5-seed1", "1e-4-seed1"]
+    assert read_plan(finished.folder)["runs"] == names
+    recipes = [Run.open(finished.folder / name).recipe() for name in names]
+    assert [recipe.training.seed for recipe in recipes] == [0, 0, 1, 1]
+    assert [recipe.training.steps for recipe in recipes] == [4] * 4
+    page = finished.page.read_text()
+    assert "<h1>Mine &lt;b&gt;&amp;</h1>" in page
+    assert "A weight of 1e-4 &lt;u&gt;reconstructs&lt;/u&gt; better." in page
+    assert "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")
+
+
+def test_the_numbers_of_a_study_are_in_one_file(finished: StudyResult) -> None:
+    content = json.loads((finished.folder / "study.json").read_text())
+    assert content["claims"][0]["verdict"] == finished.answers[0].verdict
+    runs = content["arms"]["1e-4"]["runs"]
+    values = [run["metrics"]["test_mse"]["value"] for run in runs]
+    assert content["arms"]["1e-4"]["means"]["test_mse"]["mean"] == pytest.approx(sum(values) / 2)
+    comparison = finished.answers[0].comparisons[0]
+    assert (comparison.mean, comparison.seeds) == (pytest.approx(sum(values) / 2), (2, 2))
+
+
+def test_the_same_command_does_nothing_twice(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: Any, **named: Any) -> None:
+        raise AssertionError("should not have been called")
+
+    monkeypatch.setattr(training, "Trainer", refuse)
+    study = load_study(study_file(tmp_path, CLAIMS))
+    original = {path.parent.name: path.read_bytes() for path in folder.glob("*/weights.safetensors")}
+    assert resume_study(folder).answers == report_study(folder).answers
+    assert {path.parent.name: path.read_bytes() for path in folder.glob("*/weights.safetensors")} == original
+    with pytest.raises(RunError, match=r"holds mine already, which is not this study as it is written now"):
+        run_study(study.model_copy(update={"title": "Other"}), Length(seeds=2), out=folder)
+
+
+def test_more_seeds_are_added_to_those_there_are(finished: StudyResult, folder: Path) -> None:
+    study = Study.model_validate(read_plan(folder)["study"])
+    run_study(study, Length(seeds=3), out=folder)
+    assert read_plan(folder)["runs"][4:] == ["0.5-seed2", "1e-4-seed2"]
+    same = "0.5-seed0/weights.safetensors"
+    assert (folder / same).read_bytes() == (finished.folder / same).read_bytes()
+
+
+def test_another_budget_in_the_same_folder_is_refused(folder: Path) -> None:
+    study = Study.model_validate(read_plan(folder)["study"])
+    with pytest.raises(RunError, match=r"0.5-seed0: was begun with another recipe than this study gives now"):
+        run_study(study, Length(images=64, seeds=2), out=folder)
+
+
+def test_a_stopped_study_goes_on_exactly(finished: StudyResult, tmp_path: Path) -> None:
+    study, out = Study.model_validate(read_plan(finished.folder)["study"]), tmp_path / "stopped"
+    stopping = tiny.Watcher(16, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Interrupted, match=r"stopped at 16 of 32 images.*mien resume .*/stopped$"):
+        run_study(study, Length(seeds=2), out=out, observer=stopping)
+    assert resume_study(out).answers == finished.answers
+    assert json.loads((out / "study.json").read_text()) == json.loads((finished.folder / "study.json").read_text())
+
+
+def test_runs_that_diverge_did_not_train_which_is_a_result(tmp_path: Path) -> None:
+    more = (
+        '[[arms]]\nname = "absurd"\nset = ["training.learning_rate=9", "training.steps=200"]\n'
+        '[[claims]]\ntext = "It fails."\narm = "absurd"\nkind = "fails"\nmetric = "test_mse"\nthan = ["0.5"]\n'
+    )
+    study = load_study(study_file(tmp_path, more, metrics='["reconstruction"]'))
+    result = run_study(study, Length(seeds=2), out=tmp_path / "study", overrides=["absurd.model.kl_weight=1"])
+    assert (result.answers[0].verdict, result.answers[0].comparisons[0].why) == (
+        "holds",
+        "all 2 runs of absurd diverged",
+    )
+    assert "absurd-seed0 did not train.</b> " in result.page.read_text()
+    before = Run.open(tmp_path / "study" / "absurd-seed0").provenance()
+    resume_study(result.folder)
+    assert Run.open(tmp_path / "study" / "absurd-seed0").provenance() == before  # was not started again
+
+
+def test_a_run_that_another_process_has_is_passed_over_and_looked_at_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("0.5-seed0", "1e-4-seed0"):
+        (folder / name / "weights.safetensors").unlink()
+    lock = filelock.FileLock(folder / "0.5-seed0" / ".lock")
+    lock.acquire()
+    trained: list[bool] = []
+
+    def wait(seconds: float) -> None:
+        trained.extend((folder / name / "weights.safetensors").exists() for name in ("0.5-seed0", "1e-4-seed0"))
+        lock.release()
+
+    monkeypatch.setattr(workers.time, "sleep", wait)
+    resume_study(folder)
+    assert trained == [False, True]
+    assert (folder / "0.5-seed0" / "weights.safetensors").exists()
+
+
+def test_several_processes_train_what_one_would(finished: StudyResult, tmp_path: Path) -> None:
+    study = Study.model_validate(read_plan(finished.folder)["study"])
+    result = run_study(study, Length(seeds=2), out=tmp_path / "study", processes=2)
+    assert result.answers == finished.answers
+
+
+def test_a_process_that_fails_says_why(folder: Path) -> None:
+    (folder / "0.5-seed1" / "recipe.toml").write_text("name = 3")
+    with pytest.raises(RunError, match=r"1 of 1 processes failed: .*recipe.toml"):
+        workers.work_in_processes(folder, 1)
+
+
+def test_an_arm_that_needs_attributes_is_left_out_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "measure_run", lambda *given: None)
+    write(tmp_path / "faces", *numbered(40))
+    (tmp_path / "acgan.toml").write_text('name = "acgan"\nmodel = {name = "acgan", width = 4}\ntraining = {steps = 1}')
+    more = '[[arms]]\nname = "told"\nrecipe = "acgan.toml"\nset = ["data.size=32"]\n'
+    study = load_study(study_file(tmp_path, more, metrics='["reconstruction"]'))
+    result = run_study(study, Length(seeds=1, images=8), source=str(tmp_path / "faces"), out=tmp_path / "study")
+    assert "has no attributes" in result.left_out["told"]
+    assert "told was left out.</b>" in result.page.read_text()
+
+
+# Comparing
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_arm(finished: StudyResult, tmp_path: Path) -> None:
+    page = compare_runs([finished.folder], out=tmp_path / "compared", names=["reconstruction"])
+    content = json.loads((tmp_path / "compared" / "compare.json").read_text())
+    assert {name: len(arm["runs"]) for name, arm in content["arms"].items()} == {"0.5": 2, "1e-4": 2}
+    assert "4 runs compared" in page.read_text()
+
+
+def test_runs_of_different_faces_are_not_compared(run_of: Any, tmp_path: Path) -> None:
+    one, other = run_of("vae"), run_of("gan")
+    content = other.provenance() | {"data_fingerprint": "other"}
+    other.provenance_file.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=r"of different faces.*none of their numbers can be compared: .*/vae .*/gan "):
+        compare_runs([one.path, other.path], out=tmp_path / "compared")
+
+
+def test_one_recipe_and_seed_given_twice_is_refused(run_of: Any, trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    copied = run_of("vae")
+    with pytest.raises(RunError, match=r"two of these runs are of one recipe and one seed"):
+        compare_runs([copied.path, trained_runs["vae"].path], out=tmp_path / "out", names=["reconstruction"])
+
+
+# The command line
+
+
+def test_the_commands_study_resume_report_and_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = str(study_file(tmp_path, CLAIMS))
+    assert main(["study", path, "--seeds", "1", "--images", "8", "--out", "s"]) == 0
+    shown = capsys.readouterr().out
+    assert "undecided" in shown
+    assert "page: s/study.html" in shown
+    for command in (["resume", "s"], ["report", "s"]):
+        assert main(command) == 0
+        assert "s/study.html" in capsys.readouterr().out
+    assert main(["compare", "s/0.5-seed0", "s/1e-4-seed0", "--only", "reconstruction", "--out", "c"]) == 0
+    assert Path("c/compare.html").exists()
+
+
+def test_a_study_that_does_not_exist_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RecipeError, match=r"kl-wieght: .*Did you mean 'kl-weight'.*balance, batch-norm, depth"):
+        load_study("kl-wieght")
+
+
+def test_a_number_that_is_not_finite_is_none() -> None:
+    assert value_of({"fd_judge_2k": {"value": math.nan}}, "fd_judge") is None
+
+
+def test_the_widths_that_are_tried_end_where_they_must() -> None:
+    recipe = arms_of(a_study(), Budget()).recipes["0.5"]
+    assert arms.match_width(recipe, 1).model.width == 1
+    assert arms.match_width(recipe, parameter_count(recipe)).model.width == recipe.model.width
