@@ -17,6 +17,7 @@ from mien.metrics.dci import Trial, completeness_of, dci, disentanglement_of, la
 from mien.metrics.disentanglement import disentanglement, most_even, principal_codes, probe
 from mien.metrics.gaps import BINS, in_bins, mutual_information_gaps, separated_predictability
 from mien.metrics.intervals import GROUPS
+from mien.metrics.principal import fit_principal_gaussian, pixels
 from mien.runs import Run
 
 RANDOM = np.random.default_rng(0)
@@ -173,7 +174,8 @@ def test_the_most_even_attributes_are_taken() -> None:
 
 def test_principal_codes_are_as_many_as_there_are_latents() -> None:
     images = tiny.noise_faces(60).images
-    assert [codes.shape for codes in principal_codes(images[:40], images[40:], 8)] == [(40, 8), (20, 8)]
+    gaussian = fit_principal_gaussian(pixels(images[:40]), 8)
+    assert [codes.shape for codes in principal_codes(gaussian, images[:40], images[40:])] == [(40, 8), (20, 8)]
 
 
 # A run

@@ -22,13 +22,12 @@ from mien.metrics.likelihood import (
     Coded,
     code,
     evidence_lower_bound,
-    fit_principal_gaussian,
     importance_weighted_bound,
     likelihood,
-    pixels,
 )
 from mien.metrics.mixture import LEADING, fit_mixture, mixture, mixture_latents
 from mien.metrics.posterior import aggregate, divergence, latents
+from mien.metrics.principal import fit_principal_gaussian, pixels
 from mien.models.base import HasVariance, Model
 from mien.models.vae import VAE, VAEConfig, equivalent_beta, equivalent_kl_weight
 from mien.recipe import check, load_recipe, to_toml

@@ -17,9 +17,10 @@ import tiny
 from awkward import numbered, write
 from mien.errors import DataError, Diverged, Interrupted, MienError, RecipeError, RunError
 from mien.faces import UNKNOWN, Faces
-from mien.plans import PlanResult, load_plan, plan_recipes, report_folder, resume_plan, training
+from mien.plans import PlanResult, load_plan, measuring, plan_recipes, report_folder, resume_plan, training
 from mien.plans.attributes import settle_attributes, usable_attributes
-from mien.plans.training import change_length, measure_run, read_faces, start_run
+from mien.plans.measuring import Measuring, measure_run
+from mien.plans.training import change_length, read_faces, start_run
 from mien.recipe import load_recipe
 from mien.runs import Run
 from mien.terminal import Terminal
@@ -71,7 +72,15 @@ def test_the_numbers_of_all_runs_are_in_one_file(finished: PlanResult, faces: An
     numbers = json.loads((finished.folder / "metrics.json").read_text())
     assert (numbers["data"], numbers["skipped"]) == (faces.fingerprint, {})
     assert numbers["runs"] == finished.metrics
-    assert set(numbers["runs"]["vae"]["test_mse"]) == {"value", "low", "high", "images", "protocol", "weights"}
+    assert set(numbers["runs"]["vae"]["test_mse"]) == {
+        "value",
+        "low",
+        "high",
+        "images",
+        "protocol",
+        "metric",
+        "weights",
+    }
 
 
 def test_the_attributes_that_were_chosen_are_in_the_recipe(finished: PlanResult) -> None:
@@ -82,7 +91,7 @@ def test_the_attributes_that_were_chosen_are_in_the_recipe(finished: PlanResult)
 
 
 def test_resuming_a_finished_plan_does_nothing_twice(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "measure", refuse)
+    monkeypatch.setattr(measuring, "subject_of", refuse)
     monkeypatch.setattr(training, "Trainer", refuse)
     before = {path: path.stat().st_mtime_ns for path in plan.glob("*/*.*") if path.parent.name != "report"}
     assert resume_plan(plan).metrics.keys() == {"vae", "gan", "acgan"}
@@ -97,7 +106,7 @@ def test_other_weights_are_scored_anew(plan: Path, faces: Any) -> None:
     run = Run.open(plan / "gan")
     before = run.metrics()["sharpness_samples"]
     shutil.copy(plan / "vae" / "weights.safetensors", run.weights)
-    measure_run(run, faces)
+    measure_run(run, Measuring(faces))
     assert run.metrics()["sharpness_samples"]["weights"] != before["weights"]
 
 

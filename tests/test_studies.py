@@ -420,6 +420,11 @@ def test_the_commands_study_resume_report_and_compare(
     assert Path("c/compare.html").exists()
 
 
+def test_several_processes_are_for_a_study_alone(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(run_of("gan").path), "--processes", "2"]) == 2
+    assert "--processes 2: only a study trains several runs at once. Leave it out." in capsys.readouterr().err
+
+
 def test_a_study_that_does_not_exist_is_refused_with_those_there_are() -> None:
     with pytest.raises(RecipeError, match=r"kl-wieght: .*Did you mean 'kl-weight'.*balance, batch-norm, depth"):
         load_study("kl-wieght")

@@ -357,6 +357,8 @@ def resume(args: argparse.Namespace) -> None:
     from mien.runs import Run
     from mien.terminal import Terminal
 
+    if args.processes != 1 and not is_study(args.folder):
+        raise RecipeError(f"--processes {args.processes}: only a study trains several runs at once. Leave it out.")
     if is_plan(args.folder):
         if args.overrides:
             raise RecipeError(

@@ -3,6 +3,7 @@
 Figures are drawn for print at their own size, on white, in colours that colour-blind readers can tell apart.
 """
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ COLORS = ("#2f6690", "#c8643c", "#4f9d84", "#8a6fa8", "#b3903b", "#5b6770")
 DASHES = ("-", (0, (4, 1.5)), "-", (0, (4, 1.5)), "-", (0, (4, 1.5)))
 DIVERGING = LinearSegmentedColormap.from_list("calm", [COLORS[0], "#ffffff", COLORS[1]])
 LONGEST_NAME = 24  # characters of a label
+LONGEST_LINE = 46  # characters of what an axis measures, before it is broken
 CELLS_WITH_NUMBERS = 16  # attributes of a heat map up to which each cell says its number
 DECADES_FROM = 6.0  # ratio of largest to smallest value from which a logarithmic axis reads better
 STYLE: Any = {
@@ -294,7 +296,7 @@ def seeds(arms: Sequence[Dots], words: str, reference: tuple[float, str] | None 
         axes.set_ylim(len(arms) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.grid(False, axis="y")
-        axes.set_xlabel(words)
+        axes.set_xlabel(textwrap.fill(words, LONGEST_LINE))
         axes.spines[["right", "top", "left"]].set_visible(False)
         _scale(axes, "x", levels)
     return figure
@@ -315,13 +317,8 @@ def trade_off(arms: Sequence[tuple[Dots, Dots]], words: tuple[str, str], joined:
             axes.scatter(x.values, y.values, s=16, color=color, alpha=0.6, linewidths=0, zorder=2)
             size, marker = (130, "*") if apart else (40, "o")
             axes.scatter(x.mean, y.mean, s=size, marker=marker, color=color, edgecolors="white", zorder=3)
-            beside: dict[str, Any] = {
-                "xytext": (6, 6),
-                "textcoords": "offset points",
-                "fontsize": 9,
-                "color": INK,
-                "zorder": 4,
-            }
+            beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": INK, "zorder": 4}
+            beside |= {"xytext": (-9, -13), "ha": "right"} if apart else {"xytext": (6, 6)}
             axes.annotate(label(x.label), (x.mean, y.mean), **beside)
         for letter, name, place in (("x", words[0], 0), ("y", words[1], 1)):
             axes.set(**{f"{letter}label": name})

@@ -23,7 +23,7 @@ class JudgeConfig(ModelConfig):
     normalization: Normalization = "batch"
     epochs: float = Field(12, gt=0, description="passes over the training split, within the limits below")
     fewest_images: int = Field(9_600, description="to be trained on, however small the split is")
-    most_images: int = Field(240_000, description="to be trained on, however large the split is")
+    most_images: int = Field(128_000, description="to be trained on, however large the split is")
     batch_size: int = 64
     learning_rate: float = 2e-3
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from mien.metrics.disentanglement import disentanglement
 from mien.metrics.distribution import distribution
 from mien.metrics.diversity import diversity
 from mien.metrics.flips import flips
 from mien.metrics.head import head_accuracy
 from mien.metrics.judgement import judgement
 from mien.metrics.likelihood import likelihood
+from mien.metrics.mixture import mixture
 from mien.metrics.reconstruction import reconstruction
 from mien.metrics.score import Score
 from mien.metrics.sharpness import sharpness
@@ -26,6 +28,11 @@ class Metric(NamedTuple):
 def encodes(model: Model) -> bool:
     """Has an encoder."""
     return isinstance(model, Encodes)
+
+
+def encodes_all(model: Model) -> bool:
+    """Has an encoder, and makes images of latents alone."""
+    return encodes(model) and not model.attributes
 
 
 def classifies(model: Model) -> bool:
@@ -48,10 +55,12 @@ METRICS: dict[str, Metric] = {  # in the order in which their numbers are writte
     "reconstruction": Metric(reconstruction, encodes),
     "likelihood": Metric(likelihood, encodes),
     "distribution": Metric(distribution, any_model),
+    "mixture": Metric(mixture, encodes_all),
     "diversity": Metric(diversity, any_model),
     "sharpness": Metric(sharpness, any_model),
     "flips": Metric(flips, can_be_edited),
     "head": Metric(head_accuracy, classifies),
+    "disentanglement": Metric(disentanglement, encodes),
 }
 
 

@@ -13,11 +13,10 @@ from mien.metrics.dci import PENALTIES, dci
 from mien.metrics.gaps import mutual_information_gaps, separated_predictability
 from mien.metrics.intervals import GROUPS, jackknife, not_negative
 from mien.metrics.judgement import balanced_accuracy
-from mien.metrics.likelihood import fit_principal_gaussian, pixels
+from mien.metrics.principal import PrincipalGaussian, pixels
 from mien.metrics.score import Score
 from mien.metrics.subject import Subject, spread
 
-FITTED = 4_000  # training images that the PCA is fitted to, at most
 PENALTY = 0.03  # of the ridge regression, for each training image
 THRESHOLDED = 1_000  # test images that SAP looks for thresholds on, at most
 MOST_ATTRIBUTES = 13  # for MIG, SAP and DCI: those that divide the training faces most evenly
@@ -49,7 +48,7 @@ def disentanglement(subject: Subject) -> dict[str, Score]:
     rows = {"train": subject.encoded_rows("train"), "test": subject.encoded_rows("test")}
     images = {split: subject.faces.images[at] for split, at in rows.items()}
     codes = Codes(subject.latents("train")[0], subject.latents("test")[0])
-    scores = probes(subject, codes, principal_codes(images["train"], images["test"], codes.train.shape[1]))
+    scores = probes(subject, codes, principal_codes(subject.principal(), images["train"], images["test"]))
     attributes = subject.faces.attributes
     kept = most_even(attributes[rows["train"]])
     known = {split: (attributes[at][:, kept] != UNKNOWN).all(1) for split, at in rows.items()}
@@ -77,10 +76,8 @@ def most_even(values: NDArray[np.int8]) -> list[int]:
 # Probes
 
 
-def principal_codes(train: views.Pictures, test: views.Pictures, count: int) -> Codes:
-    """Principal components of pixels, as many as there are latents, fitted to some of the training images."""
-    some = pixels(train[spread(np.arange(len(train)), FITTED)])
-    gaussian = fit_principal_gaussian(some, min(count, len(some) - 1, some.shape[1] - 1))
+def principal_codes(gaussian: PrincipalGaussian, train: views.Pictures, test: views.Pictures) -> Codes:
+    """Principal components of pixels, as many as there are latents."""
     return Codes(*(gaussian.split(pixels(images))[0].astype(np.float32) for images in (train, test)))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mien import losses, views
 from mien.metrics.posterior import SEED, aggregate, encoded, exactly, latents
+from mien.metrics.principal import pixels
 from mien.metrics.score import Score, mean_score
 from mien.metrics.subject import Subject, spread
 from mien.models.base import Encodes, HasVariance
@@ -16,7 +17,6 @@ from mien.models.base import Encodes, HasVariance
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
 FEWEST_WEIGHTED = 50
 DRAWS = 50  # of it, for each image
-FITTED = 4_000  # training images that the principal components are taken from
 BITS_OF_PIXEL = math.log2(127.5)  # pixels are steps of 2/255 apart: from a density to the probability of a step
 
 
@@ -118,64 +118,15 @@ def importance_weighted_bound(
     return torch.cat(found).numpy()
 
 
-class PrincipalGaussian(NamedTuple):
-    """A Gaussian whose covariance is that of the principal components, and one variance in all other directions.
-
-    mean: [D].  directions: [K,D], orthonormal.  variances: of the components, [K].
-    """
-
-    mean: NDArray[np.float32]
-    directions: NDArray[np.float32]
-    variances: NDArray[np.float64]
-
-    def split(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Components, and the squared length of what they leave.  [N,D] -> [N,K], [N]"""
-        centred = values - self.mean
-        components = (centred @ self.directions.T).astype(np.float64)
-        return components, np.square(centred, dtype=np.float64).sum(1) - np.square(components).sum(1)
-
-    def noise(self, values: NDArray[np.float32]) -> float:
-        """The variance of the other directions that is likeliest for some values.  [N,D]"""
-        left = float(np.mean(self.split(values)[1])) / (values.shape[1] - len(self.directions))
-        return left if left > 1e-12 else 1e-12
-
-    def log_density(self, values: NDArray[np.float32], noise: float) -> NDArray[np.float64]:
-        """log p in nats.  [N,D] -> [N]    No component varies less than the noise, as in the model's definition."""
-        components, left = self.split(values)
-        variances = np.maximum(self.variances, noise)
-        count, dimensions = len(variances), values.shape[1]
-        log_determinant = np.log(variances).sum() + (dimensions - count) * math.log(noise)
-        distance = (np.square(components) / variances).sum(1) + left / noise
-        found: NDArray[np.float64] = -0.5 * (dimensions * math.log(2 * math.pi) + log_determinant + distance)
-        return found
-
-
-def fit_principal_gaussian(values: NDArray[np.float32], components: int) -> PrincipalGaussian:
-    """The leading principal components of values, found by randomized decomposition.  [N,D]"""
-    from sklearn.decomposition import PCA
-
-    pca = PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit(values)
-    return PrincipalGaussian(pca.mean_, pca.components_, pca.explained_variance_.astype(np.float64))
-
-
 def principal_baseline(subject: Subject, validated: views.Pictures, test: views.Pictures) -> dict[str, Score]:
     """What a linear model with as many latents makes of the same images: probabilistic PCA of pixels.
 
     Source: Tipping & Bishop 1999, "Probabilistic principal component analysis".
     """
-    rows = spread(subject.rows("train"), FITTED)
-    train, validation, tested = (pixels(images) for images in (subject.faces.images[rows], validated, test))
-    components = min(subject.trained.model.latent_dim, len(train) - 1, train.shape[1] - 1)
-    gaussian = fit_principal_gaussian(train, components)
-    noise = gaussian.noise(validation)
+    gaussian = subject.principal()
+    noise = gaussian.noise(pixels(validated))
     protocol = (
-        f"test split, probabilistic PCA of pixels in [-1, 1], {components} components of {len(train):,} training "
-        f"images, noise variance {noise:.3g} (optimal on validation), exact log density; compare with elbo_nats"
+        f"test split, probabilistic PCA of pixels in [-1, 1], {gaussian.fitted}, noise variance {noise:.3g} (optimal "
+        "on validation), exact log density; compare with elbo_nats"
     )
-    return {"baseline_ppca_nats": mean_score(gaussian.log_density(tested, noise), protocol)}
-
-
-def pixels(images: views.Pictures) -> NDArray[np.float32]:
-    """Pixels in [-1, 1], a row an image.  uint8 [N,S,S,3] -> [N,D]"""
-    values: NDArray[np.float32] = images.reshape(len(images), -1).astype(np.float32) / np.float32(127.5) - 1
-    return values
+    return {"baseline_ppca_nats": mean_score(gaussian.log_density(pixels(test), noise), protocol)}

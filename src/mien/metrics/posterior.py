@@ -41,7 +41,7 @@ def exactly(value: float, images: int, protocol: str) -> Score:
 def latents(means: NDArray[np.float32]) -> dict[str, Score]:
     """How many latents there are, and how many of them say something of an image.  means of q(z given x), [N,Z]
 
-    Source: Burda et al. 2016 (arXiv:1509.00519), section 5.2.
+    Source: Burda et al. 2016 (arXiv:1509.00519).
     """
     group = group_of(len(means))
     left_out = (float(active(means[group != one])) for one in range(GROUPS))
@@ -72,7 +72,7 @@ def divergence(values: NDArray[np.float32]) -> Divergence:
     """KL to N(0, I) of the Gaussian with the mean and covariance of some latents.  [N,Z]
 
     No other distribution with that mean and covariance is nearer to N(0, I). The parts are those of
-    Chen et al. 2018 (arXiv:1802.04942), equation 2, for a Gaussian.
+    Chen et al. 2018 (arXiv:1802.04942) for a Gaussian.
     """
     mean, covariance = values.mean(0, dtype=np.float64), np.atleast_2d(np.cov(values.T.astype(np.float64)))
     covariance += 1e-12 * np.eye(len(mean))  # latents without any variance are far from N(0, I), not endlessly far

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces.batches import to_signed, to_stored
+from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.score import Score, mean_score
 from mien.metrics.subject import Subject
 from mien.models.base import Encodes, Model
@@ -32,16 +33,17 @@ def reconstruction(subject: Subject) -> dict[str, Score]:
     model = subject.trained.model
     assert isinstance(model, Encodes)
     assert isinstance(model, Model)
-    train = to_signed(subject.real("train"))
-    fitted = f"fitted to {len(train)} training images, "
     own = compare(subject, lambda x: through(model, x))
     scores = scored(subject, "test", "", own) | by_attribute(subject, own)
-    mean_face = train.mean(0, keepdim=True)
-    scores |= scored(subject, "baseline_mean_face", fitted, compare(subject, lambda x: mean_face.expand_as(x)))
-    most = min(model.latent_dim, len(train) - 1, mean_face.numel())
-    projections = principal_components(train, sorted({most, *(k for k in SMALL_PCAS if k < most)}))
-    for components, project in projections.items():
-        scores |= scored(subject, f"baseline_pca_{components}", fitted, compare(subject, project))
+    gaussian = subject.principal()
+    mean_face = torch.from_numpy(gaussian.mean)
+    found = compare(subject, lambda x: as_images(mean_face.expand(len(x), -1), x))
+    scores |= scored(subject, "baseline_mean_face", f"mean of {gaussian.images:,} training images, ", found)
+    most = len(gaussian.directions)
+    for components in sorted({most, *(few for few in SMALL_PCAS if few < most)}):
+        found = compare(subject, projection(gaussian, components))
+        how = f"leading {components} of {gaussian.fitted}, "
+        scores |= scored(subject, f"baseline_pca_{components}", how, found)
     return scores
 
 
@@ -119,18 +121,21 @@ def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
     return similarity.reshape(len(x))
 
 
-def principal_components(train: Tensor, counts: list[int]) -> dict[int, Callable[[Tensor], Tensor]]:
-    """Projections onto so many leading principal components of training pixels.  [N,3,S,S]"""
-    from sklearn.decomposition import PCA
+def projection(gaussian: PrincipalGaussian, components: int) -> Callable[[Tensor], Tensor]:
+    """Images onto so many of the leading principal components.  [N,3,S,S] -> [N,3,S,S]"""
+    mean, leading = torch.from_numpy(gaussian.mean), torch.from_numpy(gaussian.directions[:components])
 
-    pca = PCA(max(counts), svd_solver="randomized", random_state=0).fit(train.flatten(1).numpy())
-    mean, directions = torch.from_numpy(pca.mean_).float(), torch.from_numpy(pca.components_).float()
+    def project(x: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 3, 1).flatten(1)
+        return as_images((rows - mean) @ leading.T @ leading + mean, x)
 
-    def projection(components: int) -> Callable[[Tensor], Tensor]:
-        leading = directions[:components]
-        return lambda x: ((x.flatten(1) - mean) @ leading.T @ leading + mean).view_as(x)
+    return project
 
-    return {components: projection(components) for components in counts}
+
+def as_images(rows: Tensor, like: Tensor) -> Tensor:
+    """Pixels as they are stored, a row an image, as networks take them.  [N,D] -> [N,3,S,S]"""
+    size = like.shape[-1]
+    return rows.reshape(-1, size, size, 3).permute(0, 3, 1, 2)
 
 
 def signed_chunks(images: NDArray[np.uint8]) -> Iterator[Tensor]:

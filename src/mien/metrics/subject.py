@@ -12,6 +12,7 @@ from mien import views
 from mien.faces import Faces, Split
 from mien.judge import Judge
 from mien.metrics.extractors import Extractor
+from mien.metrics.principal import PrincipalGaussian, fit_principal_gaussian, pixels
 from mien.models.base import Encodes
 from mien.trained import TrainedModel
 
@@ -26,7 +27,8 @@ Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name, images 
 class Subject:
     """A trained model, its faces, and what its metrics share.
 
-    extractors: the judge's features first.    seen: features of real images, which subjects of the same faces share.
+    extractors: the judge's features first.    seen: features of real images, and components: of their pixels, by how
+    many; both are shared by the subjects of the same faces.
     """
 
     trained: TrainedModel
@@ -34,6 +36,7 @@ class Subject:
     judge: Judge
     extractors: tuple[Extractor, ...]
     seen: Seen = field(default_factory=dict)
+    components: dict[int, PrincipalGaussian] = field(default_factory=dict)
 
     @property
     def sample_count(self) -> int:
@@ -69,6 +72,15 @@ class Subject:
         if key not in self.seen:
             self.seen[key] = extractor(self.real(where))
         return self.seen[key]
+
+    def principal(self) -> PrincipalGaussian:
+        """The principal components of training images: as many as the model has latents, or as there can be."""
+        size = self.faces.size
+        train = spread(self.rows("train"), MOST_IMAGES * 64**2 // max(size, 64) ** 2)
+        count = min(self.trained.model.latent_dim, len(train) - 1, 3 * size**2 - 1)
+        if count not in self.components:
+            self.components[count] = fit_principal_gaussian(pixels(self.faces.images[train]), count)
+        return self.components[count]
 
     def encoded_rows(self, split: Split) -> NDArray[np.int64]:
         """Which faces of a split metrics of latents are about: at most 5,000 to train on, 2,000 of another split."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from PIL import Image
 
 from mien.errors import RecipeError, RunError, did_you_mean
@@ -13,8 +14,12 @@ from mien.judge import judge_of
 from mien.metrics import METRICS
 from mien.metrics.extractors import Extractor, available_extractors
 from mien.metrics.pictures import PICTURES
+from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.subject import Seen, Subject
+from mien.models import build
+from mien.models.base import Model
 from mien.plans.training import Observer
+from mien.recipe import Recipe
 from mien.runs import Run
 from mien.trained import load_model
 from mien.views import Pictures, grid
@@ -26,7 +31,7 @@ class Measuring:
 
     names: keys of METRICS.     more: extractors besides those that are always there.
     again: even what was measured already of the same weights.
-    seen: features of real images, so that they are computed once for all runs.
+    seen, components: what is computed of real images once for all runs.
     """
 
     faces: Faces
@@ -34,6 +39,7 @@ class Measuring:
     more: tuple[Extractor, ...] = ()
     again: bool = False
     seen: Seen = field(default_factory=dict)
+    components: dict[int, PrincipalGaussian] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -53,11 +59,12 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
     weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
     kept = {name: score for name, score in run.metrics().items() if score.get("weights") == weights}
     done = set() if measuring.again else {score.get("metric") for score in kept.values()}
-    missing = [name for name in METRICS if name in measuring.names and name not in done]
+    model = bare_model(run.recipe())
+    missing = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
+    missing = [name for name in missing if name not in done]
     if not missing:
         return
     subject = subject_of(run, measuring, observer)
-    missing = [name for name in missing if METRICS[name].applies(subject.trained.model)]
     for place, name in enumerate(missing):
         if observer:
             observer.work(f"measuring {subject.trained.recipe.name}", place, len(missing))
@@ -66,16 +73,24 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
             draw(run, *PICTURES[name], subject)
         kept = {key: score for key, score in kept.items() if score.get("metric") != name}
         kept |= {key: asdict(score) | {"metric": name, "weights": weights} for key, score in scores.items()}
-        run.write_metrics(in_order(kept))
-    if observer and missing:
+        if scores:
+            run.write_metrics(in_order(kept))
+    if observer:
         observer.work(f"measuring {subject.trained.recipe.name}", len(missing), len(missing))
+
+
+def bare_model(recipe: Recipe) -> Model:
+    """The recipe's model without weights, to be asked what it can do."""
+    with torch.device("meta"):
+        return build(recipe.model, recipe.data.size)
 
 
 def subject_of(run: Run, measuring: Measuring, observer: Observer | None) -> Subject:
     """The run's model with its faces and its judge."""
     trained = load_model(run.weights)
     judge = judge_of(measuring.faces, observer.work if observer else None)
-    return Subject(trained, measuring.faces, judge, (*available_extractors(judge), *measuring.more), measuring.seen)
+    extractors = (*available_extractors(judge), *measuring.more)
+    return Subject(trained, measuring.faces, judge, extractors, measuring.seen, measuring.components)
 
 
 def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subject: Subject) -> None:

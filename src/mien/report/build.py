@@ -73,27 +73,31 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
     names = column_names(chapters)
     named = [(name, chapter.scores) for name, chapter in zip(names, chapters, strict=True)]
     unfinished = [name for name, chapter in zip(names, chapters, strict=True) if not chapter.trained]
-    return environment().get_template("page.html.jinja").render(
-        title=title,
-        version=mien.__version__,
-        today=f"{datetime.now():%d %B %Y}".lstrip("0"),
-        summary=words.summary(
-            faces.card["split"]["train"], Path(faces.card["source"]).name, faces.size, named, unfinished
-        ),
-        skipped=skipped,
-        glance=glance_plate(chapters, names, faces),
-        chapters=list(zip(names, chapters, strict=True)),
-        groups=tabulate([chapter.scores for chapter in chapters]),
-        card=faces.card,
-        splits=SPLITS,
-        contact=contact_plate(faces),
-        correlations=correlation_plate(faces.card),
-        strongest=strongest(faces.card),
-        provenance=provenance_rows(chapters),
-        caveats=words.caveats(
-            [chapter.recipe.training.seed for chapter in chapters],
-            [name for chapter in chapters for name in chapter.scores],
-        ),
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=title,
+            version=mien.__version__,
+            today=f"{datetime.now():%d %B %Y}".lstrip("0"),
+            summary=words.summary(
+                faces.card["split"]["train"], Path(faces.card["source"]).name, faces.size, named, unfinished
+            ),
+            skipped=skipped,
+            glance=glance_plate(chapters, names, faces),
+            chapters=list(zip(names, chapters, strict=True)),
+            groups=tabulate([chapter.scores for chapter in chapters]),
+            card=faces.card,
+            splits=SPLITS,
+            contact=contact_plate(faces),
+            correlations=correlation_plate(faces.card),
+            strongest=strongest(faces.card),
+            provenance=provenance_rows(chapters),
+            caveats=words.caveats(
+                [chapter.recipe.training.seed for chapter in chapters],
+                [name for chapter in chapters for name in chapter.scores],
+            ),
+        )
     )
 
 

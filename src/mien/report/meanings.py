@@ -86,14 +86,37 @@ IMAGES = {
 LIKELIHOOD = ("Likelihood", "of test images, in nats an image where nothing else is said")
 LIKELIHOODS = {
     "elbo_nats": "evidence lower bound",
-    "iwae_nats": "importance-weighted bound, 50 draws",
+    "iwae_nats": "importance-weighted bound, 50 draws, fewer images",
+    "iwae_gain_nats": "what it adds to the evidence lower bound of the same images",
     "baseline_ppca_nats": "probabilistic PCA of as many components",
     "elbo_nats_in_training": "evidence lower bound, at the variance of training",
     "elbo_bits_per_dim": "evidence lower bound, bits a pixel value; lower is better",
     "decoder_variance": "variance of the decoder, likeliest on validation",
     "decoder_variance_in_training": "variance of the decoder in training",
 }
-LATENTS = ("Latents", "what the encoder puts into them, and how the whole of it lies beside the prior")
+LATENTS = ("Latents", "what the encoder puts into them, and how all of it together lies beside the prior N(0, I)")
+LATENT_NUMBERS = {
+    "kl_nats": "KL of an image's posterior to the prior, nats",
+    "active_units": "latents that vary with the image",
+    "latent_dim": "latents",
+    "aggregate_kl": "KL of all images' posterior to the prior, nats; lower is nearer",
+    "aggregate_kl_floor": "the same of as many draws from the prior",
+    "aggregate_total_correlation": "of it: dependence between latents",
+    "aggregate_total_correlation_floor": "the same of as many draws from the prior",
+    "aggregate_dimension_kl": "of it: each latent by itself",
+}
+AXES = (
+    "Disentanglement",
+    "whether single latents stand for single things; 1 is one for one. Read it against the same code turned at random",
+)
+AXES_MEASURES = {
+    "mig": "mutual information gap",
+    "sap": "separated attribute predictability",
+    "dci_disentanglement": "DCI disentanglement",
+    "dci_completeness": "DCI completeness",
+    "dci_informativeness": "DCI informativeness",
+}
+AXES_ENDS = {"": "", "_floor_shuffled": ", latents shuffled", "_floor_rotated": ", latents turned at random"}
 OTHER = ("Other measurements", "under the names they have in metrics.json")
 ORDER = (
     *(title for title, _ in MEASURES.values()),
@@ -104,6 +127,7 @@ ORDER = (
     SPECTRUM[0],
     LIKELIHOOD[0],
     LATENTS[0],
+    AXES[0],
     OTHER[0],
 )
 
@@ -170,6 +194,12 @@ def _distance(found: re.Match[str]) -> Meaning:
     return Meaning(*DISTANCES[kind], title, share=kind in ("precision", "recall", "coverage"))
 
 
+def _axes(found: re.Match[str]) -> Meaning:
+    measure, factors, end = found.groups()
+    of = "drawn factors" if factors else "attributes"
+    return Meaning(*AXES, f"{AXES_MEASURES[measure]} of {of}{AXES_ENDS[end]}")
+
+
 PATTERNS: tuple[tuple[str, Maker], ...] = (
     (r"(test|baseline_mean_face|baseline_pca_(\d+))_(mse|psnr|ssim|perceptual_(\w+))", _reconstruction),
     (
@@ -181,6 +211,8 @@ PATTERNS: tuple[tuple[str, Maker], ...] = (
     (rf"sharpness_({'|'.join(IMAGES)})", lambda found: Meaning(*SHARPNESS, IMAGES[found[1]])),
     (rf"sharpness_ratio_({'|'.join(IMAGES)})", lambda found: Meaning(*SHARPNESS_RATIO, IMAGES[found[1]])),
     (rf"spectrum_({'|'.join(IMAGES)})", lambda found: Meaning(*SPECTRUM, IMAGES[found[1]])),
+    ("|".join(LATENT_NUMBERS), lambda found: Meaning(*LATENTS, LATENT_NUMBERS[found[0]])),
+    (rf"({'|'.join(AXES_MEASURES)})(_factors)?({'|'.join(AXES_ENDS)})", _axes),
     ("|".join(LIKELIHOODS), lambda found: Meaning(*LIKELIHOOD, LIKELIHOODS[found[0]])),
 )
 

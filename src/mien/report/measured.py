@@ -22,7 +22,7 @@ CAPTIONS = {  # name of the picture -> caption, and what stands beside its rows
 
 def measured_plates(chapter: Chapter, place: int) -> list[Plate]:
     """One plate for each picture that is there."""
-    plates = []
+    plates: list[Plate] = []
     for name, (caption, rows) in CAPTIONS.items():
         images = read_sheet(chapter, name, len(rows))
         if images is not None:
