@@ -58,17 +58,18 @@ class JudgeNetwork(Model):
         """What the head sees.  [N,3,S,S] -> [N,F]"""
         return nn.functional.leaky_relu(self.body(x), 0.2)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Activations, centred and scaled by one number so that their variance over training images is 1 on average.
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of images, and the logit of each attribute (of each turn, without attributes).
 
-        [N,3,S,S] -> [N,F]
+        Features are activations, centred and scaled by one number so that their variance over training images is 1 on
+        average.  [N,3,S,S] -> [N,F], [N,A]
         """
-        return (self.activations(x) - self.mean) / self.scale
+        activations = self.activations(x)
+        return (activations - self.mean) / self.scale, self.head(activations).float()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logit of each attribute (of each turn, without attributes).  [N,3,S,S] -> [N,A]"""
-        logits: Tensor = self.head(self.activations(x)).float()
-        return logits
+        return self.both(x)[1]
 
     def loss(self, batch: Batch) -> Terms:
         """How wrong the judge is."""

@@ -41,30 +41,30 @@ class Judge:
     network: JudgeNetwork
     attributes: tuple[str, ...]
 
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features and probabilities, in one pass.  uint8 [N,S,S,3] -> [N,128], [N,A]"""
+        features = [np.empty((0, self.network.latent_dim), np.float32)]
+        probabilities = [np.empty((0, len(self.attributes)), np.float32)]
+        with torch.no_grad():
+            for x in chunks(images, next(self.network.parameters()).device):
+                seen, logits = self.network.both(x)
+                features.append(seen.float().cpu().numpy())
+                probabilities.append(logits[:, : len(self.attributes)].sigmoid().cpu().numpy())
+        return np.concatenate(features), np.concatenate(probabilities)
+
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the judge sees in images: its last layer but one, with a variance of 1 on average over training images.
 
         uint8 [N,S,S,3] -> float32 [N,128]
         """
-        return self._run(images, self.network.features, self.network.latent_dim)
+        return self.look(images)[0]
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """How likely images have each attribute, if as many had it as had it not.
 
         uint8 [N,S,S,3] -> [N,A] in [0, 1]
         """
-        if not self.attributes:
-            return np.empty((len(images), 0), np.float32)
-        return self._run(images, lambda x: self.network(x).sigmoid(), len(self.attributes))
-
-    def _run(
-        self, images: NDArray[np.uint8], function: Callable[[Tensor], Tensor], columns: int
-    ) -> NDArray[np.float32]:
-        answers = [np.empty((0, columns), np.float32)]
-        with torch.no_grad():
-            for x in chunks(images, next(self.network.parameters()).device):
-                answers.append(function(x).float().cpu().numpy())
-        return np.concatenate(answers)
+        return self.look(images)[1]
 
 
 def chunks(images: NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:

@@ -40,7 +40,7 @@ class Look:
 
 def look(judge: Judge, images: Pictures) -> Look:
     """Show images to the judge."""
-    return Look(images, judge.features(images), judge.probabilities(images))
+    return Look(images, *judge.look(images))
 
 
 def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated: Look, how: str) -> dict[str, Score]:

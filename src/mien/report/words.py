@@ -159,16 +159,30 @@ def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
     return told + "."
 
 
-def head_sentence(title: str, scores: Mapping[str, Score]) -> str:
-    """What a conditional model's own head sees, for the attributes it sees worst and best."""
-    real = _by_attribute(scores, "head_accuracy_")
-    asked = _by_attribute(scores, "head_agreement_")
-    if not real or not asked:
+def distance_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
+    """How far the samples of the runs are from test images in the judge's eyes, the nearest first."""
+    found = []
+    for title, scores in runs:
+        for name, score in scores.items():
+            if re.fullmatch(r"fd_judge_\d+k?", name):
+                found.append((score, title, scores.get(f"{name}_floor_train")))
+    if not found:
         return ""
-    return (
-        f"The {title}'s own head is right about {_range(real)} of real test images (balanced accuracy), and "
-        f"sees what was asked for in {_range(asked)} of the model's own samples."
-    )
+    found.sort(key=lambda entry: entry[0].value)
+    floor = found[0][2]
+    parts = [f"the {title}'s samples are at {cell(score).value}" for score, title, _ in found]
+    beside = f"; training images, which are real, are at {cell(floor).value}" if floor else ""
+    return f"By the judge's Fréchet distance to test images, {listed(parts)}{beside}."
+
+
+def flip_sentence(title: str, scores: Mapping[str, Score]) -> str:
+    """How often an attribute changes when it is asked to, for the attributes that do so least and most."""
+    rates = _by_attribute(scores, "flip_rate_")
+    ceilings = _by_attribute(scores, "flip_ceiling_")
+    if not rates:
+        return ""
+    beside = f"; of pairs of real faces it would see it in {_range(ceilings)}" if ceilings else ""
+    return f"In the {title}'s pairs, the judge sees the attribute change as asked in {_range(rates)}{beside}."
 
 
 def _by_attribute(scores: Mapping[str, Score], prefix: str) -> dict[str, float]:
@@ -197,8 +211,8 @@ def summary(
     side = f"{size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{size} pixels"
     sentences = [f"This report is about {told}, trained on {faces:,} faces of {source} at {side}."]
     sentences += [reconstruction_sentence(title, scores) for title, scores in runs]
-    sentences.append(sharpness_sentence(runs))
-    sentences += [head_sentence(title, scores) for title, scores in runs]
+    sentences += [distance_sentence(runs), sharpness_sentence(runs)]
+    sentences += [flip_sentence(title, scores) for title, scores in runs]
     for title in unfinished:
         sentences.append(f"The {title} is not trained to its end: it has no samples and no numbers yet.")
     measured = [title for title, scores in runs if scores]
@@ -232,9 +246,12 @@ def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
             "A model's own head is no independent judge of its samples: generator and head learnt from one another, "
             "and may agree on a sign that no person would see."
         )
-    found.append(
-        "Distances between the distributions of real and generated images (Fréchet, kernel) and measures of variety "
-        "are not part of this report, unless they are listed among other measurements."
-    )
+    if any(name.startswith(("fd_", "flip_")) for name in names):
+        found.append(
+            "Most of what is said of samples is said through the judge: a small classifier that was trained on these "
+            "faces' attributes. It shares nothing with the models, but it sees attributes better than artefacts and "
+            "forgives patterns that a person would not. Its distances compare only with each other, for the same faces "
+            "and the same number of images; none of them is an FID."
+        )
     found.append("Samples and pairs were not picked: they are the first of a fixed seed.")
     return found
