@@ -172,7 +172,7 @@ def test_doctor_names_versions_devices_and_what_is_missing(
 
 def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:
     file, score = StringIO(), {"value": 0.1234, "low": 0.1, "high": 0.2}
-    table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("vae", "gan", "acgan")})
+    table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("vae", "gan", "acgan")}, bool)
     Console(file=file, width=80).print(table)
     assert "baseline_mean_face_psnr" in file.getvalue()
 

@@ -277,9 +277,10 @@ def show_result(result: "PlanResult") -> None:
     """The table of a plan's numbers, and where its report is."""
     from rich.console import Console
 
+    from mien.report.meanings import is_headline
     from mien.terminal import table_of_numbers
 
-    Console().print(table_of_numbers(result.metrics))
+    Console().print(table_of_numbers(result.metrics, is_headline))
     for name, why in result.skipped.items():
         print(f"{name} was skipped: {why}")
     print(f"report: {result.report}")
@@ -432,13 +433,14 @@ def evaluate(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from mien.plans import evaluate_folder
+    from mien.report.meanings import is_in_a_matrix
     from mien.terminal import Terminal, table_of_numbers
 
     with Terminal() as terminal:
         metrics = evaluate_folder(
             args.folder, names=args.only, inception=args.inception, again=args.again, observer=terminal
         )
-    Console().print(table_of_numbers(metrics))
+    Console().print(table_of_numbers(metrics, lambda name: not is_in_a_matrix(name)))
 
 
 def report(args: argparse.Namespace) -> None:

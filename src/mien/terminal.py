@@ -1,7 +1,7 @@
 """How things are shown in a terminal: progress while they run, tables when they are done."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -79,13 +79,13 @@ def short(key: str) -> str:
     return f"{ {'discriminator': 'D', 'generator': 'G'}.get(phase, phase) } {term}"
 
 
-def table_of_numbers(metrics: dict[str, dict[str, Any]]) -> Table:
-    """One row a metric, one column a run."""
+def table_of_numbers(metrics: dict[str, dict[str, Any]], shown: Callable[[str], bool]) -> Table:
+    """One row a metric that is to be shown, one column a run."""
     table = Table(title="test numbers; ±: half of the 95 % interval over images")
     table.add_column(no_wrap=True)  # names that are cut short could not be told apart
     for name in metrics:
         table.add_column(name)
-    for name in dict.fromkeys(name for scores in metrics.values() for name in scores):
+    for name in dict.fromkeys(name for scores in metrics.values() for name in scores if shown(name)):
         table.add_row(name, *(cell(scores.get(name)) for scores in metrics.values()))
     return table
 

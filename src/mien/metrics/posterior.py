@@ -35,7 +35,7 @@ def draws(means: NDArray[np.float32], logvars: NDArray[np.float32], seed: int) -
 
 def exactly(value: float, images: int, protocol: str) -> Score:
     """A number that other images would not move."""
-    return Score(float(value), float(value), float(value), images, protocol)
+    return Score(float(value), None, None, images, protocol)
 
 
 def latents(means: NDArray[np.float32]) -> dict[str, Score]:

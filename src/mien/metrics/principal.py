@@ -51,7 +51,7 @@ def fit_principal_gaussian(values: NDArray[np.float32], components: int) -> Prin
     """The leading principal components of values, found by randomized decomposition.  [N,D]"""
     from sklearn.decomposition import PCA
 
-    pca = PCA(components, svd_solver="randomized", iterated_power=2, random_state=0).fit(values)
+    pca = PCA(components, svd_solver="randomized", random_state=0).fit(values)
     return PrincipalGaussian(pca.mean_, pca.components_, pca.explained_variance_.astype(np.float64), len(values))
 
 

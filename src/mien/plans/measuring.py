@@ -57,8 +57,8 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
     if not run.weights.exists():
         raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
     weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
-    kept = {name: score for name, score in run.metrics().items() if score.get("weights") == weights}
-    done = set() if measuring.again else {score.get("metric") for score in kept.values()}
+    kept = {name: s for name, s in run.metrics().items() if s.get("weights") == weights and s.get("metric") in METRICS}
+    done = set() if measuring.again else {score["metric"] for score in kept.values()}
     model = bare_model(run.recipe())
     missing = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
     missing = [name for name in missing if name not in done]
@@ -71,7 +71,7 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
         scores = METRICS[name].measure(subject)
         if name in PICTURES:
             draw(run, *PICTURES[name], subject)
-        kept = {key: score for key, score in kept.items() if score.get("metric") != name}
+        kept = {key: score for key, score in kept.items() if score["metric"] != name}
         kept |= {key: asdict(score) | {"metric": name, "weights": weights} for key, score in scores.items()}
         if scores:
             run.write_metrics(in_order(kept))
@@ -106,7 +106,7 @@ def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subjec
 
 def in_order(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores in the order of METRICS, however they came."""
-    return {key: scores[key] for name in METRICS for key in scores if scores[key].get("metric") == name}
+    return {key: scores[key] for name in METRICS for key in scores if scores[key]["metric"] == name}
 
 
 def measure_runs(runs: Iterable[Run], measuring: Measuring, observer: Observer | None = None) -> None:

@@ -67,9 +67,9 @@ COPIES = {
     "nearest_train_samples": ("distance of samples to the nearest training image, over that of test images", False),
     "copies_samples": ("samples nearer to a training image than 99 % of test images are (1 % would be)", True),
     "diversity_judge": ("mean distance between samples, over that between test images", False),
-    "diversity_judge_floor_train": ("the same of training images", False),
+    "diversity_judge_floor_train": ("mean distance between training images, over that between test images", False),
     "duplicates_samples": ("samples that nearly repeat another one", True),
-    "duplicates_samples_floor_train": ("the same of training images", True),
+    "duplicates_samples_floor_train": ("training images that nearly repeat another one", True),
 }
 SHARPNESS = ("Sharpness", "variance of the Laplacian; nearer to real images is better")
 SHARPNESS_RATIO = ("Sharpness by how latents are drawn", "as a share of that of real images")
@@ -100,9 +100,9 @@ LATENT_NUMBERS = {
     "active_units": "latents that vary with the image",
     "latent_dim": "latents",
     "aggregate_kl": "KL of all images' posterior to the prior, nats; lower is nearer",
-    "aggregate_kl_floor": "the same of as many draws from the prior",
+    "aggregate_kl_floor": "floor: that of as many draws from the prior",
     "aggregate_total_correlation": "of it: dependence between latents",
-    "aggregate_total_correlation_floor": "the same of as many draws from the prior",
+    "aggregate_total_correlation_floor": "floor: that of as many draws from the prior",
     "aggregate_dimension_kl": "of it: each latent by itself",
 }
 AXES = (
@@ -129,6 +129,13 @@ ORDER = (
     LATENTS[0],
     AXES[0],
     OTHER[0],
+)
+
+HEADLINES = (  # the groups that are shown before anybody asks
+    MEASURES["mse"][0],
+    *(DISTANCES[kind][0] for kind in ("fid", "fd", "precision", "recall")),
+    COPYING[0],
+    SHARPNESS[0],
 )
 
 ATTRIBUTE_TABLES = (
@@ -229,3 +236,13 @@ def is_of_attributes(name: str) -> bool:
     """Whether a metric is one of many alike, for each attribute, which have tables of their own or a heat map."""
     prefixes = (column.prefix for table in ATTRIBUTE_TABLES for column in table.columns)
     return name.startswith((*prefixes, *MATRICES))
+
+
+def is_headline(name: str) -> bool:
+    """Whether a metric is among those that are shown before anybody asks for the rest."""
+    return name.startswith("flip_rate_") or (not is_of_attributes(name) and meaning(name).group in HEADLINES)
+
+
+def is_in_a_matrix(name: str) -> bool:
+    """Whether a metric is one of hundreds alike, of each attribute against each other, which a heat map shows."""
+    return name.startswith(MATRICES)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.report.meanings import ATTRIBUTE_TABLES, ORDER, is_of_attributes, meaning
+from mien.report.meanings import ATTRIBUTE_TABLES, HEADLINES, ORDER, is_of_attributes, meaning
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics that measure the same thing."""
+    """Metrics that measure the same thing.  headline: shown before anybody asks for the rest"""
 
     title: str
     hint: str
     rows: tuple[Row, ...]
+    headline: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Group]:
     for name in names:
         by_group.setdefault((meaning(name).group, meaning(name).hint), []).append(name)
     return [
-        Group(title, hint, tuple(_row(name, runs) for name in inside))
+        Group(title, hint, tuple(_row(name, runs) for name in inside), title in HEADLINES)
         for (title, hint), inside in sorted(by_group.items(), key=lambda item: ORDER.index(item[0][0]))
     ]
 
