@@ -125,9 +125,10 @@ def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
     beside = []
     if mean_face := scores.get("baseline_mean_face_mse"):
         beside.append(f"{_compare(own, mean_face)} the mean face, which has {cell(mean_face).value}")
-    for name, score in scores.items():
-        if found := re.fullmatch(r"baseline_pca_(\d+)_mse", name):
-            beside.append(f"{_compare(own, score)} a PCA with {found[1]} components, which has {cell(score).value}")
+    pcas = {int(found[1]): s for name, s in scores.items() if (found := re.fullmatch(r"baseline_pca_(\d+)_mse", name))}
+    if pcas:  # the largest is the one with as many components as the model has latents
+        components, pca = max(pcas.items())
+        beside.append(f"{_compare(own, pca)} a PCA with {components} components, which has {cell(pca).value}")
     return told + (": " + ", and ".join(beside) if beside else "") + "."
 
 
