@@ -14,8 +14,9 @@ from rich.console import Console
 import mien
 import tiny
 from awkward import numbered, write
-from mien import cli, doctor, runs
+from mien import doctor, runs
 from mien.cli import build_parser, main
+from mien.cli.commands import overrides_of
 from mien.runs import Run
 from mien.terminal import Terminal, table_of_numbers
 
@@ -87,7 +88,7 @@ def test_words_that_are_no_command_or_option_end_with_2(arguments: list[str]) ->
 def test_run_trains_measures_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--data", tiny.SOURCE, "--out", "plan", "--seed", "3", *NARROW]) == 0
     shown = capsys.readouterr().out
-    assert matches(shown, "baseline_mean_face_psnr", "sharpness_samples", "report: plan/report/report.html")
+    assert matches(shown, "baseline_mean_face_mse", "sharpness_samples", "report: plan/report/report.html")
     assert Run.open("plan/gan").recipe().training.seed == 3
     assert main(["report", "plan"]) == 0
     assert main(["resume", "plan"]) == 0
@@ -118,7 +119,7 @@ def test_the_faces_of_a_recipe_are_taken_unless_others_are_given(tmp_path: Path)
 def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").touch()
     arguments = ["vae-quick", "--size", "64", "--crop", "1,2,3,4", "--attributes", "a.csv", "--skip-bad", "--seed", "5"]
-    given = cli.overrides_of(COMMANDS["train"].parse_intermixed_args([*arguments, "training.steps=1"]))
+    given = overrides_of(COMMANDS["train"].parse_intermixed_args([*arguments, "training.steps=1"]))
     assert given == [
         "data.size=64",
         "data.crop=[1,2,3,4]",
@@ -127,7 +128,7 @@ def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest
         "training.seed=5",
         "training.steps=1",
     ]
-    within = cli.overrides_of(COMMANDS["train"].parse_intermixed_args(["vae-quick", "--attributes", "in/the.zip.csv"]))
+    within = overrides_of(COMMANDS["train"].parse_intermixed_args(["vae-quick", "--attributes", "in/the.zip.csv"]))
     assert within == ['data.attributes_table="in/the.zip.csv"']
 
 
@@ -168,6 +169,29 @@ def test_doctor_names_versions_devices_and_what_is_missing(
     assert matches(
         shown, mien.__version__, "torch", "trains on", "GFLOP/s", "missing: pip install no-such-package", "GiB"
     )
+
+
+def test_evaluate_measures_what_is_asked_for_and_prints_it(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_of("acgan")
+    assert main(["evaluate", str(run.path), "--only", "sharpness,judge"]) == 0
+    shown = capsys.readouterr().out
+    assert matches(shown, "judge_accuracy_Male", "sharpness_samples")
+    assert "flip_rate" not in shown
+    before = run.metrics_file.stat().st_mtime_ns
+    assert main(["evaluate", str(run.path), "--only", "sharpness"]) == 0
+    assert run.metrics_file.stat().st_mtime_ns == before
+    assert main(["evaluate", str(run.path), "--only", "sharpness", "--again"]) == 0
+    assert run.metrics_file.stat().st_mtime_ns > before
+
+
+def test_a_metric_there_is_not_is_refused_with_the_nearest(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run_of("gan").path), "--only", "sharpnes"]) == 2
+    assert matches(capsys.readouterr().err, "'sharpnes' is not a metric", "Did you mean 'sharpness'")
+
+
+def test_weights_of_inception_that_are_not_there_are_refused(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run_of("gan").path), "--inception", "nowhere.pt"]) == 2
+    assert "nowhere.pt" in capsys.readouterr().err
 
 
 def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:

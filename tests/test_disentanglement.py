@@ -1,5 +1,6 @@
 """Probes, MIG, SAP and DCI on codes whose answers are known, and against scikit-learn and SciPy."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -136,6 +137,16 @@ def test_the_scores_without_a_group_are_near_those_of_all() -> None:
         assert values[1:].std() > 0
 
 
+def test_the_penalty_does_not_depend_on_images_being_in_the_order_of_classes() -> None:
+    random = np.random.default_rng(1)
+    kind = random.integers(0, 4, 2_000)
+    factors = np.stack([kind % 2, kind // 2], 1).astype(np.float32)
+    codes = (factors @ random.normal(size=(2, 32)) + 2 * random.normal(size=(2_000, 32))).astype(np.float32)
+    orders = (np.arange(2_000), np.argsort(kind))
+    mixed, in_order = (dci((codes[order], factors[order]), (codes, factors)) for order in orders)
+    assert in_order.informativeness[0] == pytest.approx(mixed.informativeness[0], abs=0.02)
+
+
 # Probes
 
 
@@ -178,6 +189,18 @@ def test_principal_codes_are_as_many_as_there_are_latents() -> None:
     assert [codes.shape for codes in principal_codes(gaussian, images[:40], images[40:])] == [(40, 8), (20, 8)]
 
 
+def test_principal_codes_are_the_components_and_are_had_without_all_pixels_at_once() -> None:
+    images = RANDOM.integers(0, 256, (2_000, 16, 16, 3), dtype=np.uint8)
+    gaussian = fit_principal_gaussian(pixels(images[:200]), 8)
+    tracemalloc.start()
+    codes = principal_codes(gaussian, images, images[:0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert codes.train == pytest.approx(gaussian.split(pixels(images))[0], abs=1e-3)
+    assert codes.test.shape == (0, 8)
+    assert peak < images.size * 4  # bytes of all pixels in single precision
+
+
 # A run
 
 
@@ -190,6 +213,19 @@ def test_a_run_is_scored_on_attributes_and_on_the_factors_of_drawn_faces(
     names |= {f"{kind}_{name}" for kind in ("probe", "baseline_probe_pca") for name in ("Male", "Eyeglasses")}
     assert names <= set(scores)
     assert all(np.isfinite([s.value, s.low, s.high]).all() and s.images and s.protocol for s in scores.values())
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_an_attribute_that_all_test_faces_have_or_lack_is_not_probed(
+    value: int, trained_runs: dict[str, Run], faces: Any
+) -> None:
+    attributes = faces.attributes.copy()
+    attributes[faces.rows("test"), faces.attribute_names.index("Male")] = value
+    scores = disentanglement(
+        replace(tiny.subject(trained_runs["vae"], faces), faces=replace(faces, attributes=attributes))
+    )
+    assert "probe_Eyeglasses" in scores
+    assert not {"probe_Male", "baseline_probe_pca_Male"} & set(scores)
 
 
 def test_faces_without_attributes_or_factors_have_no_scores(trained_runs: dict[str, Run], faces: Any) -> None:

@@ -1,6 +1,7 @@
 """Distances between sets of features against closed forms, reference implementations and formulas written out."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from mien.metrics.diversity import diversity, duplicates, variety, variety_score
 from mien.metrics.frechet import Gaussian, frechet_distance, frechet_distance_of, frechet_score, gaussian_of
 from mien.metrics.intervals import jackknife, share_score
 from mien.metrics.kernel import kernel_score
-from mien.metrics.sharpness import power_spectra, sharpness, spectrum_score
+from mien.metrics.sharpness import power_spectra, real_images, sharpness, spectrum_score
 from mien.metrics.subject import Subject
 
 
@@ -165,6 +166,13 @@ def test_half_the_contrast_is_a_quarter_of_the_power() -> None:
     assert spectrum_score(spectra / 4, spectra, "").value == pytest.approx(np.log10(4), rel=1e-6)
 
 
+def test_sharpness_is_measured_of_test_images_from_all_of_them(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("mien.metrics.sharpness"), "IMAGES", 3)  # named as its function is
+    subject: Any = SimpleNamespace(faces=faces, rows=faces.rows)
+    rows = faces.rows("test")
+    assert np.array_equal(real_images(subject), faces.images[rows[[0, (len(rows) - 1) // 2, -1]]])
+
+
 # The metric
 
 
@@ -187,6 +195,15 @@ def subject(faces: Faces) -> Subject:
     noise = np.random.default_rng(0).integers(0, 30, (100, 32, 32, 3), dtype=np.uint8)
     subject.samples = faces.images[faces.rows("train")[:100]] // 2 + noise
     return subject
+
+
+def test_the_floor_in_the_judges_features_says_that_the_judge_knows_the_training_images(subject: Subject) -> None:
+    scores = {name: score.protocol for name, score in distribution(subject).items()}
+    said = {
+        name for name, protocol in scores.items() if "the judge having been fitted to the training images" in protocol
+    }
+    assert said == {name for name in scores if "_judge_" in name and name.endswith("_floor_train")}
+    assert said
 
 
 def test_only_distances_in_features_of_inception_are_called_fid_and_they_agree_with_the_reference(

@@ -20,14 +20,14 @@ from mien.judge import Judge, judge_of
 from mien.metrics import pairs as pairs_module
 from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.factors import read_factors
-from mien.metrics.flips import flips, pairs_of_directions, renderer_pairs
+from mien.metrics.flips import flips, of_the_renderer, pairs_of_directions, reader_of, renderer_pairs
 from mien.metrics.pairs import Look, ceiling, look, report
 from mien.metrics.score import Score
 from mien.metrics.subject import Subject
 from mien.models.base import Model, ModelConfig
 from mien.plans.training import combinations
 from mien.report import build_report
-from mien.report.flips import read_leakage
+from mien.report.flips import read_factor_shifts, read_leakage
 from mien.report.numbers import Score as ReadScore
 from mien.runs import Run
 from mien.trained import TrainedModel
@@ -125,7 +125,7 @@ def test_a_model_that_ignores_its_labels_flips_nothing_and_changes_nothing(
     scores = painted["ignores"]
     still = [f"{stem}_{name}" for stem in ("flip_rate", "flip_back", "shift", "change_pixels", "change_features")]
     assert {scores[key].value for key in still} == {0}
-    assert {s.value for key, s in scores.items() if key.startswith(f"leak_{name}_")} == {0}
+    assert {s.value for key, s in scores.items() if key.startswith(f"leak_shift_{name}->")} == {0}
     assert scores[f"flip_rate_{name}"].high < scores[f"flip_chance_{name}"].low
 
 
@@ -158,9 +158,9 @@ def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) 
         report(look(judge, off), look(judge, end), "Smiling", judge.attributes, crowd(judge, 3), "")
         for end in (on, drawn.render(attributes, known, 32))
     )
-    assert abs(steady["leak_Smiling_Eyeglasses"].value) < 0.05
-    assert unsteady["leak_Smiling_Eyeglasses"].value == pytest.approx(added, abs=0.1)
-    assert unsteady["leak_flips_Smiling_Eyeglasses"].value == pytest.approx(added, abs=0.1)
+    assert abs(steady["leak_shift_Smiling->Eyeglasses"].value) < 0.05
+    assert unsteady["leak_shift_Smiling->Eyeglasses"].value == pytest.approx(added, abs=0.1)
+    assert unsteady["leak_flips_Smiling->Eyeglasses"].value == pytest.approx(added, abs=0.1)
 
 
 # The pairs
@@ -223,6 +223,18 @@ def test_a_model_that_neither_listens_nor_encodes_has_no_flip_report(people: Fac
     assert flips(subject_of(Painter(None, ()), people, judge)) == {}
 
 
+@pytest.mark.parametrize("name", ["Black_Hair", "Smiling"])
+def test_of_a_colour_of_hair_the_renderers_numbers_say_that_the_others_are_off(
+    name: str, people: Faces, judge: Judge, real: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flips_module, "RENDERED", 4)
+    subject = subject_of(Painter(None), people, judge)
+    scores = of_the_renderer(subject, name, real, reader_of(subject, real))
+    assert {key.split("_")[1] for key in scores} == {"renderer"}
+    said = {"the other colours of hair off in both" in score.protocol for score in scores.values()}
+    assert said == {name == "Black_Hair"}
+
+
 # Numbers and their intervals
 
 
@@ -253,7 +265,7 @@ def test_faces_of_one_kind_have_no_ceiling() -> None:
 
 def test_real_faces_with_and_without_an_attribute_differ_in_others_as_welch_says(real: Look, people: Faces) -> None:
     labels = people.attributes[people.rows("test"), 0]
-    score = ceiling(real, labels, "Male", drawn.ATTRIBUTES)["leak_real_Male_Beard"]
+    score = ceiling(real, labels, "Male", drawn.ATTRIBUTES)["leak_real_Male->Beard"]
     beard = real.probabilities[:, drawn.ATTRIBUTES.index("Beard")].astype(float)
     welch = stats.ttest_ind(beard[labels == 1], beard[labels == 0], equal_var=False).confidence_interval(0.95)
     assert (score.low, score.high) == pytest.approx((welch.low, welch.high), rel=0.02)
@@ -273,6 +285,14 @@ def test_an_interval_covers_the_truth_nineteen_times_in_twenty(kind: str) -> Non
             score, truth = pairs_module.chance(random.random(300) < 0.3, ""), 0.21
         covered.append(score.low <= truth <= score.high)
     assert 0.92 < np.mean(covered) < 0.985
+
+
+def test_unrelated_faces_in_the_order_of_classes_are_paired_across_and_within_classes() -> None:
+    values = np.repeat([0, 1], 500).astype(np.float32)[:, None]
+    unrelated = Look((255 * values[:, :, None, None] * np.ones((1, 4, 4, 3))).astype(np.uint8), values, values)
+    scores = report(unrelated.of(values[:, 0] == 0), unrelated.of(values[:, 0] == 1), "A", [], unrelated, "")
+    assert scores["change_features_A"].value == pytest.approx(2, rel=0.1)  # every pair over every other pair
+    assert scores["change_pixels_A"].value == pytest.approx(2, rel=0.1)
 
 
 def test_distances_have_their_closed_forms() -> None:
@@ -298,26 +318,59 @@ def test_a_factor_that_can_be_read_is_and_its_shift_is_in_standard_deviations() 
     assert quality["factor_r2_tilt"].value == pytest.approx(0.9, abs=0.03)  # 9 / (9 + 1)
     assert quality["factor_r2_gaze"].high < 0.05
     shifts = reader.shifts(features, features + np.array([3, 0, 0, 0]), "A", "")
-    assert set(shifts) == {"factor_shift_A_tilt"}
-    assert shifts["factor_shift_A_tilt"].value == pytest.approx(0.9, abs=0.03)  # one deviation, shrunk as R² says
+    assert set(shifts) == {"factor_shift_A->tilt"}
+    assert shifts["factor_shift_A->tilt"].value == pytest.approx(0.9, abs=0.03)  # one deviation, shrunk as R² says
 
 
 def test_the_renderer_moves_no_factor_that_can_be_read_by_much(painted: dict[str, Scores]) -> None:
-    moved = [s.value for key, s in painted["obeys"].items() if key.startswith("factor_shift_Eyeglasses_")]
+    moved = [s.value for key, s in painted["obeys"].items() if key.startswith("factor_shift_Eyeglasses->")]
     assert moved
     assert max(map(abs, moved)) < 0.25
     assert painted["obeys"]["factor_r2_skin_tone"].low > 0.5
 
 
-# The plate
+# The plates
 
 
-def test_names_that_begin_alike_are_told_apart() -> None:
-    names = ["shift_Hat", "shift_Hat_Red", "leak_Hat_Red_Red", "leak_Hat_Red_Hat", "leak_Hat_Young", "leak_flips_Hat_A"]
-    leakage = read_leakage({name: ReadScore(index, images=7) for index, name in enumerate(names)})
-    assert (leakage.rows, leakage.columns, leakage.pairs) == (("Hat", "Hat_Red"), ("Hat", "Hat_Red", "Red", "Young"), 7)
-    assert np.array_equal(leakage.change, [[0, np.nan, np.nan, 4], [3, 1, 2, np.nan]], equal_nan=True)
-    assert np.isnan(leakage.real).all()
+def test_whatever_attributes_are_called_the_plate_reads_what_was_written() -> None:
+    names = ["Hat", "Hat_Red", "Red_Big", "Big", "shift", "flips", "real", "renderer", "renderer_Hat", "r2"]
+    random = np.random.default_rng(0)
+    off, on = (Look(np.zeros((9, 4, 4, 3), np.uint8), p, p) for p in random.random((2, 9, len(names)), np.float32))
+    labels, written = np.arange(9, dtype=np.int8) % 2, {}
+    for name in names:
+        written |= report(off, on, name, names, off, "") | ceiling(off, labels, name, names)
+    read = read_leakage({key: ReadScore(score.value, images=score.images) for key, score in written.items()})
+    assert read is not None
+    assert (read.rows, read.columns, read.pairs) == (tuple(names), tuple(names), 9)
+    assert read.change == pytest.approx(np.tile((on.probabilities - off.probabilities).mean(0), (len(names), 1)))
+    apart = off.probabilities[labels == 1].mean(0) - off.probabilities[labels == 0].mean(0)
+    expected = np.where(np.eye(len(names)), np.nan, apart)
+    assert read.beside == pytest.approx(expected, nan_ok=True, abs=1e-6)
+
+
+def test_the_plate_of_factors_reads_their_shifts_and_those_of_the_renderer() -> None:
+    names = ["shift_A", "shift_A_B", "factor_r2_yaw", "factor_shift_A->yaw", "factor_shift_A->hue"]
+    names += ["factor_renderer_A_B->hue", "factor_shift_A_B->hue", "leak_shift_A->A_B"]
+    read = read_factor_shifts({name: ReadScore(index, images=7) for index, name in enumerate(names)})
+    assert read is not None
+    assert (read.rows, read.columns, read.pairs) == (("A", "A_B"), ("yaw", "hue"), 7)
+    assert np.array_equal(read.change, [[3, 4], [np.nan, 6]], equal_nan=True)
+    assert np.array_equal(read.beside, [[np.nan, np.nan], [np.nan, 5]], equal_nan=True)
+
+
+def test_photographs_have_no_plate_of_factors() -> None:
+    assert read_factor_shifts({"shift_A": ReadScore(0.5), "leak_shift_A->B": ReadScore(0.5)}) is None
+
+
+def test_a_map_of_factors_says_its_numbers_in_standard_deviations() -> None:
+    change, renderer = np.array([[1.304, -0.123], [0.004, np.nan]]), np.array([[np.nan, 0.3], [-0.2, np.nan]])
+    axes = figures.factor_shifts(change, renderer, ["Male", "Beard"], ["yaw", "hue"]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["+1.30", "−0.12", "+0.30", "0", "−0.20"]
+    many = figures.factor_shifts(
+        np.zeros((2, 30)), np.zeros((2, 30)), ["$\\frac{", "x" * 300], list(map(str, range(30)))
+    )
+    assert len(many.axes) == 2
+    many.draw_without_rendering()
 
 
 def test_a_map_of_leaks_says_its_numbers_in_points_and_frames_what_was_switched() -> None:
@@ -341,4 +394,6 @@ def test_the_report_shows_what_leaks_where_it_was_measured(
     run.write_metrics({name: asdict(score) for name, score in painted["obeys"].items()})
     page = build_report(tmp_path, [run], faces, title="t", skipped={}).read_text()
     assert "switched in the same faces of the AC-GAN (150 pairs a row" in page
-    assert (tmp_path / "report" / "figures" / "fig3_5.jpg").stat().st_size > 10_000
+    assert "how far each factor of the drawing moves" in page
+    for name in ("fig3_5.jpg", "fig3_6.jpg"):
+        assert (tmp_path / "report" / "figures" / name).stat().st_size > 10_000

@@ -226,6 +226,16 @@ def test_an_encoder_is_asked_for_its_kl_and_active_latents_on_validation_images(
     assert "validation/discriminator_real" not in numbers
 
 
+def test_snapshots_look_at_validation_images_from_all_of_them(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, faces: Faces, trained_runs: dict[str, Run]
+) -> None:
+    monkeypatch.setattr("mien.plans.snapshots.IMAGES", 3)
+    trained, rows = load_model(trained_runs["gan"].weights), faces.rows("validation")
+    run = Run.create(tmp_path / "run", trained.recipe, faces.fingerprint)
+    seen = Snapshots(run, faces, trained, None, print).validation
+    assert np.array_equal(seen, faces.images[rows[[0, (len(rows) - 1) // 2, -1]]])
+
+
 # Where it is told
 
 

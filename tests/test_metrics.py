@@ -84,6 +84,18 @@ def test_test_images_without_known_attributes_leave_only_the_agreement(
     assert {name.split("_")[1] for name in head_accuracy(subject)} == {"agreement"}
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_an_attribute_that_all_have_or_lack_is_no_test_of_the_head(
+    value: int, trained_runs: dict[str, Run], faces: Any
+) -> None:
+    attributes, subject = faces.attributes.copy(), tiny.subject(trained_runs["acgan"], faces)
+    attributes[faces.rows("test"), faces.attribute_names.index("Male")] = value
+    subject = replace(subject, faces=replace(faces, attributes=attributes))
+    subject.labels[:, subject.trained.attributes.index("Smiling")] = value
+    left = {name for name in head_accuracy(subject) if "Eyeglasses" not in name}
+    assert left == {"head_accuracy_Smiling", "head_agreement_Male"}
+
+
 # What is measured
 
 

@@ -72,15 +72,8 @@ def test_the_numbers_of_all_runs_are_in_one_file(finished: PlanResult, faces: An
     numbers = json.loads((finished.folder / "metrics.json").read_text())
     assert (numbers["data"], numbers["skipped"]) == (faces.fingerprint, {})
     assert numbers["runs"] == finished.metrics
-    assert set(numbers["runs"]["vae"]["test_mse"]) == {
-        "value",
-        "low",
-        "high",
-        "images",
-        "protocol",
-        "metric",
-        "weights",
-    }
+    keys = {"value", "low", "high", "images", "protocol", "metric", "weights", "extractors"}
+    assert set(numbers["runs"]["vae"]["test_mse"]) == keys
 
 
 def test_the_attributes_that_were_chosen_are_in_the_recipe(finished: PlanResult) -> None:
@@ -108,6 +101,41 @@ def test_other_weights_are_scored_anew(plan: Path, faces: Any) -> None:
     shutil.copy(plan / "vae" / "weights.safetensors", run.weights)
     measure_run(run, Measuring(faces))
     assert run.metrics()["sharpness_samples"]["weights"] != before["weights"]
+
+
+def test_numbers_that_cannot_be_read_are_measured_again(plan: Path) -> None:
+    run = Run.open(plan / "gan")
+    before = run.metrics()
+    run.metrics_file.write_text("{")
+    assert resume_plan(plan).metrics["gan"] == before
+
+
+def test_a_run_is_not_measured_on_faces_that_it_was_not_trained_on(plan: Path, faces: Any) -> None:
+    run = Run.open(plan / "gan")
+    run.metrics_file.unlink()
+    with pytest.raises(
+        RunError, match=r"was trained on other faces .* Put the old faces back, or give them with --data"
+    ):
+        measure_run(run, Measuring(replace(faces, fingerprint="others")))
+    assert run.metrics() == {}
+
+
+def test_a_new_extractor_measures_only_what_it_is_asked_for(plan: Path, faces: Any) -> None:
+    run = Run.open(plan / "gan")
+    before = run.metrics()
+    measure_run(run, Measuring(faces, more=(Pixels(),)))
+    after = run.metrics()
+    assert {name for name in after if "_pixels_" in name}
+    assert {score["metric"] for name, score in after.items() if before.get(name) != score} == {"distribution"}
+    measure_run(run, Measuring(faces))
+    assert run.metrics() == after
+
+
+class Pixels:
+    name, protocol = "pixels", "a few pixels"
+
+    def __call__(self, images: Any) -> Any:
+        return images[:, ::8, ::8].reshape(len(images), -1).astype(np.float32)
 
 
 def test_a_stopped_plan_names_its_folder_and_goes_on_exactly(finished: PlanResult, tmp_path: Path) -> None:

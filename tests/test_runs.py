@@ -90,9 +90,15 @@ def test_a_run_of_another_version_is_refused(run: Run) -> None:
 
 @pytest.mark.parametrize("content", ["", '{"format": 1', "[1, 2]", "3", "\0"])
 def test_damaged_json_is_refused_in_words(run: Run, content: str) -> None:
+    run.provenance_file.write_text(content)
+    with pytest.raises(RunError, match=r"provenance.json: cannot be read .*The run folder is damaged"):
+        run.provenance()
+
+
+@pytest.mark.parametrize("content", ["", '{"test_mse": {', "[1, 2]", '{"x": 3}'])
+def test_damaged_numbers_count_as_not_measured(run: Run, content: str) -> None:
     run.metrics_file.write_text(content)
-    with pytest.raises(RunError, match=r"metrics.json: cannot be read .*The run folder is damaged"):
-        run.metrics()
+    assert run.metrics() == {}
 
 
 def test_a_recipe_that_was_edited_into_none_is_refused_with_its_file(run: Run) -> None:

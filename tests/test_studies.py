@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -12,19 +13,39 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy import stats
 
 import tiny
 from awkward import numbered, write
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
+from mien.faces import Faces
+from mien.metrics import METRICS, extractors
+from mien.metrics.inception import InceptionFeatures
+from mien.models import MODELS
 from mien.plans import arms, read_plan, training, workers
 from mien.plans.arms import arms_of, load_study, parameter_count, sketch
 from mien.plans.comparing import compare_runs
-from mien.plans.studies import Length, StudyResult, report_study, resume_study, run_study
+from mien.plans.measuring import Measuring, measure_run
+from mien.plans.studies import Length, StudyResult, budget_of, report_study, resume_study, run_study
 from mien.recipe import presets
+from mien.report.arms import as_number
+from mien.report.study import claimed
 from mien.runs import Run
-from mien.studies import Budget, Claim, Outcome, Study, answer, mean_interval, value_of
+from mien.studies import (
+    METRIC_NAMES,
+    Answer,
+    Budget,
+    Claim,
+    Comparison,
+    Outcome,
+    Study,
+    answer,
+    mean_interval,
+    value_of,
+)
+from mien.studies.names import EXTRACTORS, kinds_of, unmeasured
 from mien.studies.verdicts import OPPOSITE, by_interval, welch
 
 SEVERAL = st.lists(st.floats(0.01, 100), min_size=2, max_size=6)
@@ -37,9 +58,17 @@ def claim(kind: str, **more: Any) -> Claim:
 
 
 def verdict(kind: str, own: list[float], other: list[float], **more: Any) -> str:
-    diverged = {name: more.pop(name, 0) for name in ("a", "b")}
-    outcomes = {"a": Outcome(tuple(own), diverged["a"]), "b": Outcome(tuple(other), diverged["b"])}
-    return answer(claim(kind, **more), outcomes).verdict
+    return compared(kind, own, other, **more).verdict
+
+
+def compared(kind: str, own: list[float], other: list[float], **more: Any) -> Comparison:
+    """a, b: how many runs of an arm diverged.    to_go: how many of the claim's arm are not trained yet."""
+    to_go, diverged = more.pop("to_go", 0), {name: more.pop(name, 0) for name in ("a", "b")}
+    outcomes = {
+        "a": Outcome(tuple(own), len(own) + diverged["a"] + to_go, diverged["a"]),
+        "b": Outcome(tuple(other), len(other) + diverged["b"], diverged["b"]),
+    }
+    return answer(claim(kind, **more), outcomes).comparisons[0]
 
 
 # The rule
@@ -108,15 +137,31 @@ def test_an_arm_fails_where_it_diverges_or_is_beyond_the_factor() -> None:
     assert verdict("fails", [9.0, 9.1], [3.0, 3.1], factor=4) == "does not hold"
 
 
+@pytest.mark.parametrize("kind", ["fails", "trains"])
+def test_an_arm_whose_runs_diverged_decides_nothing_beside_one_seed_or_before_its_last_run(kind: str) -> None:
+    assert verdict(kind, [], [3.0], a=3) == "undecided"
+    assert verdict(kind, [], [3.0, 3.1], a=2, to_go=1) == "undecided"
+    assert verdict(kind, [], [3.0, 3.1], a=3) != "undecided"
+
+
+def test_a_verdict_that_rests_on_the_seeds_that_trained_says_so() -> None:
+    why = compared("lower", [1.0, 1.1], [5.0, 5.1], a=1).why
+    assert why == "1 of 3 runs of a diverged: this rests on the others alone"
+    why = compared("fails", [9.0, 9.1], [3.0, 3.1], a=1, b=2).why
+    assert why == "1 of 3 runs of a diverged and 2 of 4 runs of b diverged: this rests on the others alone"
+    assert compared("lower", [1.0, 1.1], [5.0, 5.1]).why == ""
+
+
 def test_a_claim_about_several_arms_holds_against_each_or_falls_with_one() -> None:
-    outcomes = {"a": Outcome((1.0, 1.1)), "b": Outcome((5.0, 5.1)), "c": Outcome((0.1, 0.11)), "d": Outcome((5.0,))}
+    of_arms = {"a": (1.0, 1.1), "b": (5.0, 5.1), "c": (0.1, 0.11), "d": (5.0,)}
+    outcomes = {name: Outcome(values, len(values)) for name, values in of_arms.items()}
     for others, expected in ((["b"], "holds"), (["b", "d"], "undecided"), (["b", "c", "d"], "does not hold")):
         assert answer(claim("lower", than=others), outcomes).verdict == expected
     assert [one.than for one in answer(claim("lower", than=[]), outcomes).comparisons] == ["b", "c", "d"]
 
 
 def test_an_arm_that_could_not_run_leaves_its_claims_undecided_and_says_why() -> None:
-    found = answer(claim("lower"), {"a": Outcome((1.0, 1.1))}, {"b": "it is too deep."})
+    found = answer(claim("lower"), {"a": Outcome((1.0, 1.1), 2)}, {"b": "it is too deep."})
     assert (found.verdict, found.comparisons[0].why) == ("undecided", "b did not run: it is too deep.")
 
 
@@ -162,6 +207,59 @@ def test_what_varies_names_the_arms_and_all_combinations_are_run() -> None:
     assert (recipe.model.kl_weight, recipe.model.depth) == ("auto", 3)
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([1e6, 2.5e6, 1e16, 100.0], ["1e6", "2.5e6", "1e16", "100"]),
+        ([0.5, -0.5, -1e-5, 3, -3], ["0.5", "minus0.5", "minus1e-5", "3", "minus3"]),
+        ([0.1234567, 0.1234568, 1234567.0, 1234568.0], ["0.1234567", "0.1234568", "1234567.0", "1234568.0"]),
+        (["auto", "two words", True, [1, 2]], ["auto", "two-words", "True", "1-2"]),
+    ],
+)
+def test_a_value_that_varies_names_its_arm_and_no_other(values: list[Any], names: list[str]) -> None:
+    assert [arm.name for arm in a_study(vary={"model.kl_weight": values}).all_arms()] == names
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=4, unique=True))
+def test_different_numbers_name_different_arms(values: list[float]) -> None:
+    names = [arm.name for arm in a_study(vary={"model.kl_weight": values}).all_arms()]
+    assert [float(name.replace("minus", "-")) for name in names] == values
+
+
+def test_an_arm_that_is_named_by_a_number_stands_in_its_order() -> None:
+    assert [as_number(name) for name in ("1e6", "minus2", "0.5")] == [1e6, -2, 0.5]
+    assert all(math.isnan(as_number(name)) for name in ("0.5_2", "auto"))
+
+
+def test_a_length_that_an_arm_or_a_budget_sets_is_kept() -> None:
+    by_hand = a_study(arms=[{"name": "long", "set": ["training.steps=500"]}])
+    lengths = {name: r.training.steps for name, r in arms_of(by_hand, Budget(images=320)).recipes.items()}
+    assert lengths == {"0.5": 5, "1e-4": 5, "long": 500}
+    varied = arms_of(a_study(vary={"training.epochs": [2, 3]}), Budget(images=320)).recipes
+    assert [(recipe.training.epochs, recipe.training.steps) for recipe in varied.values()] == [(2, None), (3, None)]
+    both = arms_of(by_hand, Budget(images=320, set=("training.steps=7",))).recipes
+    assert [recipe.training.steps for recipe in both.values()] == [7, 7, 500]
+
+
+def test_a_number_of_images_that_is_given_goes_over_a_budgets_own_length() -> None:
+    study = a_study(budgets={"quick": {"set": ["training.steps=7", "training.batch_size=16"]}})
+    assert budget_of(study, Length(images=8)) == Budget(images=8, set=("training.batch_size=16",))
+
+
+@pytest.mark.parametrize(
+    ("study", "budget", "overrides"),
+    [
+        ({"vary": {"training.seed": [0, 1]}}, (), ()),
+        ({"arms": [{"name": "third", "set": ["training.seed=3"]}]}, (), ()),
+        ({}, ("training.seed=3",), ()),
+        ({}, (), ["training.seed=3"]),
+    ],
+)
+def test_a_seed_in_a_study_is_refused(study: Any, budget: Any, overrides: Any) -> None:
+    with pytest.raises(RecipeError, match=r"study mine: training.seed is given for .*--seeds says how many"):
+        arms_of(a_study(**study), Budget(set=budget), overrides)
+
+
 def test_overrides_go_over_budgets_and_to_the_arm_they_name() -> None:
     given = ["0.5.training.steps=7", "training.batch_size=16"]
     recipes = arms_of(a_study(), Budget(images=100), given).recipes
@@ -200,6 +298,12 @@ def a_study(**more: Any) -> Study:
         ("[budgets.quick]\nimages = 0", r"budgets.quick.images is 0"),
         ('[trade_off]\nx = "test_mse"\ny = "fd_judge"', r"'fd_judge' is not the metric of an axis. Axes: test_mse"),
         ('[[arms]]\nname = "0.5"', r"two arms have one name \(0.5\)"),
+        ('[[axes]]\nmetric = "fd_jugde"\nlabel = "x"', r"axes: 'fd_jugde' is not a number .*Did you mean 'fd_judge'"),
+        ('[[axes]]\nmetric = "test_psnr"\nlabel = "x"\nreference = "test_pnsr"', r"axes: 'test_pnsr' is not a number"),
+        (
+            '[[claims]]\ntext = "x"\narm = "0.5"\nkind = "fails"',
+            r"claims: 'fd_judge' is measured by distribution, which this study leaves out. Add it to metrics",
+        ),
     ],
 )
 def test_a_mistake_in_a_studys_file_is_named(line: str, message: str, tmp_path: Path) -> None:
@@ -207,8 +311,49 @@ def test_a_mistake_in_a_studys_file_is_named(line: str, message: str, tmp_path: 
         load_study(study_file(tmp_path, more=line))
 
 
+@pytest.mark.parametrize(("values", "words"), [(["", "a"], "'', which makes no name"), (["a b", "a-b"], "two values")])
+def test_a_value_that_makes_no_name_of_its_own_is_named_with_its_key(values: list[str], words: str) -> None:
+    with pytest.raises(ValidationError, match=rf"vary: model.kl_weight has .*{words}"):
+        a_study(vary={"model.kl_weight": values})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_names_of_numbers_are_those_that_are_measured(name: str, run_of: Any, faces: Faces) -> None:
+    run = run_of(name)
+    measure_run(run, Measuring(faces))
+    found = {number: score["metric"] for number, score in run.metrics().items()}
+    assert {number: kinds_of(number) for number in found} == {number: [kind] for number, kind in found.items()}
+    without_count = [
+        number for number in found if value_of(run.metrics(), re.sub(r"_\d+(?=_|$)", "", number)) is not None
+    ]
+    assert len(without_count) > 10
+
+
+def test_the_names_of_numbers_know_every_metric_and_every_extractor() -> None:
+    assert tuple(METRIC_NAMES) == tuple(METRICS)
+    kinds = (extractors.JudgeFeatures, *extractors.PACKAGED, InceptionFeatures)
+    assert tuple(kind.name for kind in kinds) == EXTRACTORS
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fd_judge", ""),
+        ("fd_judge_2k_floor_train", ""),
+        ("test_perceptual_judge", "'test_perceptual_judge' is measured by reconstruction"),
+        ("flip_rate", "'flip_rate' is not a number that can be measured. Did you mean 'flip_rate_*'?"),
+        ("baseline_pca_mse", "Did you mean 'baseline_pca_N_mse'?"),
+    ],
+)
+def test_a_number_that_a_study_does_not_measure_is_named(name: str, words: str) -> None:
+    found = unmeasured(name, ["distribution", "flips"])
+    assert words in found if words else found == ""
+
+
 def test_a_metric_that_is_not_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"'sharpnes' is not a metric. Metrics: .*sharpness"):
+    with pytest.raises(
+        RecipeError, match=r"'sharpnes' is not a metric. Did you mean 'sharpness'. Metrics: .*sharpness"
+    ):
         load_study(study_file(tmp_path, metrics='["sharpnes"]'))
 
 
@@ -221,13 +366,13 @@ def study_file(folder: Path, more: str = "", metrics: str = '["reconstruction", 
         'model = {name = "vae", latent_dim = 8, width = 4}\n'
         'training = {batch_size = 8, steps = 8, device = "cpu", precision = "float32", log_every_images = 8}'
     )
+    sharpness = '[[axes]]\nmetric = "sharpness_samples"\nlabel = "sharpness"\n' if '"sharpness"' in metrics else ""
     path = folder / "mine.toml"
     path.write_text(
         f'name = "mine"\ntitle = "Mine <b>&"\nrecipe = "tiny.toml"\nmetrics = {metrics}\n'
         '[vary]\n"model.kl_weight" = [0.5, 1e-4]\n'
         '[[axes]]\nmetric = "test_mse"\nlabel = "<i>error</i>"\nreference = "baseline_mean_face_mse"\n'
-        '[[axes]]\nmetric = "sharpness_samples"\nlabel = "sharpness"\n'
-        f"{more}\n"
+        f"{sharpness}{more}\n"
     )
     return path
 
@@ -305,6 +450,39 @@ def test_another_budget_in_the_same_folder_is_refused(folder: Path) -> None:
     study = Study.model_validate(read_plan(folder)["study"])
     with pytest.raises(RunError, match=r"0.5-seed0: was begun with another recipe than this study gives now"):
         run_study(study, Length(images=64, seeds=2), out=folder)
+
+
+def test_fewer_seeds_than_there_are_leave_those_there_are_on_the_page(folder: Path) -> None:
+    study = Study.model_validate(read_plan(folder)["study"])
+    page = run_study(study, Length(seeds=1), out=folder).page.read_text()
+    assert "quick, 32 images a run, up to whole steps; 2 seeds of each arm" in page
+    assert json.loads((folder / "study.json").read_text())["length"]["seeds"] == 2
+
+
+def test_an_arm_of_another_length_is_named_on_the_page(tmp_path: Path) -> None:
+    study = load_study(study_file(tmp_path, CLAIMS))
+    result = run_study(study, Length(seeds=1), out=tmp_path / "study", overrides=["0.5.training.steps=2"])
+    assert (
+        "32 images a run, up to whole steps, but for 0.5, whose length was given; 1 seed of" in result.page.read_text()
+    )
+
+
+@pytest.mark.parametrize("images", [0, -5])
+def test_no_images_are_refused_before_anything_is_written(images: int, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=rf"{images} images a run: a run sees one or more"):
+        run_study(load_study(study_file(tmp_path)), Length(images=images), out=tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_margin_is_said_in_full_and_that_the_difference_is_moved_by_it(folder: Path, finished: StudyResult) -> None:
+    told = claimed(Answer(claim("lower", by=0.1, by_share=0.05), "holds", ()))
+    assert told == "claimed to be lower, by more than 0.1 plus 5 % of the other arm's"
+    moved = "are to the other arm's values moved by that margin"
+    assert moved not in finished.page.read_text()
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["study"]["claims"][0]["by_share"] = 0.05
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert moved in report_study(folder).page.read_text()
 
 
 def test_a_stopped_study_goes_on_exactly(finished: StudyResult, tmp_path: Path) -> None:

@@ -232,6 +232,52 @@ def _write_points(axes: Axes, change: NDArray[np.float64], real: NDArray[np.floa
             axes.text(column, row + 0.25, points(below), ha="center", va="center", fontsize=6, color=color)
 
 
+def factor_shifts(
+    change: NDArray[np.float64], renderer: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]
+) -> Figure:
+    """How far factors move where an attribute is switched, in standard deviations.  [A,F] x 2, NaN: none
+
+    change: of the pairs, by the attribute switched and the factor.    renderer: of the renderer's own pairs.
+    """
+    with style():
+        numbered = len(columns) <= CELLS_WITH_NUMBERS
+        wide, high = (0.58, 0.46) if numbered else (0.3, 0.3)
+        beside, below = (0.45 + 0.085 * max(len(label(name)) for name in names) for names in (rows, columns))
+        size = (beside + wide * len(columns), below + high * len(rows))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        axes.set_facecolor("#e6e9eb")
+        image = axes.imshow(change, cmap=DIVERGING, vmin=-1, vmax=1, aspect=high / wide)
+        axes.set_xticks(range(len(columns)), [label(name) for name in columns], rotation=90, fontsize=9)
+        axes.set_yticks(range(len(rows)), [label(name) for name in rows], fontsize=9)
+        axes.set(xlabel="factor that moves", ylabel="switched")
+        axes.tick_params(length=0, labelcolor=INK)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        if numbered:
+            _write_deviations(axes, change, renderer)
+        else:
+            bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+            bar.ax.spines[:].set_visible(False)
+    return figure
+
+
+def _write_deviations(axes: Axes, change: NDArray[np.float64], renderer: NDArray[np.float64]) -> None:
+    """The change in each cell, and that of the renderer's pairs below it."""
+    for (row, column), value in np.ndenumerate(change):
+        color = "white" if abs(value) > 0.85 else INK
+        for number, lower, size in ((value, -0.14, 8.0), (float(renderer[row, column]), 0.25, 6.0)):
+            if not np.isnan(number):
+                words = deviations(number)
+                axes.text(column, row + lower, words, ha="center", va="center", fontsize=size, color=color)
+
+
+def deviations(change: float) -> str:
+    """A change in standard deviations, with its sign."""
+    rounded = round(change, 2)
+    return f"{rounded:+.2f}".replace("-", "\N{MINUS SIGN}") if rounded else "0"
+
+
 def points(share: float) -> str:
     """A change in percentage points, with its sign."""
     return f"{round(100 * share) + 0:+d}".replace("+0", "0").replace("-", "\N{MINUS SIGN}")

@@ -154,8 +154,12 @@ class Run:
         write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
 
     def metrics(self) -> dict[str, Any]:
-        """The measured numbers; empty where nothing was measured yet."""
-        return read_json(self.metrics_file) if self.metrics_file.exists() else {}
+        """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
+        try:
+            content = read_json(self.metrics_file) if self.metrics_file.exists() else {}
+        except RunError:
+            return {}
+        return {name: score for name, score in content.items() if isinstance(score, dict)}
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Replace the measured numbers."""

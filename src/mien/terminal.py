@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -84,9 +85,9 @@ def table_of_numbers(metrics: dict[str, dict[str, Any]], shown: Callable[[str], 
     table = Table(title="test numbers; ±: half of the 95 % interval over images")
     table.add_column(no_wrap=True)  # names that are cut short could not be told apart
     for name in metrics:
-        table.add_column(name)
+        table.add_column(escape(name))
     for name in dict.fromkeys(name for scores in metrics.values() for name in scores if shown(name)):
-        table.add_row(name, *(cell(scores.get(name)) for scores in metrics.values()))
+        table.add_row(escape(name), *(cell(scores.get(name)) for scores in metrics.values()))
     return table
 
 
@@ -103,5 +104,5 @@ def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:
     """Two columns of words."""
     table = Table(title=title, show_header=False, title_justify="left")
     for left, right in pairs:
-        table.add_row(left, right)
+        table.add_row(escape(left), escape(right))
     return table

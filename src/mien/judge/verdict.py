@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import filelock
@@ -40,6 +41,14 @@ class Judge:
 
     network: JudgeNetwork
     attributes: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this judge from another one: 12 digits of a hash of its weights."""
+        content = hashlib.sha256()
+        for tensor in self.network.state_dict().values():
+            content.update(tensor.cpu().numpy().tobytes())
+        return content.hexdigest()[:12]
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features and probabilities, in one pass.  uint8 [N,S,S,3] -> [N,128], [N,A]"""

@@ -19,10 +19,14 @@ from mien.models.base import Classifies, Encodes, Model
 
 
 class Metric(NamedTuple):
-    """A function that measures, and whether a model can do what it takes."""
+    """A function that measures, and whether a model can do what it takes.
+
+    by_extractor: it measures by every extractor there is, not by the judge alone.
+    """
 
     measure: Callable[[Subject], dict[str, Score]]
     applies: Callable[[Model], bool]
+    by_extractor: bool = False
 
 
 def encodes(model: Model) -> bool:
@@ -52,9 +56,9 @@ def any_model(model: Model) -> bool:
 
 METRICS: dict[str, Metric] = {  # in the order in which their numbers are written and shown
     "judge": Metric(judgement, any_model),
-    "reconstruction": Metric(reconstruction, encodes),
+    "reconstruction": Metric(reconstruction, encodes, by_extractor=True),
     "likelihood": Metric(likelihood, encodes),
-    "distribution": Metric(distribution, any_model),
+    "distribution": Metric(distribution, any_model, by_extractor=True),
     "mixture": Metric(mixture, encodes_all),
     "diversity": Metric(diversity, any_model),
     "sharpness": Metric(sharpness, any_model),

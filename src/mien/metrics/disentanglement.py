@@ -13,7 +13,7 @@ from mien.metrics.dci import PENALTIES, dci
 from mien.metrics.gaps import mutual_information_gaps, separated_predictability
 from mien.metrics.intervals import GROUPS, jackknife, not_negative
 from mien.metrics.judgement import balanced_accuracy
-from mien.metrics.principal import PrincipalGaussian, pixels
+from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.score import Score
 from mien.metrics.subject import Subject, spread
 
@@ -32,7 +32,7 @@ PROTOCOLS = {
 }
 LASSO = (
     f"lasso fitted to training images, penalty from {PENALTIES[0]} to {PENALTIES[-1]}: the largest that predicts the "
-    "last fifth of them about as well as the best"
+    "every fifth of them about as well as the best"
 )
 
 
@@ -78,7 +78,7 @@ def most_even(values: NDArray[np.int8]) -> list[int]:
 
 def principal_codes(gaussian: PrincipalGaussian, train: views.Pictures, test: views.Pictures) -> Codes:
     """Principal components of pixels, as many as there are latents."""
-    return Codes(*(gaussian.split(pixels(images))[0].astype(np.float32) for images in (train, test)))
+    return Codes(gaussian.components(train), gaussian.components(test))
 
 
 def probes(subject: Subject, codes: Codes, principal: Codes) -> dict[str, Score]:
@@ -92,12 +92,13 @@ def probes(subject: Subject, codes: Codes, principal: Codes) -> dict[str, Score]
         ):
             seen = probe(some.train, train[:, column], some.test)
             known = test[:, column] != UNKNOWN
-            if seen is not None and known.any():
+            has = test[known, column] == 1
+            if seen is not None and has.any() and not has.all():  # else there is nothing to tell apart
                 how = (
                     f"test split, balanced accuracy of a ridge classifier (classes weighed alike) of {what}, fitted "
                     f"to {len(train):,} training images; a guess has 0.5"
                 )
-                scores[f"{prefix}_{name}"] = balanced_accuracy(seen[known], test[known, column] == 1, how)
+                scores[f"{prefix}_{name}"] = balanced_accuracy(seen[known], has, how)
     return scores
 
 

@@ -50,6 +50,8 @@ class Looked(NamedTuple):
         one, other = halves(self.train, count)
         sampled = f"{self.extractor.protocol}; {count} samples of seed {SAMPLE_SEED} against {count}"
         real = f"{self.extractor.protocol}; {count} training against {count} test images"
+        if self.extractor.name == "judge":
+            real += ", the judge having been fitted to the training images"
         apart = f"{self.extractor.protocol}; {len(one)} training images against {len(other)} others"
         return count, [
             Comparison("", "", samples, test, f"{sampled} test images"),

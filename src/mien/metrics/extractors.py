@@ -46,7 +46,11 @@ class JudgeFeatures:
 
     judge: Judge
     name: ClassVar[str] = "judge"
-    protocol: ClassVar[str] = "features of the judge, pictures as they are"
+
+    @property
+    def protocol(self) -> str:
+        """Which judge it is: numbers of another one do not compare."""
+        return f"features of the judge {self.judge.digest}, pictures as they are"
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,128]"""
@@ -124,6 +128,11 @@ def available_extractors(judge: Judge) -> tuple[Extractor, ...]:
     """The judge's features, and those of the packaged networks that are installed."""
     found = ((kind, packaged_file(kind)) for kind in PACKAGED)
     return (JudgeFeatures(judge), *(kind(path) for kind, path in found if path))
+
+
+def installed_extractors() -> list[str]:
+    """The names of those extractors, without loading them."""
+    return [JudgeFeatures.name, *(kind.name for kind in PACKAGED if packaged_file(kind))]
 
 
 def missing_extractors() -> list[str]:

@@ -29,7 +29,7 @@ class FactorReader:
         """How far each factor that can be read moves between the halves of pairs.  features [N,D] x 2"""
         change = self.regression.predict(on) - self.regression.predict(off)
         return {
-            f"factor_shift_{attribute}_{name}": mean_score(
+            f"factor_shift_{attribute}->{name}": mean_score(
                 change[:, column],
                 f"{how}; mean change of {name} in standard deviations, read from the judge's features by a ridge "
                 f"regression whose R² on real test faces is {quality.value:.2f}; 0 if only {attribute} changes",

@@ -26,7 +26,11 @@ AVERAGED = 4_000  # training faces that directions are taken from, at most
 RENDERED = 300  # pairs of drawn faces, for each attribute
 MOST_EDITED = 13  # attributes with a direction
 EDITED_FIRST = ("Male", "Smiling", "Eyeglasses")  # then those that divide the training faces most evenly
-OF_THE_RENDERER = {"flip_rate": "flip_renderer", "leak": "leak_renderer", "factor_shift": "factor_shift_renderer"}
+OF_THE_RENDERER = {  # what names begin with, and what they begin with when they are of the renderer's pairs
+    "flip_rate_": "flip_renderer_",
+    "leak_shift_": "leak_renderer_",
+    "factor_shift_": "factor_renderer_",
+}
 
 
 @dataclass(frozen=True)
@@ -151,13 +155,18 @@ def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: F
     """The same of pairs that the renderer of drawn faces draws: what a perfect model reads as."""
     off, on = (look(subject.judge, images) for images in renderer_pairs(attribute, RENDERED, subject.faces.size))
     how = f"{RENDERED:,} people (seed {PAIR_SEED}) drawn by the renderer with {attribute} off and on"
+    if attribute in drawn.HAIR_COLORS:
+        how += (
+            ", the other colours of hair off in both; a conditional model's pairs keep them as they are, so that they "
+            "may ask for two colours at once"
+        )
     scores = report(off, on, attribute, subject.judge.attributes, unrelated, how)
     scores |= reader.shifts(off.features, on.features, attribute, how)
     return {
-        f"{beside}_{name.removeprefix(f'{stem}_')}": score
+        beside + name.removeprefix(stem): score
         for name, score in scores.items()
         for stem, beside in OF_THE_RENDERER.items()
-        if name.startswith(f"{stem}_{attribute}")
+        if name.startswith(stem)
     }
 
 

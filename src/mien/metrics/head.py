@@ -26,9 +26,12 @@ def head_accuracy(subject: Subject) -> dict[str, Score]:
     for index, name in enumerate(trained.attributes):
         truth = faces.attributes[rows, faces.attribute_names.index(name)] == 1
         asked = labels[:, index].numpy() == 1
-        if len(rows):  # a table may know the attributes of training images only
-            scores[f"head_accuracy_{name}"] = balanced_accuracy(real[:, index], truth, f"test split, {protocol}")
-        scores[f"head_agreement_{name}"] = balanced_accuracy(fake[:, index], asked, f"own samples, {protocol}")
+        for what, seen, has, where in (
+            ("accuracy", real, truth, "test split"),
+            ("agreement", fake, asked, "own samples"),
+        ):
+            if has.any() and not has.all():  # else there is nothing to tell apart
+                scores[f"head_{what}_{name}"] = balanced_accuracy(seen[:, index], has, f"{where}, {protocol}")
     return scores
 
 

@@ -18,7 +18,7 @@ from mien.metrics.counts import FEWEST, cut, in_words, round_count
 from mien.metrics.frechet import frechet_score
 from mien.metrics.posterior import SEED, draws
 from mien.metrics.score import Score, mean_score
-from mien.metrics.sharpness import IMAGES, laplacian_variance
+from mien.metrics.sharpness import IMAGES, laplacian_variance, real_images
 from mien.metrics.subject import SAMPLE_SEED, Subject, spread
 
 MOST = 2_000  # samples of each kind, and test images
@@ -129,7 +129,7 @@ def compared(subject: Subject, kinds: dict[str, tuple[views.Pictures, str]], cou
     """Fréchet distance to test images in the judge's features, and sharpness, of each kind of samples."""
     judge = subject.extractors[0]
     test = cut(subject.features(judge, "test"), count)
-    real = float(laplacian_variance(subject.real("test")[:IMAGES]).mean())
+    real = float(laplacian_variance(real_images(subject)).mean())
     scores = {}
     for kind, (images, words) in kinds.items():
         distance = frechet_score(judge(images), test, f"Fréchet distance, {judge.protocol}; {words}; to test images")

@@ -13,6 +13,7 @@ from mien.views import CHUNK, Pictures
 
 Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen
+SEED = 5  # of which unrelated faces are put beside each other
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,18 @@ def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated:
 
 
 def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -> dict[str, Score]:
-    """What happens to every other attribute that the judge tells."""
+    """What happens to every other attribute that the judge tells.
+
+    An arrow stands between the attribute that is switched and the one looked at, as both may have underscores.
+    """
     scores: dict[str, Score] = {}
     for column, other in enumerate(tells):
         if other != attribute:
             change = on.probabilities[:, column].astype(np.float64) - off.probabilities[:, column]
-            scores[f"leak_{attribute}_{other}"] = mean_score(
+            scores[f"leak_shift_{attribute}->{other}"] = mean_score(
                 change, f"{how}; mean change of the judge's probability of {other}; 0 if only {attribute} changes"
             )
-            scores[f"leak_flips_{attribute}_{other}"] = share_score(
+            scores[f"leak_flips_{attribute}->{other}"] = share_score(
                 off.sees(column) != on.sees(column), f"{how}; share where the judge sees {other} in one half only"
             )
     return scores
@@ -87,7 +91,8 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
 def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
     """How far the halves of pairs are apart, against unrelated faces; nothing where those do not differ at all."""
     half = len(unrelated.images) // 2
-    one, other = unrelated.of(slice(0, half)), unrelated.of(slice(half, 2 * half))
+    shuffled = np.random.default_rng(SEED).permutation(len(unrelated.images))  # they may be in the order of classes
+    one, other = unrelated.of(shuffled[:half]), unrelated.of(shuffled[half : 2 * half])
     words = f"{how}; {{}} between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
     scores: dict[str, Score] = {}
     for name, distance, what in (
@@ -138,7 +143,7 @@ def ceiling(real: Look, labels: NDArray[np.int8], attribute: str, tells: Sequenc
             words = (
                 f"test split; the judge's mean probability of {other} of faces with {attribute}, less that without it"
             )
-            scores[f"leak_real_{attribute}_{other}"] = difference(*change, words, count)
+            scores[f"leak_real_{attribute}->{other}"] = difference(*change, words, count)
     return scores
 
 

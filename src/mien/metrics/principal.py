@@ -25,6 +25,14 @@ class PrincipalGaussian(NamedTuple):
         """What it was fitted to, in words."""
         return f"{len(self.directions)} components of {self.images:,} training images"
 
+    def components(self, images: views.Pictures) -> NDArray[np.float32]:
+        """Components of images, some at a time, as pixels in float32 are large.  uint8 [N,S,S,3] -> [N,K]"""
+        pieces = [
+            (pixels(images[start : start + views.CHUNK]) - self.mean) @ self.directions.T
+            for start in range(0, len(images), views.CHUNK)
+        ]
+        return np.concatenate([np.empty((0, len(self.directions)), np.float32), *pieces])
+
     def split(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Components, and the squared length of what they leave.  [N,D] -> [N,K], [N]"""
         centred = values - self.mean

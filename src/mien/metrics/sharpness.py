@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from mien import views
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score, mean_score
-from mien.metrics.subject import SAMPLE_SEED, Subject
+from mien.metrics.subject import SAMPLE_SEED, Subject, spread
 from mien.models.base import Encodes
 
 IMAGES = 2_000  # at most, of each kind
@@ -16,7 +16,7 @@ SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean pow
 
 def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    real = subject.real("test")[:IMAGES]
+    real = real_images(subject)
     scores = {"sharpness_real": mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
     kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {SAMPLE_SEED}")}
     if isinstance(subject.trained.model, Encodes):
@@ -30,6 +30,11 @@ def sharpness(subject: Subject) -> dict[str, Score]:
         halves = f"every other test image against the rest, {len(real) // 2} each, {SPECTRUM}"
         scores["spectrum_floor"] = spectrum_score(spectrum[::2], spectrum[1::2], halves)
     return scores
+
+
+def real_images(subject: Subject) -> views.Pictures:
+    """The test images that sharpness is measured of: at most 2,000, evenly spread.  -> uint8 [N,S,S,3]"""
+    return subject.faces.images[spread(subject.rows("test"), IMAGES)]
 
 
 def laplacian_variance(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -170,9 +170,15 @@ def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanRes
     return finish_plan(path, plan_faces(path, observer), observer)
 
 
-def plan_faces(folder: Path, observer: Observer | None = None) -> Faces:
-    """The faces that a plan's runs share."""
-    return read_faces(plan_runs(folder)[0].recipe().data, observer)
+def plan_faces(folder: Path, observer: Observer | None = None, source: str | None = None) -> Faces:
+    """The faces that a plan's runs share.  source: where they are now, by default where the recipes say"""
+    return faces_of(plan_runs(folder)[0], observer, source)
+
+
+def faces_of(run: Run, observer: Observer | None = None, source: str | None = None) -> Faces:
+    """The faces of a run.  source: where they are now, by default where the recipe says"""
+    recipe = run.recipe()
+    return read_faces(with_source(recipe, source or recipe.data.source).data, observer)
 
 
 def plan_runs(folder: Path) -> list[Run]:
@@ -220,8 +226,10 @@ def is_plan(folder: Path) -> bool:
     return (folder / PLAN_FILE).exists()
 
 
-def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
+def report_folder(folder: str | Path, observer: Observer | None = None, source: str | None = None) -> Path:
     """Measure what is trained of a plan, or of a single run, and write the report.  -> the page
+
+    source: where the faces are now, by default where the recipe says.
 
     Raises: RunError where the folder is neither.
     """
@@ -229,9 +237,9 @@ def report_folder(folder: str | Path, observer: Observer | None = None) -> Path:
 
     path = Path(folder)
     if is_plan(path):
-        return report_plan(path, plan_faces(path, observer), observer).report
+        return report_plan(path, plan_faces(path, observer, source), observer).report
     run = Run.open(path)
-    faces = read_faces(run.recipe().data, observer)
+    faces = faces_of(run, observer, source)
     measure_runs([run], Measuring(faces), observer)
     return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
 
@@ -242,12 +250,13 @@ def evaluate_folder(
     names: Sequence[str] = (),
     inception: str | Path | None = None,
     again: bool = False,
+    source: str | None = None,
     observer: Observer | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure a run, or every trained run of a plan.  -> run name: metric name: value, low, high, images, protocol
 
     names: of the kinds of metrics, all by default.    inception: a TorchScript file of the network of the FID.
-    again: even what was measured already.
+    again: even what was measured already.    source: where the faces are now, by default where the recipe says.
 
     Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.
     """
@@ -255,9 +264,9 @@ def evaluate_folder(
 
     path = Path(folder)
     runs = plan_runs(path) if is_plan(path) else [Run.open(path)]
-    faces = read_faces(runs[0].recipe().data, observer)
+    faces = faces_of(runs[0], observer, source)
     more = (load_inception(inception),) if inception else ()
-    measuring = Measuring(faces, names or tuple(METRICS), more, again or bool(more))
+    measuring = Measuring(faces, names or tuple(METRICS), more, again)
     for words in missing_extractors():
         if observer:
             observer.note(words)

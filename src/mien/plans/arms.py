@@ -2,21 +2,22 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, did_you_mean
 from mien.metrics import METRICS
 from mien.models import build
 from mien.models.base import Model
 from mien.plans import share_out
 from mien.recipe import Recipe, apply_overrides, check, read_toml, validated, with_source
-from mien.studies import Arm, Budget, Study
+from mien.studies import Arm, Budget, Study, unmeasured
 
 WIDEST = 1024  # of a body, when its width is chosen
+LENGTHS = {"training.steps", "training.epochs"}  # keys that say how long a run is
 SNAPSHOTS = 2  # of a run through its training: enough to see how it went, and a study has many runs
 
 
@@ -37,7 +38,10 @@ def load_study(name_or_path: str | Path) -> Study:
     study = validated(Study, table, str(path))
     for name in study.metrics:
         if name not in METRICS:
-            raise RecipeError(f"{path}: {name!r} is not a metric. Metrics: {', '.join(METRICS)}.")
+            raise RecipeError(
+                f"{path}: {name!r} is not a metric.{did_you_mean(name, METRICS)} Metrics: {', '.join(METRICS)}."
+            )
+    require_measured(study, str(path))
 
     def found(recipe: str) -> str:
         beside = path.parent / recipe
@@ -47,19 +51,32 @@ def load_study(name_or_path: str | Path) -> Study:
     return study.model_copy(update={"recipe": found(study.recipe), "arms": arms})
 
 
+def require_measured(study: Study, where: str) -> None:
+    """Raises: RecipeError where an axis, a reference or a claim names a number that the study does not measure."""
+    named = [("axes", name) for axis in study.axes for name in (axis.metric, axis.reference) if name]
+    named += [("claims", claim.metric) for claim in study.claims]
+    for section, name in named:
+        if why := unmeasured(name, study.metrics):
+            raise RecipeError(f"{where}: {section}: {why}")
+
+
 def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source: str | None = None) -> Arms:
     """The arms' recipes within a budget, with overrides laid over them as over a plan's.
 
-    Raises: RecipeError for an override that no arm takes, or fewer than two arms that are left.
+    What an arm sets goes over what the budget sets, and an override over both.
+
+    Raises: RecipeError for an override that no arm takes, a seed, or fewer than two arms that are left.
     """
     arms = {arm.name: arm for arm in study.all_arms()}
     read = {name: read_toml(arm.recipe or study.recipe) for name, arm in arms.items()}
-    tables = {name: apply_overrides(read[name][1], [*arm.set, *budget.set]) for name, arm in arms.items()}
+    settings = {name: [*budget.set, *arm.set] for name, arm in arms.items()}
+    tables = {name: apply_overrides(read[name][1], settings[name]) for name in arms}
     shared = share_out(overrides, tables)
+    given = {name: keys_of([*settings[name], *shared[name]]) for name in arms}
+    require_no_seed(study, given)
     recipes, left_out = {}, {}
     for name, arm in arms.items():
-        given = shared[name]
-        recipe = check(apply_overrides(tables[name] | {"name": name}, given), str(read[name][0]))
+        recipe = check(apply_overrides(tables[name] | {"name": name}, shared[name]), str(read[name][0]))
         recipe = with_source(recipe, source or recipe.data.source)
         if why := too_small(arm, recipe):
             left_out[name] = why
@@ -67,7 +84,7 @@ def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source:
         recipes[name] = recipe
     if study.same_parameters_as:
         recipes = alike(study.same_parameters_as, recipes)
-    recipes = {name: within(budget, recipe, shared[name]) for name, recipe in recipes.items()}
+    recipes = {name: within(budget, recipe, given[name]) for name, recipe in recipes.items()}
     if len(recipes) < 2:
         raise RecipeError(f"study {study.name}: fewer than two of its arms can be run. {' '.join(left_out.values())}")
     return Arms(recipes, left_out)
@@ -80,10 +97,29 @@ def too_small(arm: Arm, recipe: Recipe) -> str:
     return f"it takes images of {arm.smallest_size} pixels or more, and these have {recipe.data.size}."
 
 
-def within(budget: Budget, recipe: Recipe, overrides: Sequence[str]) -> Recipe:
-    """The recipe with the budget's length in whole steps, unless somebody has given another."""
-    given = {override.partition("=")[0].strip() for override in overrides}
-    if budget.images is None or given & {"training.steps", "training.epochs"}:
+def keys_of(overrides: Iterable[str]) -> set[str]:
+    """The keys that overrides set."""
+    return {override.partition("=")[0].strip() for override in overrides}
+
+
+def require_no_seed(study: Study, given: Mapping[str, set[str]]) -> None:
+    """Raises: RecipeError where somebody gives the seed, which is another for every run of an arm.
+
+    given: keys, by arm.
+    """
+    if seeded_arms := [name for name, keys in given.items() if "training.seed" in keys]:
+        raise RecipeError(
+            f"study {study.name}: training.seed is given for {', '.join(seeded_arms)}, and a study trains every "
+            "arm from the seeds 0, 1, 2 and so on. Leave it out; --seeds says how many."
+        )
+
+
+def within(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
+    """The recipe with the budget's length in whole steps, unless somebody has given another.
+
+    given: keys that somebody has set, in the study or beside it.
+    """
+    if budget.images is None or LENGTHS & set(given):
         return recipe
     images_per_step = recipe.training.images_per_step(sketch(recipe))
     steps = math.ceil(budget.images / images_per_step)

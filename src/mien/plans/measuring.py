@@ -1,7 +1,7 @@
 """A trained run to numbers: what is measured, with whose eyes, and when it need not be measured again."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from mien.errors import RecipeError, RunError, did_you_mean
 from mien.faces import Faces
 from mien.judge import judge_of
 from mien.metrics import METRICS
-from mien.metrics.extractors import Extractor, available_extractors
+from mien.metrics.extractors import Extractor, available_extractors, installed_extractors
 from mien.metrics.pictures import PICTURES
 from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.subject import Seen, Subject
@@ -52,19 +52,16 @@ class Measuring:
 def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None) -> None:
     """Score a trained run and write its metrics, one kind after the other, so that a kill costs only the last.
 
-    Raises: RunError where there are no weights yet.
+    Raises: RunError where there are no weights yet, or the faces are not those the run was trained on.
     """
-    if not run.weights.exists():
-        raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
+    require_measurable(run, measuring.faces)
     weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
     kept = {name: s for name, s in run.metrics().items() if s.get("weights") == weights and s.get("metric") in METRICS}
-    done = set() if measuring.again else {score["metric"] for score in kept.values()}
-    model = bare_model(run.recipe())
-    missing = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
-    missing = [name for name in missing if name not in done]
+    missing = missing_metrics(run, measuring, kept)
     if not missing:
         return
     subject = subject_of(run, measuring, observer)
+    stamp: dict[str, Any] = {"weights": weights, "extractors": [extractor.name for extractor in subject.extractors]}
     for place, name in enumerate(missing):
         if observer:
             observer.work(f"measuring {subject.trained.recipe.name}", place, len(missing))
@@ -72,11 +69,34 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
         if name in PICTURES:
             draw(run, *PICTURES[name], subject)
         kept = {key: score for key, score in kept.items() if score["metric"] != name}
-        kept |= {key: asdict(score) | {"metric": name, "weights": weights} for key, score in scores.items()}
+        kept |= {key: asdict(score) | {"metric": name} | stamp for key, score in scores.items()}
         if scores:
             run.write_metrics(in_order(kept))
     if observer:
         observer.work(f"measuring {subject.trained.recipe.name}", len(missing), len(missing))
+
+
+def require_measurable(run: Run, faces: Faces) -> None:
+    """Raises: RunError where a run has no weights, or was trained on other faces: their test split is not its own."""
+    if not run.weights.exists():
+        raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
+    if run.provenance()["data_fingerprint"] != faces.fingerprint:
+        raise RunError(
+            f"{run.path}: was trained on other faces than {faces.card['source']} holds now (the fingerprint differs), "
+            "so that faces it has learnt from might count as test. Put the old faces back, or give them with --data."
+        )
+
+
+def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Any]) -> list[str]:
+    """Which kinds of metrics are to be measured: those that apply and were not measured by all there is."""
+    model = bare_model(run.recipe())
+    wanted = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
+    if measuring.again:
+        return wanted
+    eyes = {*installed_extractors(), *(extractor.name for extractor in measuring.more)}
+    done = {score["metric"] for score in kept.values() if eyes <= set(score.get("extractors", ()))}
+    done |= {score["metric"] for score in kept.values() if not METRICS[score["metric"]].by_extractor}
+    return [name for name in wanted if name not in done]
 
 
 def bare_model(recipe: Recipe) -> Model:

@@ -53,7 +53,7 @@ class Snapshots:
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
         self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
-        self.validation = faces.images[faces.rows("validation")[:IMAGES]]
+        self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
         self.training = faces.images[spread(faces.rows("train"), len(self.validation))]
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:

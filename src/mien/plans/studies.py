@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mien.plans import (
     settle,
     write_plan,
 )
-from mien.plans.arms import Arms, arms_of, seeded
+from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded, sketch
 from mien.plans.training import Observer, read_faces
 from mien.plans.workers import work_in_processes, work_through
 from mien.recipe import Recipe
@@ -74,8 +75,7 @@ def run_study(
     """
     require_one_process(f"the study {study.name}", ONE_BY_ONE)
     length = length or Length()
-    if length.seeds < 1 or processes < 1:
-        raise RecipeError(f"{length.seeds} seeds on {processes} processes: there is one or more of both.")
+    require_some(length, processes)
     arms = arms_of(study, budget_of(study, length), overrides, source)
     folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
     recipes = {
@@ -90,8 +90,16 @@ def run_study(
     return finish_study(folder, faces, processes, observer)
 
 
+def require_some(length: Length, processes: int) -> None:
+    """Raises: RecipeError for no seeds, processes or images, or fewer."""
+    if length.seeds < 1 or processes < 1:
+        raise RecipeError(f"{length.seeds} seeds on {processes} processes: there is one or more of both.")
+    if length.images is not None and length.images < 1:
+        raise RecipeError(f"{length.images} images a run: a run sees one or more. Give another number, or a budget.")
+
+
 def budget_of(study: Study, length: Length) -> Budget:
-    """What the study's budget of that name says, or the number of images that somebody has given.
+    """What the study's budget of that name says; with the number of images that somebody has given, for its length.
 
     Raises: RecipeError for a budget that the study does not have.
     """
@@ -99,7 +107,10 @@ def budget_of(study: Study, length: Length) -> Budget:
         have = ", ".join(study.budgets)
         raise RecipeError(f"study {study.name}: has no budget {length.budget!r}. Budgets: {have}.")
     budget = study.budgets.get(length.budget, Budget())
-    return budget if length.images is None else budget.model_copy(update={"images": length.images})
+    if length.images is None:
+        return budget
+    others = tuple(override for override in budget.set if not keys_of([override]) & LENGTHS)
+    return budget.model_copy(update={"images": length.images, "set": others})
 
 
 def named_by_arm(arms: Arms, skipped: Mapping[str, str]) -> dict[str, str]:
@@ -137,6 +148,7 @@ def lay_out(
                     f"override?). `mien resume {folder}` goes on as it was begun; --out starts another."
                 )
         runs = list(dict.fromkeys([*known, *(recipe.name for recipe in recipes)]))
+        length = replace(length, seeds=most_seeds(runs))
         write_plan(folder, plan, runs, left_out, study=study.model_dump(mode="json"), length=asdict(length))
 
 
@@ -154,6 +166,11 @@ def begun(folder: Path, study: Study) -> list[str]:
             f"`mien resume {folder}` goes on with what is there; --out starts another."
         )
     return list(content["runs"])
+
+
+def most_seeds(runs: Iterable[str]) -> int:
+    """How many seeds an arm has, of these runs; of the arm that has most."""
+    return max(Counter(name.rpartition("-seed")[0] for name in runs).values())
 
 
 def is_study(folder: str | Path) -> bool:
@@ -186,7 +203,8 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
     path = Path(folder)
     content = read_plan(path)
     faces = faces or plan_faces(path, observer)
-    study, length = Study.model_validate(content["study"]), Length(**content["length"])
+    study = Study.model_validate(content["study"])
+    length = replace(Length(**content["length"]), seeds=most_seeds(content["runs"]))
     arms = runs_by_arm(path, study, content["runs"])
     answers = tuple(answer(claim, outcomes(arms, claim.metric), content["skipped"]) for claim in study.claims)
     results = {
@@ -201,7 +219,8 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
         "claims": [jsonable(asdict(one) | {"claim": one.claim.model_dump(mode="json")}) for one in answers],
     }
     write_text(path / RESULTS_FILE, json.dumps(results, indent=1))
-    facts = Facts(study.title, study.about, study.axes, study.trade_off, budget_words(study, length), varied(study))
+    words = budget_words(study, length, arms, faces)
+    facts = Facts(study.title, study.about, study.axes, study.trade_off, words, varied(study))
     page = write_study(path / PAGE_FILE, facts, arms, answers, content["skipped"], faces)
     return StudyResult(path, page, answers, content["skipped"])
 
@@ -222,7 +241,7 @@ def outcomes(arms: Mapping[str, Sequence[Run]], metric: str) -> dict[str, Outcom
     for name, runs in arms.items():
         values = [value_of(run.metrics(), metric) for run in runs if run.weights.exists()]
         diverged = sum(bool(run.divergence()) for run in runs)
-        found[name] = Outcome(tuple(value for value in values if value is not None), diverged)
+        found[name] = Outcome(tuple(value for value in values if value is not None), len(runs), diverged)
     return found
 
 
@@ -253,8 +272,17 @@ def varied(study: Study) -> str:
     return ", ".join(key.rpartition(".")[2] for key in study.vary) or "arm"
 
 
-def budget_words(study: Study, length: Length) -> str:
-    """How long each run is, in words."""
+def budget_words(study: Study, length: Length, arms: Mapping[str, Sequence[Run]], faces: Faces) -> str:
+    """How long each run is, in words; with the arms that are of another length, as somebody has given it."""
     images = budget_of(study, length).images
     size = f"{images:,} images a run, up to whole steps" if images else "the length that each recipe says"
-    return f"{size if length.images else f'{length.budget}, {size}'}; {length.seeds} seeds of each arm"
+    if images and (others := [name for name, runs in arms.items() if not as_long_as(images, runs[0].recipe(), faces)]):
+        size += f", but for {', '.join(others)}, whose length was given"
+    seeds = f"{length.seeds} seed{'' if length.seeds == 1 else 's'} of each arm"
+    return f"{size if length.images else f'{length.budget}, {size}'}; {seeds}"
+
+
+def as_long_as(images: int, recipe: Recipe, faces: Faces) -> bool:
+    """Whether a run of the recipe sees so many images, up to whole steps."""
+    step = recipe.training.images_per_step(sketch(recipe))
+    return images <= recipe.training.total_images(len(faces.rows("train")), step) < images + step

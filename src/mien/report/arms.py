@@ -1,6 +1,7 @@
 """The arms of a study on its page: what became of their runs, and the plots and pictures of them."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def trade_off_plate(trade_off: TradeOff | None, axes: Sequence[Axis], chapters: 
     arms = [(chapter.dots(x.metric, y.metric), chapter.dots(y.metric, x.metric)) for chapter in chapters]
     if not any(len(first.values) for first, _ in arms):
         return None
-    joined = sorted((chapter.name for chapter in chapters if is_number(chapter.name)), key=float)
+    joined = sorted((chapter.name for chapter in chapters if math.isfinite(as_number(chapter.name))), key=as_number)
     svg = figure_svg(figures.trade_off(arms, (words_of(x), words_of(y)), joined))
     caption = f"{x.label} against {y.label}: every seed a point, and the mean of each arm, named."
     others = [chapter.name for chapter in chapters if chapter.name not in joined]
@@ -112,12 +113,12 @@ def trade_off_plate(trade_off: TradeOff | None, axes: Sequence[Axis], chapters: 
     return Plate("1", caption, (Inline(svg, "image/svg+xml", caption),), narrow=True)
 
 
-def is_number(name: str) -> bool:
-    """Whether an arm is named by a number."""
+def as_number(name: str) -> float:
+    """The number that an arm is named by, such as 1e-5 or minus2; NaN where it is named by anything else."""
     try:
-        return math.isfinite(float(name))
+        return math.nan if "_" in name else float(re.sub(r"^minus", "-", name))
     except ValueError:
-        return False
+        return math.nan
 
 
 def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:

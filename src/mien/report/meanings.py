@@ -183,7 +183,7 @@ ATTRIBUTE_TABLES = (
     ),
 )
 # Each attribute against each other, or against each factor: drawn as a heat map, and in metrics.json.
-MATRICES = ("leak_", "factor_")
+MATRICES = ("leak", "factor_")
 Maker = Callable[[re.Match[str]], Meaning]
 
 
@@ -210,7 +210,7 @@ def _axes(found: re.Match[str]) -> Meaning:
 PATTERNS: tuple[tuple[str, Maker], ...] = (
     (r"(test|baseline_mean_face|baseline_pca_(\d+))_(mse|psnr|ssim|perceptual_(\w+))", _reconstruction),
     (
-        r"(fid|fd|kid|precision|recall|density|coverage)(?:_([a-z]+?))?(_train)?_(\d+k?)"
+        r"(fid|fd|kid|precision|recall|density|coverage)(?:_(?!train_)([a-z]+?))?(_train)?_(\d+k?)"
         r"(_floor_train|_floor_halves|_prior|_mixture|_aggregate)?",
         _distance,
     ),

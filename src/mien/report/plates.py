@@ -9,7 +9,7 @@ from mien.faces import Faces
 from mien.models.base import Encodes
 from mien.report import curves, words
 from mien.report.chapters import Chapter
-from mien.report.flips import leakage_plate
+from mien.report.flips import leakage_plates
 from mien.report.health import best_plate, told
 from mien.report.measured import measured_plates
 from mien.report.pictures import Inline, Plate, figure_jpeg, figure_svg, moments, read_strips, sheet
@@ -41,9 +41,9 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
         place += 1
         if trained:
             chapter.plates += latents_plate(chapter, faces, attribute, place)
-    if leakage := leakage_plate(chapter, place + 1):
-        place += 1
-        chapter.plates.append(leakage)
+    leakages = leakage_plates(chapter, place + 1)
+    place += len(leakages)
+    chapter.plates += leakages
     measured = measured_plates(chapter, place + 1)
     place += len(measured)
     chapter.plates += measured

@@ -116,10 +116,10 @@ def claimed(one: Answer) -> str:
     if claim.kind in ("fails", "trains"):
         less = "not " if claim.kind == "trains" else ""
         return f"claimed {less}to be {claim.factor:g} times the other arm's or more"
-    margin = f", by more than {claim.by:g}" if claim.by else ""
+    margins = [f"{claim.by:g}"] if claim.by else []
     if claim.by_share:
-        margin = f", by more than {100 * claim.by_share:g} % of the other arm's"
-    return f"claimed to be {claim.kind}{margin}"
+        margins.append(f"{100 * claim.by_share:g} % of the other arm's")
+    return f"claimed to be {claim.kind}" + (f", by more than {' plus '.join(margins)}" if margins else "")
 
 
 def comparison_words(one: Answer, comparison: Comparison) -> dict[str, str]:

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -94,22 +95,46 @@ class Study(Part):
 
     def all_arms(self) -> list[Arm]:
         """Every combination of what varies, then the arms by hand."""
-        varied = [[(key, value) for value in values] for key, values in self.vary.items()]
+        varied = [
+            [(name, f"{key}={json.dumps(value)}") for name, value in zip(arm_names(key, values), values, strict=True)]
+            for key, values in self.vary.items()
+        ]
         combined = [
-            Arm(
-                name="_".join(arm_name(value) for _, value in chosen),
-                set=tuple(f"{key}={json.dumps(value)}" for key, value in chosen),
-            )
+            Arm(name="_".join(name for name, _ in chosen), set=tuple(override for _, override in chosen))
             for chosen in itertools.product(*varied)
             if chosen
         ]
         return [*combined, *self.arms]
 
 
+def arm_names(key: str, values: Sequence[object]) -> list[str]:
+    """The names of the arms that a key's values make, in their order.
+
+    Raises: ValueError for a value that makes no name, or two that make the same.
+    """
+    names: list[str] = []
+    for value in values:
+        name = arm_name(value)
+        if not re.match(NAME, name):
+            raise ValueError(f"vary: {key} has the value {value!r}, which makes no name for an arm. Give it in arms.")
+        if name in names:
+            raise ValueError(f"vary: {key} has two values that make one name ({name}). Give one of them in arms.")
+        names.append(name)
+    return names
+
+
 def arm_name(value: object) -> str:
-    """A value as the name of an arm: 1e-5 for 0.00001, 0.5 for 0.5."""
-    if isinstance(value, float):
-        if 0 < abs(value) < SCIENTIFIC_BELOW:
-            return re.sub(r"e-0*", "e-", np.format_float_scientific(value, trim="-"))
-        return f"{value:g}"
+    """A value as the name of an arm: 1e-5 for 0.00001, 0.5 for 0.5, 1e6 for a million as a float, minus2 for -2."""
+    if isinstance(value, int | float):
+        text = number_name(value) if isinstance(value, float) else str(value)
+        return re.sub(r"^-", "minus", text)
     return re.sub(r"[^A-Za-z0-9.-]+", "-", str(value)).strip("-")
+
+
+def number_name(value: float) -> str:
+    """A number in as few digits as tell it from every other."""
+    if 0 < abs(value) < SCIENTIFIC_BELOW:
+        text = np.format_float_scientific(value, trim="-")
+    else:
+        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", text)

@@ -1,7 +1,6 @@
 """The rule: from the numbers of several seeds to *holds*, *does not hold* or *undecided*."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import stdtrit
 
 from mien.errors import RecipeError
+from mien.studies.names import COUNT
 
 Kind = Literal["lower", "higher", "not lower", "not higher", "fails", "trains"]
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -19,7 +19,6 @@ OPPOSITE: dict[Verdict, Verdict] = {"holds": "does not hold", "does not hold": "
 NEGATED = ("not lower", "not higher", "trains")
 LEVEL = 0.95
 FEWEST_SEEDS = 2  # of each arm: one run has no spread
-COUNT = re.compile(r"_\d+[kM]?(?=_|$)")  # of samples, in a metric's name
 SMALLEST = 1e-12  # below which a distance is taken for this, so that it has a logarithm
 
 RULE = (
@@ -34,10 +33,12 @@ RULE = (
     "it is does not hold, and does not hold where that it is holds. That no difference was found proves nothing.",
     "A claim about several other arms holds if it holds against each of them, and does not hold if it does not against "
     "one of them.",
-    "A claim that an arm fails to train holds if every run of it diverged, or if the whole interval of the logarithm "
-    "of its distance over the other arm's lies beyond that of the stated factor. It does not hold if the whole "
-    "interval lies below and no run diverged. That an arm trains is the opposite.",
-    "With fewer than two seeds of an arm, everything is undecided.",
+    "A claim that an arm fails to train holds if every run of it diverged, of two or more, or if the whole interval of "
+    "the logarithm of its distance over the other arm's lies beyond that of the stated factor. It does not hold if the "
+    "whole interval lies below and no run diverged. That an arm trains is the opposite.",
+    "Where some runs of an arm diverged, a mean and an interval are of its other runs alone, and the verdict says so.",
+    "With fewer than two measured seeds of an arm, everything is undecided; but for an arm whose runs all diverged, "
+    "which fails to train where the other arm has two.",
 )
 
 
@@ -55,13 +56,24 @@ class Claim(BaseModel):
     by_share: float = Field(0.0, ge=0, lt=1, description="margin as a share of the other arm's value")
     factor: float = Field(2.0, ge=1, description="of fails and trains: how many times the other's distance is failing")
 
+    @property
+    def has_margin(self) -> bool:
+        """Whether the other arm's values are moved before they are compared."""
+        return self.kind not in ("fails", "trains") and bool(self.by or self.by_share)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an arm's runs: a value for each that was measured, and how many diverged."""
+    """What came of an arm's runs: a value for each that was measured, how many runs there are, how many diverged."""
 
     values: tuple[float, ...]
+    runs: int
     diverged: int = 0
+
+    @property
+    def all_diverged(self) -> bool:
+        """Whether none trained, and none is left that may."""
+        return self.diverged == self.runs >= FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,8 @@ class Comparison:
 
     mean, other: over seeds; NaN without one.    seeds: of each, measured.
     difference, low, high: of the claim's arm less the other, whose values were moved by the margin; of `fails` and
-    `trains` the ratio of their geometric means. NaN where there is none.    why: it is undecided, in words, or ''.
+    `trains` the ratio of their geometric means. NaN where there is none.    why: it is undecided,
+    or what it does not rest on, in words, or ''.
     """
 
     than: str
@@ -107,14 +120,14 @@ def answer(claim: Claim, outcomes: Mapping[str, Outcome], absent: Mapping[str, s
 
 def _compare(claim: Claim, than: str, outcomes: Mapping[str, Outcome], absent: Mapping[str, str]) -> Comparison:
     """One arm against one other."""
-    own, other = (outcomes.get(name, Outcome(())) for name in (claim.arm, than))
+    own, other = (outcomes.get(name, Outcome((), 0)) for name in (claim.arm, than))
     mean, beside = (float(np.mean(outcome.values)) if outcome.values else math.nan for outcome in (own, other))
     seeds = (len(own.values), len(other.values))
     for name in (claim.arm, than):
         if name in absent:
             return Comparison(than, "undecided", mean, beside, seeds, why=f"{name} did not run: {absent[name]}")
     failing = claim.kind in ("fails", "trains")
-    if failing and not own.values and own.diverged >= FEWEST_SEEDS and other.values:
+    if failing and own.all_diverged and len(other.values) >= FEWEST_SEEDS:
         verdict: Verdict = "does not hold" if claim.kind in NEGATED else "holds"
         why = f"all {own.diverged} runs of {claim.arm} diverged"
         return Comparison(than, verdict, mean, beside, seeds, why=why)
@@ -125,7 +138,8 @@ def _compare(claim: Claim, than: str, outcomes: Mapping[str, Outcome], absent: M
         return _compare_ratio(claim, than, own, other)
     difference, low, high = welch(own.values, moved(other.values, claim))
     verdict = by_interval(low, high, claim.kind)
-    return Comparison(than, verdict, mean, beside, seeds, difference, low, high)
+    why = _without(claim.arm, own, than, other)
+    return Comparison(than, verdict, mean, beside, seeds, difference, low, high, why)
 
 
 def _compare_ratio(claim: Claim, than: str, own: Outcome, other: Outcome) -> Comparison:
@@ -134,9 +148,9 @@ def _compare_ratio(claim: Claim, than: str, own: Outcome, other: Outcome) -> Com
     difference, low, high = welch(*logs)
     limit = math.log(claim.factor)
     verdict = by_interval(low - limit, high - limit, claim.kind)
-    why = ""
+    why = _without(claim.arm, own, than, other)
     if own.diverged and verdict == ("holds" if claim.kind in NEGATED else "does not hold"):
-        verdict, why = "undecided", f"{own.diverged} runs of {claim.arm} diverged, the others trained"
+        verdict, why = "undecided", f"{own.diverged} of {own.runs} runs of {claim.arm} diverged, the others trained"
     mean, beside = float(np.mean(own.values)), float(np.mean(other.values))
     ratio = (math.exp(difference), math.exp(low), math.exp(high))
     return Comparison(than, verdict, mean, beside, (len(own.values), len(other.values)), *ratio, why=why)
@@ -144,7 +158,17 @@ def _compare_ratio(claim: Claim, than: str, own: Outcome, other: Outcome) -> Com
 
 def _too_few(name: str, outcome: Outcome) -> str:
     diverged = f", {outcome.diverged} diverged" if outcome.diverged else ""
-    return f"{name}: {len(outcome.values)} measured{diverged}"
+    return f"{name}: {len(outcome.values)} of {outcome.runs} measured{diverged}"
+
+
+def _without(arm: str, own: Outcome, than: str, other: Outcome) -> str:
+    """Which runs a comparison does not rest on, because they diverged; '' where none did."""
+    parts = [
+        f"{outcome.diverged} of {outcome.runs} runs of {name} diverged"
+        for name, outcome in ((arm, own), (than, other))
+        if outcome.diverged
+    ]
+    return f"{' and '.join(parts)}: this rests on the others alone" if parts else ""
 
 
 def moved(values: Sequence[float], claim: Claim) -> list[float]:

@@ -1,0 +1,196 @@
+"""What can be said on the command line: the commands with their options, help and examples."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import mien
+from mien.cli import commands as does
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of `mien`, and those of its commands."""
+    parser = argparse.ArgumentParser(prog="mien", description=mien.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mien {mien.__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND")
+    commands: dict[str, argparse.ArgumentParser] = {}
+
+    def command(name: str, function: Command, words: str, *examples: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(
+            name,
+            help=words,
+            description=words,
+            epilog="\n  ".join(["example:", *examples]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(function=function)
+        commands[name] = sub
+        return sub
+
+    add_training(command)
+    add_looking(command)
+    return parser, commands
+
+
+def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that train."""
+    sub = command(
+        "run",
+        does.run,
+        "Train, measure and report every model of a plan.",
+        "mien run",
+        "mien run --data ~/faces data.horizontal_flips=true",
+        "mien run --data ~/hw4_data --plan coursework vae.training.epochs=60",
+    )
+    sub.add_argument(
+        "--plan", default="quick", metavar="NAME|FILE.toml", help="quick (default), coursework, or your own"
+    )
+    add_what_decides_a_training(sub, folder="runs/<plan>-<time>")
+
+    sub = command(
+        "train",
+        does.train,
+        "Train one recipe.",
+        "mien train vae-quick",
+        "mien train gan-coursework --data ~/faces --out runs/my-gan training.steps=2000",
+    )
+    sub.add_argument("recipe", metavar="RECIPE", help="name of a preset, or a TOML file")
+    add_what_decides_a_training(sub, folder="runs/<recipe>-<time>")
+
+    add_studies(command)
+
+    sub = command(
+        "resume",
+        does.resume,
+        "Go on with a run, a plan or a study that was stopped, exactly where it stood.",
+        "mien resume runs/quick-20261124-163000",
+        "mien resume runs/my-gan training.steps=4000",
+        "mien resume runs/kl-weight-20261124-163000 --processes 2",
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, a plan or a study")
+    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs of a study at the same time")
+    sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
+
+
+def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that compare."""
+    sub = command(
+        "study",
+        does.study,
+        "Train arms from several seeds, measure them, and say of each claim whether it holds.",
+        "mien study kl-weight",
+        "mien study vae-gan --data ~/faces --seeds 3 --images 100000 --processes 2",
+        "mien study mine.toml --budget full training.learning_rate=1e-3",
+    )
+    sub.add_argument("study", metavar="NAME|FILE.toml", help="of a study that comes with mien, or your own")
+    sub.add_argument("--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')")
+    add_preparation(sub)
+    sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
+    sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
+    sub.add_argument("--images", type=int, metavar="N", help="that each run sees, in place of the budget's")
+    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs at the same time (default: 1)")
+    sub.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write, or of a study to go on with (default: runs/<study>-<time>)",
+    )
+    sub.add_argument("overrides", nargs="*", metavar="key=value", help="anything in the arms' recipes")
+    sub.set_defaults(seed=None)
+
+    sub = command(
+        "compare",
+        does.compare,
+        "Compare runs of the same faces; those that differ in their seed alone are one arm.",
+        "mien compare runs/my-vae runs/my-gan",
+        "mien compare runs/quick-20261124-163000 runs/other --only distribution sharpness",
+    )
+    sub.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of plans for all in them")
+    sub.add_argument("--only", nargs="+", default=[], metavar="METRIC", help="kinds of metrics (default: all)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/compare-<time>)")
+
+
+def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that look at what was trained, at faces and at the machine."""
+    sub = command(
+        "sample",
+        does.sample,
+        "Draw new faces from a trained run.",
+        "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
+    )
+    sub.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or its file of weights")
+    sub.add_argument("--count", type=int, default=32, help="how many (default: 32)")
+    sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="attributes, from 0 to 1")
+    sub.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    sub.add_argument("--out", type=Path, default=Path("grid.png"), help="picture to write (default: grid.png)")
+
+    sub = command(
+        "reconstruct",
+        does.reconstruct,
+        "Put pictures through a VAE: the originals above, their reconstructions below.",
+        "mien reconstruct runs/quick-20261124-163000/vae me.jpg you.png --out both.png",
+    )
+    sub.add_argument("run", type=Path, metavar="RUN")
+    sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    sub.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
+
+    sub = command(
+        "evaluate",
+        does.evaluate,
+        "Measure a run, or every run of a plan, completely, and print the numbers.",
+        "mien evaluate runs/quick-20261124-163000",
+        "mien evaluate runs/my-gan --only distribution,sharpness --again",
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
+    sub.add_argument("--only", default="", metavar="METRIC,METRIC", help="kinds of metrics (default: all)")
+    sub.add_argument("--again", action="store_true", help="measure even what was measured already")
+    sub.add_argument("--inception", type=Path, metavar="FILE", help="TorchScript weights of the FID's network")
+    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+
+    sub = command(
+        "report", does.report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
+    )
+    sub.add_argument("folder", type=Path, metavar="FOLDER")
+    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+
+    sub = command(
+        "data",
+        does.data,
+        "Look at faces, pack them, or draw some.",
+        "mien data show ~/faces",
+        "mien data pack ~/celeba.zip --size 128",
+        "mien data draw --count 48 --out drawn.png",
+    )
+    sub.add_argument("action", choices=["show", "pack", "draw"])
+    sub.add_argument("path", nargs="?", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
+    add_preparation(sub)
+    sub.add_argument("--count", type=int, help="faces of the contact sheet, or to draw (default: 48)")
+    sub.add_argument("--seed", type=int, help="of the drawing (default: 0)")
+    sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
+
+    command("doctor", does.doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
+
+
+def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> None:
+    """Which faces, where to, and anything in a recipe by its key."""
+    sub.add_argument(
+        "--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)"
+    )
+    add_preparation(sub)
+    sub.add_argument("--out", type=Path, metavar="DIR", help=f"folder to write (default: {folder})")
+    sub.add_argument("--seed", type=int, help="of every training (default: 0)")
+    sub.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
+    )
+
+
+def add_preparation(sub: argparse.ArgumentParser) -> None:
+    """The options that say how faces are prepared."""
+    sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
+    sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
+    sub.add_argument("--attributes", metavar="TABLE", help="a CSV or TSV of attributes, first column the file name")
+    sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")
