@@ -65,3 +65,10 @@ def test_the_same_figure_is_the_same_bytes():
 
 def test_counts_are_short():
     assert [figures.short_count(n) for n in (0, 640, 12_800, 6_400_000)] == ["0", "640", "12.8k", "6.4M"]
+
+
+def test_latents_are_drawn_the_dearest_first() -> None:
+    figure = figures.divergences(np.array([0.1, 3.0, 0.5]))
+    heights = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == 3
+    assert figure.axes[0].get_xlim() == (0, 3)

@@ -201,7 +201,8 @@ def test_the_likelihood_of_a_run_has_its_units_and_stands_beside_its_baseline(
     assert value["decoder_variance_in_training"] == pytest.approx(1e-4 * 3072 / 2)
     assert value["baseline_ppca_nats"] > value["elbo_nats"]  # eight steps of training are worse than a linear model
     assert (value["latent_dim"], scores["elbo_nats"].images) == (8, len(faces.rows("test")))
-    assert all(np.isfinite([s.value, s.low, s.high]).all() and s.images and s.protocol for s in scores.values())
+    assert scores["latent_dim"].low is None  # other images would not move it
+    assert all(np.isfinite(s.value) and s.images and s.protocol for s in scores.values())
 
 
 def test_bits_of_a_dimension_are_those_of_the_probability_of_a_pixels_step() -> None:

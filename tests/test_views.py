@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 
 import tiny
-from mien import views
+from mien import losses, views
+from mien.faces.batches import to_signed
 
 LATENTS = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
 
@@ -69,3 +71,10 @@ def test_a_contact_sheet_shows_faces_of_the_training_split_in_rows(faces: Any) -
     assert np.array_equal(sheet[:32, :32], faces.images[faces.rows("train")[0]])
     assert np.array_equal(sheet[-32:, -32:], faces.images[faces.rows("train")[-1]])
     assert np.array_equal(views.contact_sheet(faces, count=12), sheet)
+
+
+def test_the_divergences_of_latents_add_up_to_the_kl() -> None:
+    model, images = tiny.model("vae"), tiny.noise_faces(9).images
+    with torch.no_grad():
+        total = losses.kl_to_standard_normal(*model.encode(to_signed(images))).mean()  # type: ignore[operator]
+    assert views.latent_divergences(model, images).sum() == pytest.approx(float(total), rel=1e-5)

@@ -60,6 +60,13 @@ def encode(model: Encodes, images: Pictures) -> tuple[NDArray[np.float32], NDArr
     return np.concatenate(means), np.concatenate(logvars)
 
 
+def latent_divergences(model: Encodes, images: Pictures) -> NDArray[np.float64]:
+    """The KL of each latent's posterior to N(0, 1), mean over pictures, in nats.  [N,S,S,3] -> [Z]"""
+    means, logvars = (values.astype(np.float64) for values in encode(model, images))
+    divergences: NDArray[np.float64] = 0.5 * (means**2 + np.exp(logvars) - logvars - 1).mean(0)
+    return divergences
+
+
 def reconstruct(model: Encodes, images: Pictures) -> Pictures:
     """Pictures through the encoder's mean and back.  [N,S,S,3] -> [N,S,S,3]"""
     assert isinstance(model, Model)

@@ -108,7 +108,7 @@ def open_chapter(run: Run, number: int) -> Chapter:
     """
     recipe = run.recipe()
     missing: list[str] = []
-    trained, scores = None, {}
+    trained = None
     if run.weights.exists():
         try:
             trained = load_model(run.weights)
@@ -116,10 +116,7 @@ def open_chapter(run: Run, number: int) -> Chapter:
             missing.append(f"No pictures: {error}")
     else:
         missing.append(f"No pictures: this run is not trained to its end. `mien resume {run.path}` goes on with it.")
-    try:
-        scores = read_scores(run.metrics())
-    except MienError as error:
-        missing.append(f"No numbers: {error}")
+    scores = read_scores(run.metrics())
     if trained and not scores:
         missing.append("Nothing was measured yet.")
     model = trained.model if trained else build(recipe.model, recipe.data.size)

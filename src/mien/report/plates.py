@@ -41,6 +41,9 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
         place += 1
         if trained:
             chapter.plates += latents_plate(chapter, faces, attribute, place)
+        place += 1
+        if trained:
+            chapter.plates += divergences_plate(chapter, faces, place)
     leakages = leakage_plates(chapter, place + 1)
     place += len(leakages)
     chapter.plates += leakages
@@ -135,6 +138,23 @@ def latents_plate(chapter: Chapter, faces: Faces, attribute: str | None, place: 
         f"{method} of the mean latents of {len(rows):,} test images{coloured}. Near points are alike to the encoder."
     )
     jpeg = figure_jpeg(figures.scatter(points, values, attribute or ""))
+    number, file = f"{chapter.number}.{place}", f"fig{chapter.number}_{place}.jpg"
+    return [Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), file=file, jpeg=jpeg, narrow=True)]
+
+
+def divergences_plate(chapter: Chapter, faces: Faces, place: int) -> list[Plate]:
+    """What each latent costs: those near 0 carry nothing."""
+    assert isinstance(chapter.model, Encodes)
+    rows = faces.rows("test")[:MAPPED]
+    if chapter.model.image_size != faces.size or not len(rows):
+        return []
+    ordered = np.sort(views.latent_divergences(chapter.model, faces.images[rows]))[::-1]
+    nine_tenths = int(np.searchsorted(ordered.cumsum(), 0.9 * ordered.sum())) + 1
+    caption = (
+        f"KL of each of the {len(ordered):,} latents, mean over {len(rows):,} test images: {ordered.sum():.4g} nats in "
+        f"all, nine tenths of it in {min(nine_tenths, len(ordered)):,} latents."
+    )
+    jpeg = figure_jpeg(figures.divergences(ordered))
     number, file = f"{chapter.number}.{place}", f"fig{chapter.number}_{place}.jpg"
     return [Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), file=file, jpeg=jpeg, narrow=True)]
 

@@ -82,8 +82,8 @@ class Comparison:
 
     mean, other: over seeds; NaN without one.    seeds: of each, measured.
     difference, low, high: of the claim's arm less the other, whose values were moved by the margin; of `fails` and
-    `trains` the ratio of their geometric means. NaN where there is none.    why: it is undecided,
-    or what it does not rest on, in words, or ''.
+    `trains` the ratio of their geometric means. NaN where there is none.
+    why: it is undecided, or which runs it does not rest on, in words; or ''.
     """
 
     than: str
