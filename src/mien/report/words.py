@@ -193,7 +193,7 @@ def _by_attribute(scores: Mapping[str, Score], prefix: str) -> dict[str, float]:
 def _range(values: Mapping[str, float]) -> str:
     worst, best = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
     low, high = (written(values[name], 2, share=True) for name in (worst, best))
-    if worst == best:
+    if len(values) == 1:
         return f"{low} ({worst})"
     return f"{low} (each attribute)" if low == high else f"{low} ({worst}) to {high} ({best})"
 
