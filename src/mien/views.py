@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import Faces
-from mien.faces.batches import to_signed, to_stored
+from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.models.base import Encodes, Model
 
 Pictures = NDArray[np.uint8]
-CHUNK = 256  # images at a time, so that memory stays bounded
 FEWEST_FOR_TSNE = 30  # its neighbourhoods are about as large
 
 
@@ -53,8 +52,8 @@ def encode(model: Encodes, images: Pictures) -> tuple[NDArray[np.float32], NDArr
     assert isinstance(model, Model)
     means, logvars = [], []
     with evaluating(model) as device:
-        for start in range(0, len(images), CHUNK):
-            mu, logvar = model.encode(to_signed(images[start : start + CHUNK], device))
+        for x in signed_chunks(images, device):
+            mu, logvar = model.encode(x)
             means.append(mu.cpu().numpy())
             logvars.append(logvar.cpu().numpy())
     return np.concatenate(means), np.concatenate(logvars)

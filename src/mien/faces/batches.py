@@ -1,5 +1,6 @@
 """Batches for training: which faces come next is a pure function of the seed and the images already seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from mien.errors import DataError
 from mien.faces import Faces, Split
+
+CHUNK = 256  # images at a time, of those that are only looked at
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,12 @@ def to_signed(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> 
     writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of arrays that are not, as memory maps
     stored = torch.from_numpy(writable).to(device, non_blocking=True)
     return stored.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def signed_chunks(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """The same, some images at a time, so that memory stays bounded.  uint8 [N,S,S,3] -> [n,3,S,S]"""
+    for start in range(0, len(images), CHUNK):
+        yield to_signed(images[start : start + CHUNK], device)
 
 
 def to_stored(x: Tensor) -> NDArray[np.uint8]:

@@ -52,3 +52,8 @@ def _fill(split: NDArray[np.int_], side: int, draw: NDArray[np.float64]) -> None
     train = np.unique(draw[split == TRAIN])
     if not (split == side).any() and len(train) > 1:
         split[(split == TRAIN) & (draw == train[-1])] = side
+
+
+def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many rows, evenly spread over all of them."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,8 @@ from torch import Tensor
 from mien.checkpoint import write_tensors
 from mien.errors import RunError
 from mien.faces import Faces
-from mien.faces.batches import Batches, to_signed
+from mien.faces.batches import Batches, signed_chunks
+from mien.faces.splits import spread
 from mien.faces.store import default_cache
 from mien.hardware import Hardware, choose_device, choose_precision
 from mien.judge.network import JudgeConfig, JudgeNetwork
@@ -26,7 +27,6 @@ from mien.train import TrainConfig, Trainer
 
 VERSION = 1  # of the network and of how it is trained; another one is trained anew
 FEWEST = 10  # training faces with and without an attribute, for the judge to learn it
-CHUNK = 256
 SCALED_ON = 10_000  # training images, at most, that the features' mean and scale are taken from
 
 Progress = Callable[[str, int, int], None]
@@ -55,7 +55,7 @@ class Judge:
         features = [np.empty((0, self.network.latent_dim), np.float32)]
         probabilities = [np.empty((0, len(self.attributes)), np.float32)]
         with torch.no_grad():
-            for x in chunks(images, next(self.network.parameters()).device):
+            for x in signed_chunks(images, next(self.network.parameters()).device):
                 seen, logits = self.network.both(x)
                 features.append(seen.float().cpu().numpy())
                 probabilities.append(logits[:, : len(self.attributes)].sigmoid().cpu().numpy())
@@ -74,12 +74,6 @@ class Judge:
         uint8 [N,S,S,3] -> [N,A] in [0, 1]
         """
         return self.look(images)[1]
-
-
-def chunks(images: NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:
-    """Images in [-1, 1], some at a time.  uint8 [N,S,S,3] -> [n,3,S,S]"""
-    for start in range(0, len(images), CHUNK):
-        yield to_signed(images[start : start + CHUNK], device)
 
 
 def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
@@ -165,9 +159,9 @@ def train_network(
 
     Trainer(network, batches, training, here, checkpoint=checkpoint, progress=tell).run()
     network.eval()
-    rows = batches.rows[np.linspace(0, len(batches) - 1, min(len(batches), SCALED_ON)).astype(np.int64)]
+    rows = spread(batches.rows, SCALED_ON)
     with torch.no_grad():
-        seen = torch.cat([network.activations(x) for x in chunks(faces.images[rows], here.device)])
+        seen = torch.cat([network.activations(x) for x in signed_chunks(faces.images[rows], here.device)])
         network.mean.copy_(seen.mean(0))
         network.scale.copy_((seen - network.mean).square().mean().sqrt().clamp(min=1e-6))
 

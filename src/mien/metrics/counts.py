@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.metrics.subject import spread
+from mien.faces.splits import spread
 
 FEWEST = 10  # images, below which distances between distributions say nothing and are not measured
 

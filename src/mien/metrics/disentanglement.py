@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from mien import views
 from mien.faces import SPLITS, UNKNOWN
 from mien.faces.pack import factors
+from mien.faces.splits import spread
 from mien.metrics.dci import PENALTIES, dci
 from mien.metrics.gaps import mutual_information_gaps, separated_predictability
 from mien.metrics.intervals import GROUPS, jackknife, not_negative
 from mien.metrics.judgement import balanced_accuracy
 from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.score import Score
-from mien.metrics.subject import Subject, spread
+from mien.metrics.subject import Subject
 
 PENALTY = 0.03  # of the ridge regression, for each training image
 THRESHOLDED = 1_000  # test images that SAP looks for thresholds on, at most

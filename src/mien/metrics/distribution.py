@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.splits import spread
 from mien.metrics.counts import FEWEST, cut, halves, in_words, round_count
 from mien.metrics.coverage import coverage_scores, nearest
 from mien.metrics.extractors import Extractor
@@ -12,7 +13,7 @@ from mien.metrics.frechet import frechet_score
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
 from mien.metrics.kernel import kernel_score
 from mien.metrics.score import Score
-from mien.metrics.subject import SAMPLE_SEED, Subject, spread
+from mien.metrics.subject import SAMPLE_SEED, Subject
 
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000

@@ -13,10 +13,11 @@ from torch import Tensor
 from mien import views
 from mien.faces import drawn
 from mien.faces.pack import factors
+from mien.faces.splits import spread
 from mien.metrics.factors import FactorReader, read_factors
 from mien.metrics.pairs import Look, ceiling, look, report
 from mien.metrics.score import Score
-from mien.metrics.subject import Subject, spread
+from mien.metrics.subject import Subject
 from mien.models.base import Encodes, Model
 
 PAIRS = 2_000  # of a conditional model, for each attribute

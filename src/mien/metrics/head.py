@@ -6,8 +6,8 @@ The head was trained together with the generator, so this is no independent judg
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.batches import signed_chunks
 from mien.metrics.judgement import balanced_accuracy
-from mien.metrics.reconstruction import signed_chunks
 from mien.metrics.score import Score
 from mien.metrics.subject import Subject
 from mien.models.base import Classifies
@@ -40,5 +40,5 @@ def judged(trained: TrainedModel, images: NDArray[np.uint8]) -> NDArray[np.bool_
     model = trained.model
     assert isinstance(model, Classifies)
     with evaluating(trained.model) as device:
-        logits = [model.classify(x.to(device)).cpu().numpy() for x in signed_chunks(images)]
+        logits = [model.classify(x).cpu().numpy() for x in signed_chunks(images, device)]
     return np.concatenate([np.empty((0, len(trained.attributes))), *logits]) > 0

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from mien import losses, views
+from mien.faces.splits import spread
 from mien.metrics.posterior import SEED, aggregate, encoded, exactly, latents
 from mien.metrics.principal import pixels
 from mien.metrics.score import Score, mean_score
-from mien.metrics.subject import Subject, spread
+from mien.metrics.subject import Subject
 from mien.models.base import Encodes, HasVariance
 
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from mien import views
 from mien.faces import SPLITS
+from mien.faces.splits import spread
 from mien.metrics.counts import FEWEST, cut, in_words, round_count
 from mien.metrics.frechet import frechet_score
 from mien.metrics.posterior import SEED, draws
 from mien.metrics.score import Score, mean_score
 from mien.metrics.sharpness import IMAGES, laplacian_variance, real_images
-from mien.metrics.subject import SAMPLE_SEED, Subject, spread
+from mien.metrics.subject import SAMPLE_SEED, Subject
 
 MOST = 2_000  # samples of each kind, and test images
 LEADING = 32  # principal directions in which the mixture is a mixture; in the others it is one Gaussian

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.batches import CHUNK
 from mien.judge import Judge
 from mien.metrics.intervals import share_score
 from mien.metrics.score import Score, mean_score
-from mien.views import CHUNK, Pictures
+from mien.views import Pictures
 
 Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen

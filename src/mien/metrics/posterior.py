@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import views
-from mien.faces.batches import to_signed
+from mien.faces.batches import signed_chunks
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score
 from mien.models.base import Encodes, Model
@@ -21,8 +21,7 @@ def encoded(model: Encodes, images: views.Pictures) -> Iterator[tuple[Tensor, Te
     """Images in [-1, 1] with mean and log-variance of their latents, some at a time, on the model's device."""
     assert isinstance(model, Model)
     with views.evaluating(model) as device:
-        for start in range(0, len(images), views.CHUNK):
-            x = to_signed(images[start : start + views.CHUNK], device)
+        for x in signed_chunks(images, device):
             yield x, *model.encode(x)
 
 

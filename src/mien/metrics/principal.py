@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import views
+from mien.faces.batches import CHUNK
 
 
 class PrincipalGaussian(NamedTuple):
@@ -28,8 +29,8 @@ class PrincipalGaussian(NamedTuple):
     def components(self, images: views.Pictures) -> NDArray[np.float32]:
         """Components of images, some at a time, as pixels in float32 are large.  uint8 [N,S,S,3] -> [N,K]"""
         pieces = [
-            (pixels(images[start : start + views.CHUNK]) - self.mean) @ self.directions.T
-            for start in range(0, len(images), views.CHUNK)
+            (pixels(images[start : start + CHUNK]) - self.mean) @ self.directions.T
+            for start in range(0, len(images), CHUNK)
         ]
         return np.concatenate([np.empty((0, len(self.directions)), np.float32), *pieces])
 

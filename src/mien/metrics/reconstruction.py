@@ -1,6 +1,6 @@
 """How well a model gives back test images it never saw, beside what needs no model at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces.batches import to_signed, to_stored
+from mien.faces.batches import signed_chunks, to_stored
 from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.score import Score, mean_score
 from mien.metrics.subject import Subject
 from mien.models.base import Encodes, Model
-from mien.views import CHUNK, evaluating
+from mien.views import evaluating
 
 SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
 MSE = "mean over pixels in [-1, 1], no quantization"
@@ -136,9 +136,3 @@ def as_images(rows: Tensor, like: Tensor) -> Tensor:
     """Pixels as they are stored, a row an image, as networks take them.  [N,D] -> [N,3,S,S]"""
     size = like.shape[-1]
     return rows.reshape(-1, size, size, 3).permute(0, 3, 1, 2)
-
-
-def signed_chunks(images: NDArray[np.uint8]) -> Iterator[Tensor]:
-    """Images in [-1, 1], some at a time.  uint8 [N,S,S,3] -> [n,3,S,S]"""
-    for start in range(0, len(images), CHUNK):
-        yield to_signed(images[start : start + CHUNK])

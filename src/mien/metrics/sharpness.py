@@ -4,9 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import views
+from mien.faces.batches import CHUNK
+from mien.faces.splits import spread
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score, mean_score
-from mien.metrics.subject import SAMPLE_SEED, Subject, spread
+from mien.metrics.subject import SAMPLE_SEED, Subject
 from mien.models.base import Encodes
 
 IMAGES = 2_000  # at most, of each kind
@@ -67,8 +69,8 @@ def power_spectra(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     radius = np.hypot(frequency[:, None], frequency).round().astype(np.int64).ravel()
     bins = np.bincount(radius)
     spectra = []
-    for start in range(0, len(images), views.CHUNK):
-        grey = greys(images[start : start + views.CHUNK])
+    for start in range(0, len(images), CHUNK):
+        grey = greys(images[start : start + CHUNK])
         windowed = (grey - grey.mean((1, 2), keepdims=True)) * np.outer(window, window)
         power = np.abs(np.fft.fft2(windowed)).reshape(len(grey), -1) ** 2
         sums = np.stack([np.bincount(radius, weights=one) for one in power])

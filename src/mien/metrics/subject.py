@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mien import views
 from mien.faces import Faces, Split
+from mien.faces.splits import spread
 from mien.judge import Judge
 from mien.metrics.extractors import Extractor
 from mien.metrics.principal import PrincipalGaussian, fit_principal_gaussian, pixels
@@ -100,8 +101,3 @@ class Subject:
     @cached_property
     def _of_samples(self) -> dict[str, NDArray[np.float32]]:
         return {}
-
-
-def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many rows, evenly spread over all of them."""
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -6,13 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from mien.errors import RecipeError, did_you_mean
 from mien.metrics import METRICS
-from mien.models import build
-from mien.models.base import Model
 from mien.plans import share_out
+from mien.plans.measuring import sketch
 from mien.recipe import Recipe, apply_overrides, check, read_toml, validated, with_source
 from mien.studies import Arm, Budget, Study, unmeasured
 
@@ -155,12 +152,6 @@ def with_width(recipe: Recipe, width: int) -> Recipe:
 def parameter_count(recipe: Recipe) -> int:
     """How many numbers the recipe's model learns."""
     return sum(parameter.numel() for parameter in sketch(recipe).parameters())
-
-
-def sketch(recipe: Recipe) -> Model:
-    """The recipe's model without its weights: shapes alone, at no cost."""
-    with torch.device("meta"):
-        return build(recipe.model, recipe.data.size)
 
 
 def seeded(name: str, recipe: Recipe, seed: int) -> Recipe:

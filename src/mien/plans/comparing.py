@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mien.errors import RunError
 from mien.metrics import METRICS
-from mien.plans import is_plan, plan_runs
+from mien.plans import faces_of, is_plan, plan_runs
 from mien.plans.measuring import Measuring, measure_run
 from mien.plans.studies import FORMAT, numbers_of
-from mien.plans.training import Observer, read_faces
+from mien.plans.training import Observer
 from mien.runs import Run, write_text
 from mien.studies import Axis, value_of
 
@@ -45,7 +45,7 @@ def compare_runs(
     from mien.report.study import Facts, write_study
 
     runs = runs_at(paths)
-    faces = read_faces(runs[0].recipe().data, observer)
+    faces = faces_of(runs[0], observer)
     require_same_fingerprint(runs)
     measuring = Measuring(faces, names or tuple(METRICS))
     for run in runs:

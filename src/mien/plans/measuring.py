@@ -89,7 +89,7 @@ def require_measurable(run: Run, faces: Faces) -> None:
 
 def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Any]) -> list[str]:
     """Which kinds of metrics are to be measured: those that apply and were not measured by all there is."""
-    model = bare_model(run.recipe())
+    model = sketch(run.recipe())
     wanted = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
     if measuring.again:
         return wanted
@@ -99,8 +99,8 @@ def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Any]) -> 
     return [name for name in wanted if name not in done]
 
 
-def bare_model(recipe: Recipe) -> Model:
-    """The recipe's model without weights, to be asked what it can do."""
+def sketch(recipe: Recipe) -> Model:
+    """The recipe's model without its weights: its shapes and abilities, at no cost."""
     with torch.device("meta"):
         return build(recipe.model, recipe.data.size)
 

@@ -17,14 +17,14 @@ from torch import Tensor
 from mien import losses, views
 from mien.checkpoint import read_progress
 from mien.faces import Faces
-from mien.faces.batches import to_signed, to_stored
+from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.faces.splits import spread
 from mien.health import DISTANCE
 from mien.judge import Judge
 from mien.metrics.diversity import mean_distance
 from mien.metrics.frechet import frechet_distance, gaussian_of
 from mien.metrics.posterior import active
 from mien.metrics.sharpness import laplacian_variance
-from mien.metrics.subject import spread
 from mien.models.base import Discriminates, Encodes, Model
 from mien.runs import Run
 from mien.trained import TrainedModel, save_model
@@ -104,7 +104,7 @@ class Snapshots:
         """What a discriminator says of real images.  [N,S,S,3] -> logits [N]"""
         assert isinstance(model, Model)
         with views.evaluating(model) as device:
-            logits = [model.realness(to_signed(images[piece], device)) for piece in pieces(len(images))]
+            logits = [model.realness(x) for x in signed_chunks(images, device)]
         answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
         return answer
 
@@ -152,7 +152,7 @@ def latents_and_labels(template: TrainedModel, count: int, seed: int) -> tuple[T
 
 def pieces(count: int) -> Iterator[slice]:
     """So many images, some at a time."""
-    return (slice(start, start + views.CHUNK) for start in range(0, count, views.CHUNK))
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
 def comparable(line: dict[str, Any]) -> bool:

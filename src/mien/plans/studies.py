@@ -24,7 +24,8 @@ from mien.plans import (
     settle,
     write_plan,
 )
-from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded, sketch
+from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded
+from mien.plans.measuring import sketch
 from mien.plans.training import Observer, read_faces
 from mien.plans.workers import work_in_processes, work_through
 from mien.recipe import Recipe
