@@ -1,5 +1,6 @@
 """The trainer: what it computes, and that nothing can make it lose its place."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,20 +18,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
+import two_processes
 from mien import checkpoint
 from mien.cli import main
 from mien.ema import MovingAverage
 from mien.errors import Diverged, Interrupted, RecipeError, RunError
 from mien.faces.batches import Batch, Batches, to_signed, to_stored
+from mien.faces.pixels import Mapped, OnDevice
 from mien.hardware import Hardware
 from mien.models import MODELS, build
 from mien.models.base import Phase
 from mien.models.layers import layer_table
 from mien.plans.training import change_length, train_run
 from mien.recipe import load_recipe, presets
+from mien.replay import Replays
 from mien.runs import Run
 from mien.terminal import Terminal
-from mien.train import TrainConfig, step_seed
+from mien.train import TrainConfig, in_pieces, update_seed
 
 GOLDEN = Path(__file__).with_name("golden.json")
 TIMING = ("seconds", "images_per_second")
@@ -263,7 +267,7 @@ def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
     model = tiny.model("gan")
     model.phases = (
         model.phases[0],
-        Phase("generator", ("generator",), lambda batch: {"adversarial": model.generate(model.prior(1)).mean() / 0}),
+        Phase("generator", ("generator",), lambda batch: {"adversarial": model.fake(batch).mean() / 0}),
     )
     with pytest.raises(Diverged, match=r"^generator/adversarial is -?inf at 8 images"):
         tiny.trainer(model, tmp_path).run()
@@ -308,7 +312,7 @@ def test_another_epoch_and_another_seed_come_in_another_order() -> None:
 
 
 def test_two_processes_see_other_images_and_other_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Hardware, "average_gradients", lambda *given: None)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: None)
     (x, noise), (other_x, other_noise) = seen_by(0, tmp_path), seen_by(1, tmp_path)
     assert torch.cat([x, other_x]).equal(tiny.batch(tiny.model("gan"), 8).x)
     assert not noise.equal(other_noise)
@@ -319,7 +323,7 @@ def seen_by(rank: int, folder: Path) -> list[torch.Tensor]:
     model, seen = tiny.model("gan"), []
 
     def loss(batch: Batch) -> dict[str, torch.Tensor]:
-        seen.extend([batch.x, model.prior(len(batch.x))])
+        seen.extend([batch.x, batch.noise(model.latent_dim)])
         return {"mean": model.generate(seen[-1]).mean()}
 
     model.phases = (Phase("noted", ("generator",), loss),)
@@ -340,13 +344,38 @@ def test_pixels_survive_the_way_to_networks_and_back(seed: int) -> None:
 def test_flips_mirror_about_half_of_the_images_and_follow_the_seed() -> None:
     faces = tiny.noise_faces()
     plain, flipping = (Batches(faces, "train", horizontal_flips=flips) for flips in (False, True))
-    torch.manual_seed(0)
     x, flipped = plain.at(0, 64).x, flipping.at(0, 64).x
     mirrored = (flipped == x.flip(3)).all(3).all(2).all(1)
     assert ((flipped == x).all(3).all(2).all(1) | mirrored).all()
     assert 16 < mirrored.sum() < 48
-    torch.manual_seed(0)
     assert flipping.at(0, 64).x.equal(flipped)
+    assert torch.cat([flipping.at(0, 64, part).x for part in (slice(40), slice(40, 64))]).equal(flipped)
+
+
+@given(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2**31))
+def test_a_batch_in_pieces_has_the_faces_and_the_noise_of_the_whole(count: int, halvings: int, seed: int) -> None:
+    whole = tiny.batch(tiny.model("gan"), count)
+    whole.kept["x_fake"] = -whole.x
+    pieces = in_pieces(whole, halvings)
+    torch.manual_seed(seed)
+    noise = whole.noise(3)
+    for name, expected in {"x": whole.x, "y": whole.y, "noise": noise, "kept": -whole.x}.items():
+        assert torch.cat([part_of(piece, name, seed) for piece in pieces]).equal(expected)
+
+
+def part_of(piece: Batch, name: str, seed: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return {"noise": piece.noise(3), "kept": piece.kept["x_fake"]}.get(name, piece.__dict__.get(name))
+
+
+def test_pixels_held_by_a_device_are_those_of_the_memory_map(faces: Any) -> None:
+    rows = faces.rows("train")
+    held, mapped = OnDevice(faces.images, rows, torch.device("cpu")), Mapped(faces.images, torch.device("cpu"))
+    some = np.random.default_rng(0).permutation(rows)[:50]
+    mapped.expect(rows[:3])  # what is expected need not come
+    assert held.take(some).equal(mapped.take(some))
+    mapped.expect(some)
+    assert held.take(some).equal(mapped.take(some))
 
 
 # Laws of a step
@@ -393,13 +422,13 @@ def test_the_moving_average_is_what_is_sampled_and_saved(tmp_path: Path) -> None
     assert tiny.trainer(tiny.model("gan"), tmp_path).sampling_model is not trainer.average.model
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 2**31)] * 3), min_size=2, max_size=8, unique=True))
-def test_no_two_steps_ranks_or_seeds_share_their_randomness(steps: list[tuple[int, int, int]]) -> None:
-    assert len({step_seed(*step) for step in steps}) == len(steps)
+@given(st.lists(st.tuples(*[st.integers(0, 2**31)] * 4), min_size=2, max_size=8, unique=True))
+def test_no_two_updates_or_seeds_share_their_randomness(updates: list[tuple[int, int, int, int]]) -> None:
+    assert len({update_seed(*update) for update in updates}) == len(updates)
 
 
-def test_the_seed_of_a_step_never_changes_or_old_runs_could_not_go_on() -> None:
-    assert step_seed(1, 2, 3) == 12997252459554536576
+def test_the_seed_of_an_update_never_changes_or_old_runs_could_not_go_on() -> None:
+    assert update_seed(1, 2, 3, 4) == 15323499849503866763
 
 
 def test_the_cosine_schedule_falls_from_the_learning_rate_to_zero(tmp_path: Path) -> None:
@@ -456,6 +485,84 @@ def test_sample_grids_are_of_the_same_latents_through_the_run(trained_runs: dict
     assert names == ["0000000000.png", "0000000064.png"]
 
 
+# Memory, and recorded updates
+
+
+def fits(most: int, loss: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
+    """A loss for which memory ends with more images than so many."""
+
+    def limited(batch: Batch) -> Any:
+        if len(batch.x) > most:
+            raise torch.OutOfMemoryError("no more memory")
+        return loss(batch)
+
+    return limited
+
+
+def trained_on(name: str, folder: Path, most: int, **training: Any) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """The weights after four steps where only so many images fit, and what the trainer said."""
+    model, said = tiny.model(name), []
+    limited = (dataclasses.replace(phase, loss=fits(most, phase.loss)) for phase in model.phases)
+    model.phases = tuple(limited)
+    trainer = tiny.trainer(model, folder, checkpoint=f"{name}-{most}", steps=4, **training)
+    trainer.note = said.append
+    trainer.run()
+    return model.state_dict(), said
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_that_does_not_fit_is_split_and_trains_the_same(name: str, tmp_path: Path) -> None:
+    whole, silence = trained_on(name, tmp_path, 8)
+    split, said = trained_on(name, tmp_path, 3)
+    assert not silence
+    assert [words.partition(" pieces")[0].split()[-1] for words in said] == ["2", "4"]
+    for key, tensor in whole.items():
+        torch.testing.assert_close(split[key], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_a_split_is_remembered_by_the_checkpoint(tmp_path: Path) -> None:
+    trained_on("gan", tmp_path, 3)
+    trainer = tiny.trainer(tiny.model("gan"), tmp_path, checkpoint="gan-3", steps=5)
+    trainer.run()
+    assert trainer.halvings == 2
+
+
+def test_an_image_that_does_not_fit_at_all_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"generator phase does not fit into memory.*Use a smaller model.width"):
+        trained_on("gan", tmp_path, 0)
+
+
+def replaying(name: str, folder: Path, record: Any, steps: int = 8) -> Any:
+    """A trainer of a model that records its updates, and what it said."""
+    options = {"r1_weight": 1.0, "r1_every": 2} if name != "vae" else {}
+    trainer = tiny.trainer(tiny.model(name, **options), folder, checkpoint=f"{record}", steps=steps, schedule="cosine")
+    said: list[str] = []
+    trainer.replays = Replays(said.append, record) if record else None
+    trainer.run()
+    return trainer, said
+
+
+def record_by_calling(update: Callable[[], dict[str, torch.Tensor]]) -> tuple[Callable[[], None], Any]:
+    """What stands for a CUDA graph where there is no GPU: it is carried out on its fixed places when it is played."""
+    terms: dict[str, torch.Tensor] = {}
+    return lambda: terms.update(update()), terms
+
+
+def cannot_record(update: Any) -> Any:
+    raise RuntimeError("operation not permitted")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("record", [record_by_calling, cannot_record])
+def test_recorded_updates_train_the_same_to_the_bit(name: str, record: Any, tmp_path: Path) -> None:
+    plain, _ = replaying(name, tmp_path, None)
+    recorded, said = replaying(name, tmp_path, record)
+    assert tiny.same(plain.model.state_dict(), recorded.model.state_dict())
+    assert plain.replays is None
+    assert len(recorded.replays.recorded) == (len(recorded.model.phases) if record is record_by_calling else 0)
+    assert len(said) == (record is cannot_record)
+
+
 # Several processes
 
 
@@ -476,18 +583,86 @@ def test_gradients_are_averaged_over_the_processes(monkeypatch: pytest.MonkeyPat
     assert weights[2].grad is None
 
 
-def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mien"]
-    command = ["train", str(trained_runs["gan"].recipe_file), "--out", str(tmp_path / "two"), "training.steps=3"]
-    done = subprocess.run([*launcher, *command], capture_output=True, text=True, check=False)
+def launched(
+    folder: Path, *arguments: str, program: tuple[str, ...] = ("-m", "mien")
+) -> subprocess.CompletedProcess[str]:
+    """A program in two processes."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+    def once() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*launcher, *program, *arguments], capture_output=True, text=True, check=False)
+
+    done = once()
     if "terminate called without an active exception" in done.stderr:
         # Gloo's threads may abort as the interpreter ends, after all is written: pytorch/pytorch#179291.
-        shutil.rmtree(tmp_path / "two")
-        done = subprocess.run([*launcher, *command], capture_output=True, text=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        done = once()
+    return done
+
+
+def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    done = launched(folder, "train", str(trained_runs["gan"].recipe_file), "--out", str(folder), "training.steps=3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained: ") == 1
-    run = Run.open(tmp_path / "two")
+    run = Run.open(folder)
     written = [run.best.name, run.checkpoint.name, run.weights.name]
     assert sorted(path.name for path in run.path.glob("*.safetensors")) == written
     assert [line["images_seen"] for line in run.log() if "seconds" in line] == [16, 24]
     assert [line["images_seen"] for line in run.log() if "validation/fd_judge" in line] == [0, 24]
+
+
+@pytest.fixture(scope="module")
+def by_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes trained."""
+    folder = tmp_path_factory.mktemp("two")
+    done = launched(folder, "train", str(folder), program=(two_processes.__file__,))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def losses(lines: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """The lines of a log to compare, without times."""
+    return [{key: pytest.approx(line[key], rel=1e-4) for key in line if key not in TIMING} for line in lines]
+
+
+def assert_close(one: Path, other: Path) -> None:
+    """Whether two checkpoints are equal, but for how floats are summed."""
+    mine, theirs = tiny.tensors(one), tiny.tensors(other)
+    assert mine.keys() == theirs.keys()
+    for name, tensor in mine.items():
+        torch.testing.assert_close(theirs[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_processes_give_the_losses_and_weights_of_one(name: str, by_two_processes: Path, tmp_path: Path) -> None:
+    lines = two_processes.train(name, tmp_path)
+    assert len(lines) == (6 if name == "gan" else 3)
+    assert json.loads((by_two_processes / f"{name}.json").read_text(), object_hook=without_times) == losses(lines)
+    assert_close(tmp_path / name, by_two_processes / name)
+
+
+def without_times(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in TIMING}
+
+
+def test_processes_stop_together_and_one_alone_can_go_on(by_two_processes: Path, tmp_path: Path) -> None:
+    begun = by_two_processes / "stopped"
+    assert checkpoint.read_progress(begun / "vae")["images_seen"] == 64
+    two_processes.train("vae", begun, steps=40)
+    two_processes.train("vae", tmp_path, steps=40)
+    assert_close(tmp_path / "vae", begun / "vae")
+
+
+def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
+    uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
+) -> None:
+    folder, recipe = tmp_path / "killed", uninterrupted["vae"].recipe_file
+    done = launched(folder, "kill", str(recipe), str(folder), program=(two_processes.__file__,))
+    assert done.returncode != 0
+    assert "mien: another process of this training has ended" in done.stderr
+    assert "`mien resume` goes on from it" in done.stderr
+    run = Run.open(folder)
+    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    train_run(run, faces)
+    assert losses(uninterrupted["vae"].log())[-1] == without_times(run.log()[-1])

@@ -62,13 +62,15 @@ def batch(some_model: Model, count: int = 8) -> Batch:
     return Batches(noise_faces(), "train", attributes=some_model.attributes).at(0, count)
 
 
-def trainer(some_model: Model, folder: Path, *, some_faces: Faces | None = None, **training: Any) -> Trainer:
+def trainer(
+    some_model: Model, folder: Path, *, some_faces: Faces | None = None, hardware: Hardware = CPU, **training: Any
+) -> Trainer:
     """A trainer without a run folder around it."""
     checkpoint = folder / training.pop("checkpoint", "checkpoint.safetensors")
-    callbacks = {key: training.pop(key) for key in ("log", "snapshot", "progress") if key in training}
+    callbacks = {key: training.pop(key) for key in ("log", "snapshot", "progress", "note") if key in training}
     config = TrainConfig(**{"batch_size": 8, "steps": 1, **training})
     batches = Batches(some_faces or noise_faces(), "train", attributes=some_model.attributes, seed=config.seed)
-    return Trainer(some_model, batches, config, CPU, checkpoint=checkpoint, **callbacks)
+    return Trainer(some_model, batches, config, hardware, checkpoint=checkpoint, **callbacks)
 
 
 def recipe(name: str, *overrides: str) -> Recipe:

@@ -1,19 +1,22 @@
 """The machine training runs on: its device, its precision, and the other processes of the same job."""
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, RunError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,57 @@ class Hardware:
         if self.processes == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
-        torch.distributed.all_reduce(flat)
-        flat /= self.processes
+        flat = self.mean(torch.cat([g.flatten() for g in gradients]))
         for gradient, piece in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(piece.view_as(gradient))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the processes, in its place; all of them must call it."""
+        if self.processes > 1:
+            with together():
+                torch.distributed.all_reduce(values)
+            values /= self.processes
+        return values
+
+    def any(self, wish: bool) -> bool:
+        """Whether one of the processes has this wish; all of them must call it."""
+        return bool(self.mean(torch.tensor(float(wish))) > 0)
+
+    def place(self, model: Module) -> Module:
+        """The model on this device, in the layout that convolutions are fastest in there."""
+        if self.device.type == "cuda":
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.to(self.device)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """What processes do together.  Raises: RunError where one of them has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunError(
+            f"another process of this training has ended ({str(error).splitlines()[0][:99]}). "
+            "What the last checkpoint holds is saved; `mien resume` goes on from it, in any number of processes."
+        ) from error
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep memory that tensors gave back, rather than fetch it page by page from the system anew.
+
+    Every step allocates the same hundreds of megabytes; the system's zeroing of fresh pages is a sixth of the step of
+    the coursework's VAE on a CPU. Only glibc can be told so; elsewhere nothing happens.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        no_mapping, never_trim = (-4, 0), (-1, 2**31 - 1)  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+        libc.mallopt(*no_mapping)
+        libc.mallopt(*never_trim)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device, or the system, had no memory left for a tensor."""
+    words = ("can't allocate memory", "not enough memory", "bad_alloc")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 
 def choose_device(name: DeviceName = "auto") -> torch.device:
@@ -108,9 +157,10 @@ def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iter
     chosen = choose_device(device)
     processes = process_count()
     if processes > 1:
-        torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+        torch.backends.cudnn.benchmark = True  # every step has the same shapes, so trying the algorithms pays
     try:
         yield Hardware(chosen, choose_precision(precision, chosen), rank(), processes)
         if processes > 1:

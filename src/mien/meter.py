@@ -1,5 +1,6 @@
 """What a training has lost lately: means of its loss terms, without making the device wait."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from mien.models.base import Terms
 class Meter:
     """Means of the terms between two lines of the log, read from the device one line late, so that it never waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, mean: Callable[[Tensor], Tensor] = lambda means: means) -> None:
+        self.mean = mean
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.last = (0, 0.0)  # images seen and seconds at the last line
@@ -21,14 +23,15 @@ class Meter:
         """Count one update's terms."""
         for term, value in terms.items():
             name = f"{phase}/{term}"
-            self.sums[name] = value.detach() + self.sums[name] if name in self.sums else value.detach()
+            # A copy, since a recorded update writes its terms to the same place every time.
+            self.sums[name] = value.detach() + self.sums[name] if name in self.sums else value.detach().clone()
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def close(self, images_seen: int, seconds: float) -> list[dict[str, Any]]:
         """End an interval; returns the line of the interval before."""
         lines = self.flush()
         names = list(self.sums)
-        means = torch.stack([self.sums[name] / self.counts[name] for name in names])
+        means = self.mean(torch.stack([self.sums[name] / self.counts[name] for name in names]))
         images, time_spent = images_seen - self.last[0], seconds - self.last[1]
         line = {
             "images_seen": images_seen,

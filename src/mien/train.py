@@ -1,7 +1,7 @@
 """The trainer: one loop for any list of phases.
 
-Progress is counted in images seen, and all randomness is a pure function of (seed, rank, images seen), so that a
-run that was killed goes on exactly where its checkpoint stands.
+Progress is counted in images seen, and all randomness is a pure function of (seed, images seen), so that a run that was
+killed goes on exactly where its checkpoint stands, in one process or in several.
 """
 
 import signal
@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +22,12 @@ from mien.checkpoint import load_checkpoint, save_checkpoint
 from mien.ema import MovingAverage
 from mien.errors import Diverged, Interrupted, RecipeError
 from mien.faces.batches import Batch, Batches
-from mien.hardware import DeviceName, Hardware, Precision
+from mien.hardware import DeviceName, Hardware, Precision, is_out_of_memory, keep_freed_memory
 from mien.meter import Meter
 from mien.models.base import Model, Phase, Terms
+from mien.replay import Replays
+
+AGREE_EVERY_STEPS = 8  # whether several processes stop
 
 
 class TrainConfig(BaseModel):
@@ -44,6 +48,7 @@ class TrainConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     device: DeviceName = "auto"
     precision: Precision = "auto"
+    cuda_graphs: bool = Field(True, description="on a GPU, record each update once and play it back")
     log_every_images: int = Field(12_800, ge=1)
     snapshot_every_images: int = Field(128_000, ge=1, description="sample pictures and validation")
     checkpoint_every_seconds: float = Field(60.0, ge=0)
@@ -70,7 +75,8 @@ class Trainer:
     """A model, its optimizers and how far it has come.
 
     log: called with each line of numbers.    snapshot: called with the model to sample from, and the images seen.
-    progress: called after each step with the images seen and to see.    All three only on rank 0.
+    progress: called after each step with the images seen and to see.    note: called with what a user should know, in
+    words.    All four only on rank 0.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Trainer:
         log: Callable[[dict[str, Any]], None] = lambda line: None,
         snapshot: Callable[[Model, int], None] = lambda model, images_seen: None,
         progress: Callable[[int, int], None] = lambda images_seen, total: None,
+        note: Callable[[str], None] = lambda words: None,
     ) -> None:
         if config.batch_size % hardware.processes:
             raise RecipeError(
@@ -91,14 +98,17 @@ class Trainer:
                 f"equally. Use a multiple of {hardware.processes}."
             )
         self.model, self.batches, self.config, self.hardware = model, batches, config, hardware
-        self.checkpoint, self.log, self.snapshot, self.progress = checkpoint, log, snapshot, progress
+        self.checkpoint, self.log, self.snapshot, self.progress, self.note = checkpoint, log, snapshot, progress, note
+        recordable = config.cuda_graphs and hardware.device.type == "cuda" and hardware.processes == 1
+        self.replays = Replays(note) if recordable else None
         self.optimizers = {phase.moves: make_optimizer(parameters(model, phase), config) for phase in model.phases}
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.images_per_step = config.images_per_step(model)
         self.total = config.total_images(len(batches), self.images_per_step)
         self.images_seen = 0
         self.seconds = 0.0  # of training, without snapshots and checkpoints, over all resumptions
-        self.meter = Meter()
+        self.halvings = 0  # of each batch, because it did not fit into memory
+        self.meter = Meter(hardware.mean)
 
     @property
     def sampling_model(self) -> Model:
@@ -111,27 +121,35 @@ class Trainer:
         """Train to the end, from the checkpoint where there is one.
 
         Raises: Diverged when a loss or weight is not finite; Interrupted, after saving, on SIGINT or SIGTERM;
-        RecipeError where the checkpoint is past the recipe's end.
+        RecipeError where the checkpoint is past the recipe's end; RunError where another process of the same training
+        has ended.
         """
+        keep_freed_memory()
         if self.checkpoint.exists():
             self._restore()
         elif self.hardware.rank == 0:
             self._snapshot()
         saved = time.monotonic()
-        with self.hardware.generators_kept(), stop_requested(self.hardware.processes == 1) as stop:
-            while self.images_seen < self.total and not stop.is_set():
+        with self.hardware.generators_kept(), stop_requested(True) as stop:
+            while self.images_seen < self.total and not self._stopping(stop):
                 started = time.monotonic()
                 before = self.images_seen
                 self._step()
                 self.seconds += time.monotonic() - started
-                if self.hardware.rank == 0:
-                    self._report(before)
-                    if time.monotonic() - saved >= self.config.checkpoint_every_seconds:
-                        self.save()
-                        saved = time.monotonic()
+                self._report(before)
+                if time.monotonic() - saved >= self.config.checkpoint_every_seconds:
+                    self.save()
+                    saved = time.monotonic()
         self.save()
-        if stop.is_set():
+        if self.images_seen < self.total:
             raise Interrupted(f"stopped at {self.images_seen:,} of {self.total:,} images; all of it is saved")
+
+    def _stopping(self, stop: threading.Event) -> bool:
+        """Whether one of the processes was asked to stop; several agree on it now and then, as it takes a message."""
+        if self.hardware.processes == 1:
+            return stop.is_set()
+        step = self.images_seen // self.images_per_step
+        return step % AGREE_EVERY_STEPS == 0 and self.hardware.any(stop.is_set())
 
     def _parts(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
         """All that a checkpoint holds, by the names it has there."""
@@ -143,6 +161,7 @@ class Trainer:
     def _restore(self) -> None:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
         self.images_seen, self.seconds = progress["images_seen"], progress["seconds"]
+        self.halvings = progress.get("halvings", 0)
         self.meter.restore(progress, self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
@@ -152,35 +171,69 @@ class Trainer:
 
     def _step(self) -> None:
         """One pass through the phases."""
-        torch.manual_seed(step_seed(self.config.seed, self.hardware.rank, self.images_seen))
-        step = self.images_seen // self.images_per_step
-        share = self.config.batch_size // self.hardware.processes
-        fresh = [
-            self.batches.at(self.images_seen + repeat * self.config.batch_size + self.hardware.rank * share, share)
-            for repeat in range(self.images_per_step // self.config.batch_size)
-        ]
+        step, size = self.images_seen // self.images_per_step, self.config.batch_size
+        share = size // self.hardware.processes
+        part = slice(self.hardware.rank * share, (self.hardware.rank + 1) * share)
+        starts = range(self.images_seen, self.images_seen + self.images_per_step, size)
+        batches = [in_pieces(self.batches.at(start, size, part), self.halvings) for start in starts]
         learning_rate = self._learning_rate()
-        for phase in self.model.phases:
+        for index, phase in enumerate(self.model.phases):
             if step % phase.every == 0:
                 freeze_all_but(self.model, phase.moves)
-                for batch in fresh[: phase.repeat]:
-                    self.meter.add(phase.name, self._update(phase, batch, learning_rate))
+                set_learning_rate(self.optimizers[phase.moves], learning_rate)
+                for number in range(phase.repeat):
+                    seed = update_seed(self.config.seed, self.images_seen, index, number)
+                    self.meter.add(phase.name, self._update(phase, batches, number, seed))
         self.images_seen += self.images_per_step
         if self.average:
             self.average.update(self.model, step + 1)
 
-    def _update(self, phase: Phase, batch: Batch, learning_rate: float) -> Terms:
-        """One optimizer update."""
+    def _update(self, phase: Phase, batches: list[list[Batch]], number: int, seed: int) -> Terms:
+        """One optimizer update, on a batch in as many pieces as it takes to fit into memory."""
+        while True:
+            try:
+                torch.manual_seed(seed)
+                if self.replays and len(batches[number]) == 1:
+                    return self.replays(phase.name, number, partial(self._minimise, phase, seed), batches[number])
+                return self._minimise(phase, seed, batches[number])
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._halve(batches, phase)
+
+    def _minimise(self, phase: Phase, seed: int, pieces: list[Batch]) -> Terms:
+        """Add up the gradients of the pieces of a batch, and make one step with them.  -> means over the batch"""
         optimizer = self.optimizers[phase.moves]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        with self.hardware.autocast():
-            terms = phase.loss(batch)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        images = sum(len(piece.x) for piece in pieces)
+        sums: Terms = {}
+        for piece in pieces:
+            if len(pieces) > 1:
+                torch.manual_seed(seed)  # each piece draws for the whole batch, and takes what is its own
+            with self.hardware.autocast():
+                terms = phase.loss(piece)
+            terms = {name: term * (len(piece.x) / images) for name, term in terms.items()}
+            torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+            sums = {name: term.detach() + sums[name] if sums else term.detach() for name, term in terms.items()}
         self.hardware.average_gradients(parameters(self.model, phase))
         optimizer.step()
-        return terms
+        return sums
+
+    def _halve(self, batches: list[list[Batch]], phase: Phase) -> None:
+        """Go on with pieces half as large.  Raises: RecipeError where they are single images already."""
+        if all(len(piece.x) < 2 for pieces in batches for piece in pieces):
+            raise RecipeError(
+                f"the {phase.name} phase does not fit into memory, not even one image at a time. "
+                "Use a smaller model.width, model.latent_dim or data.size, or a device with more memory."
+            )
+        self.halvings += 1
+        batches[:] = [[half for piece in pieces for half in in_pieces(piece, 1)] for pieces in batches]
+        if self.hardware.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.note(
+            f"a batch of {self.config.batch_size} images does not fit into memory in the {phase.name} phase: from here "
+            f"on its gradients are added up from {2**self.halvings} pieces, which is the same mathematics, more slowly"
+        )
 
     def _learning_rate(self) -> float:
         if self.config.schedule == "cosine":
@@ -191,6 +244,8 @@ class Trainer:
         """Log, take a snapshot and tell the progress, where it is time for it."""
         if crosses(before, self.images_seen, self.config.log_every_images) or self.images_seen >= self.total:
             self._write(self.meter.close(self.images_seen, self.seconds))
+        if self.hardware.rank > 0:
+            return
         if crosses(before, self.images_seen, self.config.snapshot_every_images) or self.images_seen >= self.total:
             self._snapshot()
         self.progress(self.images_seen, self.total)
@@ -200,7 +255,8 @@ class Trainer:
             for name, value in line.items():
                 if not np.isfinite(value):
                     raise self._diverged(name, value, line["images_seen"])
-            self.log(line)
+            if self.hardware.rank == 0:
+                self.log(line)
 
     def _diverged(self, name: str, value: float, images_seen: int) -> Diverged:
         return Diverged(
@@ -226,8 +282,8 @@ class Trainer:
             for name, tensor in self.model.state_dict().items():
                 if not tensor.isfinite().all():
                     raise self._diverged(f"the weight {name}", float("nan"), self.images_seen)
-            progress = {"images_seen": self.images_seen, "seconds": self.seconds} | self.meter.state()
-            save_checkpoint(self.checkpoint, *self._parts(), progress)
+            progress = {"images_seen": self.images_seen, "seconds": self.seconds, "halvings": self.halvings}
+            save_checkpoint(self.checkpoint, *self._parts(), progress | self.meter.state())
 
 
 def parameters(model: Model, phase: Phase) -> list[Tensor]:
@@ -236,12 +292,33 @@ def parameters(model: Model, phase: Phase) -> list[Tensor]:
 
 
 def make_optimizer(moved: list[Tensor], config: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimizer; RMSprop with Keras's epsilon, which the coursework used."""
+    """The recipe's optimizer; RMSprop with Keras's epsilon, which the coursework used.
+
+    On a GPU the learning rate is a tensor, so that a recorded update reads it anew every time.
+    """
+    cuda = moved[0].is_cuda
+    rate: Any = torch.tensor(config.learning_rate, device=moved[0].device) if cuda else config.learning_rate
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(moved, lr=config.learning_rate, alpha=config.rho, eps=1e-7, foreach=True)
+        return torch.optim.RMSprop(moved, lr=rate, alpha=config.rho, eps=1e-7, foreach=True, capturable=cuda)
     fused = moved[0].device.type in ("cpu", "cuda")
-    betas = (config.beta1, config.beta2)
-    return torch.optim.Adam(moved, lr=config.learning_rate, betas=betas, fused=fused)
+    return torch.optim.Adam(moved, lr=rate, betas=(config.beta1, config.beta2), fused=fused, capturable=cuda)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give an optimizer its learning rate for the next update."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate
+
+
+def in_pieces(batch: Batch, halvings: int) -> list[Batch]:
+    """A batch, halved so many times."""
+    pieces = [batch]
+    for _ in range(halvings):
+        pieces = [half for piece in pieces for half in piece.halves() if len(half.x)]
+    return pieces
 
 
 def freeze_all_but(model: Model, moves: tuple[str, ...]) -> None:
@@ -257,9 +334,9 @@ def freeze_all_but(model: Model, moves: tuple[str, ...]) -> None:
                 layer.track_running_stats = name in moves
 
 
-def step_seed(seed: int, rank: int, images_seen: int) -> int:
-    """Seed of one step's randomness: independent streams for any two steps, ranks or seeds."""
-    low, high = np.random.SeedSequence([seed, rank, images_seen]).generate_state(2, np.uint32)
+def update_seed(seed: int, images_seen: int, phase: int, number: int) -> int:
+    """Seed of one update's randomness, of all processes alike: independent streams for any two updates or seeds."""
+    low, high = np.random.SeedSequence([seed, images_seen, phase, number]).generate_state(2, np.uint32)
     return int(high) << 32 | int(low)
 
 

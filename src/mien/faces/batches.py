@@ -1,7 +1,7 @@
 """Batches for training: which faces come next is a pure function of the seed and the images already seen."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,22 +10,53 @@ from torch import Tensor
 
 from mien.errors import DataError
 from mien.faces import Faces, Split
+from mien.faces.pixels import pixels_of
 
 CHUNK = 256  # images at a time, of those that are only looked at
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Faces a model is trained on.  x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}"""
+    """Faces a model is trained on: a batch, or a part of one.
+
+    x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
+    first, whole: where its faces stand in the batch that it is a part of, and how many that one has; 0: it is no part.
+    kept: what one phase of a step leaves for a later one, [N,...] each.
+    """
 
     x: Tensor
     y: Tensor
+    first: int = 0
+    whole: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
+
+    def noise(self, dimensions: int) -> Tensor:
+        """Standard normal noise for these faces, by PyTorch's own generator.  -> [N,dimensions]
+
+        It is drawn for the whole batch, so that into how many parts that is divided makes no difference.
+        """
+        drawn = torch.randn(self.whole or len(self.x), dimensions, device=self.x.device)
+        return drawn[self.first : self.first + len(self.x)]
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Its first half and the rest."""
+        middle, whole = -(-len(self.x) // 2), self.whole or len(self.x)
+
+        def part(rows: slice, first: int) -> Batch:
+            kept = {name: tensor[rows] for name, tensor in self.kept.items()}
+            return Batch(self.x[rows], self.y[rows], self.first + first, whole, kept)
+
+        return part(slice(middle), 0), part(slice(middle, None), middle)
 
 
 def to_signed(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """Stored pixels as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
     writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of arrays that are not, as memory maps
-    stored = torch.from_numpy(writable).to(device, non_blocking=True)
+    return signed(torch.from_numpy(writable).to(device, non_blocking=True))
+
+
+def signed(stored: Tensor) -> Tensor:
+    """Stored pixels, on the device where they are, as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S]"""
     return stored.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
@@ -46,6 +77,7 @@ class Batches:
     """An endless stream of shuffled epochs over one split of a set of faces.
 
     The stream is the permutation of epoch 0, of epoch 1 and so on, laid end to end; a batch is the next piece of it.
+    Which faces are mirrored is a function of the seed and the place in the stream as well.
 
     only_known: leave out faces of which one of the attributes is not known; else it is -1 in `y`.
     """
@@ -68,13 +100,15 @@ class Batches:
                 f"{faces.card['source']}: no image of the {split} split{known}. Training needs at least one; "
                 "give more images, or attributes that the table has values for."
             )
-        self.images = faces.images
         self.y = faces.attributes[:, faces.columns(attributes)].astype(np.float32)
         self.seed = seed
         self.horizontal_flips = horizontal_flips
         self.device = torch.device(device)
+        self.pixels = pixels_of(faces.images, self.rows, self.device)
+        self._y = torch.from_numpy(self.y).to(self.device)
         self._epoch = -1
         self._order = self.rows
+        self._next: tuple[tuple[int, int], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         """Images in an epoch."""
@@ -92,12 +126,20 @@ class Batches:
             start, count = start + len(pieces[-1]), count - len(pieces[-1])
         return np.concatenate(pieces)
 
-    def at(self, start: int, count: int) -> Batch:
-        """The batch at a position of the stream; flips are drawn from PyTorch's own generator."""
-        rows = self.indices(start, count)
-        x = to_signed(self.images[rows], self.device)
+    def at(self, start: int, count: int, part: slice = slice(None)) -> Batch:
+        """The batch at a position of the stream, or a part of it."""
+        first, after, _ = part.indices(count)
+        place = start + first, after - first
+        rows = self._next[1] if self._next and self._next[0] == place else self.indices(*place)
+        x = signed(self.pixels.take(rows))
+        place = place[0] + count, place[1]  # of the next batch, whose pixels are read while this one is trained on
+        self._next = place, self.indices(*place)
+        self.pixels.expect(self._next[1])
         if self.horizontal_flips:
-            flip = torch.rand(len(x), device=self.device) < 0.5
+            draws = np.random.default_rng([self.seed, start, 1]).random(count)[part]
+            flip = torch.from_numpy(draws < 0.5).to(self.device, non_blocking=True)
             x = torch.where(flip[:, None, None, None], x.flip(3), x)
-        y = torch.from_numpy(self.y[rows]).to(self.device, non_blocking=True)
-        return Batch(x, y)
+        y = self._y[torch.from_numpy(rows).to(self.device, non_blocking=True)]
+        if first == 0 and after == count:
+            return Batch(x, y)
+        return Batch(x, y, first, count)

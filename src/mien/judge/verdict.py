@@ -150,6 +150,7 @@ def train_network(
         learning_rate=config.learning_rate,
         schedule="cosine",
         beta1=0.9,
+        cuda_graphs=False,  # a recorded step would shift every batch by as much as the first
     )
     network.balance.copy_(balance_of(batches.y[batches.rows]))
 

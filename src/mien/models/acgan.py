@@ -75,9 +75,8 @@ class ACGAN(Adversarial):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator gets wrong: real or generated, and which attributes."""
-        fake = self.generator(self.prior(len(batch.x)), batch.y)
         real_logit, real_attributes = self.judge(batch.x)
-        fake_logit, fake_attributes = self.judge(fake)
+        fake_logit, fake_attributes = self.judge(self.fake_again(batch))
         terms = {
             "adversarial_real": losses.judged_real(real_logit).mean(),
             "adversarial_fake": losses.judged_fake(fake_logit).mean(),
@@ -89,7 +88,7 @@ class ACGAN(Adversarial):
 
     def generator_loss(self, batch: Batch) -> Terms:
         """What the generator fails to pass off as real, and as having the attributes asked for."""
-        logit, attributes = self.judge(self.generator(self.prior(len(batch.x)), batch.y))
+        logit, attributes = self.judge(self.fake(batch))
         return {
             "adversarial": losses.judged_real(logit).mean(),
             "classification": self.attribute_loss(attributes, batch.y),

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -56,11 +55,6 @@ class Model(nn.Module):
         super().__init__()
         self.latent_dim = config.latent_dim
         self.image_size = image_size
-
-    def prior(self, count: int) -> Tensor:
-        """Latents from N(0, I), by PyTorch's own generator, on the model's device.  -> [count,Z]"""
-        device = next(self.parameters()).device
-        return torch.randn(count, self.latent_dim, device=device)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> [N,3,S,S] in [-1, 1]"""

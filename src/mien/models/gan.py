@@ -28,7 +28,8 @@ class GANConfig(AdversarialConfig):
 class Adversarial(Model):
     """A generator and a discriminator, each frozen while the other moves; what they minimise is the subclass's.
 
-    The lazy R1 penalty is a phase of its own. Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
+    The generator moves first, and the discriminator learns on the same generated images: they are made once a step. The
+    lazy R1 penalty is a phase of its own. Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
     """
 
     generator: nn.Module
@@ -41,7 +42,7 @@ class Adversarial(Model):
         discriminator = Phase("discriminator", ("discriminator",), self.discriminator_loss, repeat=updates)
         r1 = Phase("r1", ("discriminator",), self.r1_loss, every=config.r1_every)
         generator = Phase("generator", ("generator",), self.generator_loss)
-        self.phases = (discriminator, r1, generator) if config.r1_weight else (discriminator, generator)
+        self.phases = (generator, discriminator, r1) if config.r1_weight else (generator, discriminator)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator minimises."""
@@ -50,6 +51,16 @@ class Adversarial(Model):
     def generator_loss(self, batch: Batch) -> Terms:
         """What the generator minimises."""
         raise NotImplementedError
+
+    def fake(self, batch: Batch) -> Tensor:
+        """Images generated for this batch, kept for the discriminator.  -> [N,3,S,S]"""
+        x_fake = self.generate(batch.noise(self.latent_dim), batch.y)
+        batch.kept["x_fake"] = x_fake.detach()
+        return x_fake
+
+    def fake_again(self, batch: Batch) -> Tensor:
+        """The images that the generator's phase made for this batch; others, where it made none.  -> [N,3,S,S]"""
+        return batch.kept["x_fake"] if "x_fake" in batch.kept else self.fake(batch)
 
     def realness(self, x: Tensor) -> Tensor:
         """The discriminator's logit of an image being real.  [N,3,S,S] -> [N]"""
@@ -78,16 +89,14 @@ class GAN(Adversarial):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator gets wrong on real and on generated images."""
-        fake = self.generator(self.prior(len(batch.x)))
         return {
             "adversarial_real": losses.judged_real(self.realness(batch.x)).mean(),
-            "adversarial_fake": losses.judged_fake(self.realness(fake)).mean(),
+            "adversarial_fake": losses.judged_fake(self.realness(self.fake_again(batch))).mean(),
         }
 
     def generator_loss(self, batch: Batch) -> Terms:
         """What the generator fails to pass off as real."""
-        fake = self.generator(self.prior(len(batch.x)))
-        return {"adversarial": losses.judged_real(self.realness(fake)).mean()}
+        return {"adversarial": losses.judged_real(self.realness(self.fake(batch))).mean()}
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images from latents.  [N,Z] -> [N,3,S,S] in [-1, 1]"""

@@ -60,7 +60,7 @@ class VAE(Model):
     def loss(self, batch: Batch) -> Terms:
         """The negative evidence lower bound, scaled so that the squared error is a mean over pixels."""
         mu, logvar = self.encode(batch.x)
-        z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+        z = mu + (0.5 * logvar).exp() * batch.noise(self.latent_dim)
         reconstruction = losses.squared_error(self.decoder(z), batch.x).mean()
         kl = losses.kl_to_standard_normal(mu, logvar).mean()
         if self.kl_weight == "auto":

@@ -197,7 +197,7 @@ def make_trainer(
     judge: of the samples; without one, the health of the training is not watched.
     """
     torch.manual_seed(recipe.training.seed)
-    model = build(recipe.model, faces.size).to(here.device)
+    model = here.place(build(recipe.model, faces.size))
     batches = Batches(
         faces,
         "train",
@@ -214,13 +214,15 @@ def make_trainer(
     def log(line: dict[str, Any]) -> None:
         run.append_log(line)
         last.update(line)
-        turned = [turn.words for turn in watch.see(line)] if judge else []
-        if turned:
-            run.append_log({"images_seen": line["images_seen"], "words": turned})
+        say(line["images_seen"], [turn.words for turn in watch.see(line)] if judge else [])
         last["health"] = watch.states
-        for words in turned:
+
+    def say(images_seen: int, sentences: list[str]) -> None:
+        if sentences:
+            run.append_log({"images_seen": images_seen, "words": sentences})
+        for words in sentences:
             if observer:
-                observer.note(f"{recipe.name}, at {line['images_seen']:,} images: {words}")
+                observer.note(f"{recipe.name}, at {images_seen:,} images: {words}")
 
     template = TrainedModel(model, recipe, 0, combinations(faces, model), faces.crop)
     snapshot = Snapshots(run, faces, template, judge, log)
@@ -229,9 +231,18 @@ def make_trainer(
         if observer:
             observer.training(recipe.name, images_seen, total, last)
 
-    return Trainer(
-        model, batches, recipe.training, here, checkpoint=run.checkpoint, log=log, snapshot=snapshot, progress=report
+    trainer = Trainer(
+        model,
+        batches,
+        recipe.training,
+        here,
+        checkpoint=run.checkpoint,
+        log=log,
+        snapshot=snapshot,
+        progress=report,
+        note=lambda words: say(trainer.images_seen, [words]),
     )
+    return trainer
 
 
 def combinations(faces: Faces, model: Model) -> Combinations:

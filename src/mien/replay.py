@@ -1,0 +1,78 @@
+"""Updates recorded once and played back: on a GPU one launch in place of hundreds, so that it seldom waits for us."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from mien.faces.batches import Batch
+from mien.models.base import Terms
+
+WARM_UP = 3  # updates carried out as they are, before one is recorded
+Update = Callable[[list[Batch]], Terms]
+Record = Callable[[Callable[[], Terms]], tuple[Callable[[], None], Terms]]
+
+
+def record_cuda_graph(update: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
+    """Record what an update launches, without carrying it out.  -> what plays it, where its terms will be"""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        terms = update()
+    return graph.replay, terms
+
+
+class Replays:
+    """The updates of a step, each recorded after a few calls and played back from then on.
+
+    A recording reads its batch from fixed places, which are filled before it is played. What cannot be recorded is
+    carried out as it is, and `note` is told once.
+    Source: CUDA graphs, "Whole-network capture" in PyTorch's notes on CUDA semantics.
+    """
+
+    def __init__(self, note: Callable[[str], None], record: Record = record_cuda_graph) -> None:
+        self.note, self.record = note, record
+        self.calls: dict[tuple[str, int], int] = {}
+        self.recorded: dict[tuple[str, int], tuple[Callable[[], None], Terms]] = {}
+        self.places: dict[int, Batch] = {}
+        self.possible = True
+
+    def __call__(self, phase: str, number: int, update: Update, batches: list[Batch]) -> Terms:
+        """Carry out a phase's update on the one batch in the list, which has that number within the step."""
+        key = phase, number
+        self.calls[key] = self.calls.get(key, 0) + 1
+        if not self.possible:
+            return update(batches)
+        if self.calls[key] <= WARM_UP:
+            return aside(partial(update, batches))
+        place = self._fill(number, batches[0])
+        if key not in self.recorded:
+            try:
+                self.recorded[key] = self.record(partial(update, [place]))
+            except RuntimeError as error:
+                self.possible = False
+                self.note(f"the {phase} phase cannot be recorded ({error}); training goes on without, more slowly")
+                return update(batches)
+        play, terms = self.recorded[key]
+        play()
+        return terms
+
+    def _fill(self, number: int, batch: Batch) -> Batch:
+        """Copy a batch, and what a phase that was not played left on it, to its fixed place."""
+        place = self.places.setdefault(number, Batch(torch.empty_like(batch.x), torch.empty_like(batch.y)))
+        place.x.copy_(batch.x)
+        place.y.copy_(batch.y)
+        for name, tensor in batch.kept.items():
+            place.kept.setdefault(name, torch.empty_like(tensor)).copy_(tensor)
+        return place
+
+
+def aside(update: Callable[[], Terms]) -> Terms:
+    """Carry out an update on a stream of its own where there is a GPU, as PyTorch asks for before a recording."""
+    if not torch.cuda.is_available():
+        return update()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        terms = update()
+    torch.cuda.current_stream().wait_stream(stream)
+    return terms
