@@ -28,6 +28,7 @@ from mien.plans import arms, read_plan, training, workers
 from mien.plans.arms import arms_of, load_study, parameter_count, sketch
 from mien.plans.comparing import compare_runs
 from mien.plans.measuring import Measuring, measure_run
+from mien.plans.processes import work_in_processes
 from mien.plans.studies import Length, StudyResult, budget_of, report_study, resume_study, run_study
 from mien.recipe import presets
 from mien.report.arms import as_number
@@ -547,13 +548,13 @@ def test_several_processes_train_what_one_would(finished: StudyResult, tmp_path:
 def test_a_process_that_fails_says_why(folder: Path) -> None:
     (folder / "0.5-seed1" / "recipe.toml").write_text("name = 3")
     with pytest.raises(RunError, match=r"1 of 1 processes failed: .*recipe.toml"):
-        workers.work_in_processes(folder, 1)
+        work_in_processes(folder, 1)
 
 
 def test_an_arm_that_needs_attributes_is_left_out_where_there_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "measure_run", lambda *given: None)
+    monkeypatch.setattr(workers, "measure_runs", lambda *given: None)
     write(tmp_path / "faces", *numbered(40))
     (tmp_path / "acgan.toml").write_text('name = "acgan"\nmodel = {name = "acgan", width = 4}\ntraining = {steps = 1}')
     more = '[[arms]]\nname = "told"\nrecipe = "acgan.toml"\nset = ["data.size=32"]\n'
@@ -606,9 +607,9 @@ def test_the_commands_study_resume_report_and_compare(
     assert Path("c/compare.html").exists()
 
 
-def test_several_processes_are_for_a_study_alone(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_processes_are_not_for_a_single_run(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(run_of("gan").path), "--processes", "2"]) == 2
-    assert "--processes 2: only a study trains several runs at once. Leave it out." in capsys.readouterr().err
+    assert "--processes and --cluster are for a plan or a study, which have several runs" in capsys.readouterr().err
 
 
 def test_a_study_that_does_not_exist_is_refused_with_those_there_are() -> None:

@@ -92,7 +92,8 @@ def keep_freed_memory() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or the system, had no memory left for a tensor."""
-    words = ("can't allocate memory", "not enough memory", "bad_alloc")
+    # The last two are what oneDNN, which computes convolutions on a CPU, says of it.
+    words = ("can't allocate", "not enough memory", "bad_alloc", "could not create a primitive", "create a memory")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 

@@ -7,31 +7,38 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mien.errors import Diverged, RecipeError, RunError
 from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
+from mien.plans.folder import FORMAT, Plan, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
 from mien.plans.measuring import Measuring, measure_run, measure_runs
-from mien.plans.training import Observer, read_faces, require_runnable, train_run
+from mien.plans.training import Observer, read_faces, require_runnable
+from mien.plans.workers import require_some_processes, work
 from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, section, validated, with_source
-from mien.runs import Run, read_json, write_text
+from mien.runs import Run, write_text
 
-FORMAT = 1
-PLAN_FILE = "plan.json"
+__all__ = [
+    "ONE_BY_ONE",
+    "Plan",
+    "PlanResult",
+    "begin_plan",
+    "evaluate_folder",
+    "faces_of",
+    "is_plan",
+    "load_plan",
+    "plan_recipes",
+    "plan_runs",
+    "read_plan",
+    "report_folder",
+    "require_same_faces",
+    "resume_plan",
+    "run_plan",
+    "settle",
+    "share_out",
+]
 ONE_BY_ONE = "Train its recipes one by one with `mien train`, or go on with its runs one by one with `mien resume`."
-
-
-class Plan(BaseModel):
-    """Recipes (presets or files) that are run on the same faces and reported together."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    title: str
-    recipes: list[str] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -101,13 +108,31 @@ def run_plan(
     source: str | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
+    processes: int = 1,
     observer: Observer | None = None,
 ) -> PlanResult:
     """Train, measure and report every recipe of a plan.
 
-    source: of the faces; None: what the recipes say.
+    source: of the faces; None: what the recipes say.    processes: that many runs at the same time.
 
     Raises: MienError for whatever a user can mend; Interrupted, after saving.
+    """
+    require_some_processes(processes)
+    folder, faces = begin_plan(plan, source=source, out=out, overrides=overrides, observer=observer)
+    return finish_plan(folder, faces, processes, observer)
+
+
+def begin_plan(
+    plan: Plan,
+    *,
+    source: str | None = None,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> tuple[Path, Faces]:
+    """Make the folder of a plan with its runs, and train none yet.  -> the folder, the faces
+
+    Raises: as `run_plan`.
     """
     require_one_process(f"the plan {plan.name}", ONE_BY_ONE)
     recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
@@ -120,13 +145,7 @@ def run_plan(
     for recipe in settled:
         Run.create(folder / recipe.name, recipe, faces.fingerprint)
     write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
-    return finish_plan(folder, faces, observer)
-
-
-def write_plan(folder: Path, plan: Plan, runs: Sequence[str], skipped: Mapping[str, str], **more: Any) -> None:
-    """Write what makes a folder a plan's.  runs: their folders' names.    more: what else it is to remember"""
-    content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": list(runs), "skipped": dict(skipped)}
-    write_text(folder / PLAN_FILE, json.dumps(content | more, indent=1))
+    return folder, faces
 
 
 def require_same_faces(plan: Plan, recipes: Sequence[Recipe]) -> None:
@@ -160,70 +179,27 @@ def settle(plan: Plan, recipes: Sequence[Recipe], faces: Faces) -> tuple[list[Re
     return settled, skipped
 
 
-def resume_plan(folder: str | Path, observer: Observer | None = None) -> PlanResult:
+def resume_plan(folder: str | Path, observer: Observer | None = None, *, processes: int = 1) -> PlanResult:
     """Go on with a plan where it was stopped; what is done is not done again.
 
     Raises: as `run_plan`.
     """
     path = Path(folder)
     require_one_process(f"{path}: a plan", ONE_BY_ONE)
-    return finish_plan(path, plan_faces(path, observer), observer)
+    require_some_processes(processes)
+    return finish_plan(path, plan_faces(path, observer), processes, observer)
 
 
-def plan_faces(folder: Path, observer: Observer | None = None, source: str | None = None) -> Faces:
-    """The faces that a plan's runs share.  source: where they are now, by default where the recipes say"""
-    return faces_of(plan_runs(folder)[0], observer, source)
-
-
-def faces_of(run: Run, observer: Observer | None = None, source: str | None = None) -> Faces:
-    """The faces of a run.  source: where they are now, by default where the recipe says"""
-    recipe = run.recipe()
-    return read_faces(with_source(recipe, source or recipe.data.source).data, observer)
-
-
-def plan_runs(folder: Path) -> list[Run]:
-    """A plan's runs, in its order."""
-    return [Run.open(folder / name) for name in read_plan(folder)["runs"]]
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """What a plan's folder holds.
-
-    Raises: RunError where it is none, or of another version.
-    """
-    if not is_plan(folder):
-        raise RunError(
-            f"{folder}: is not a plan's folder (it has no {PLAN_FILE}). Give a folder that `mien run` wrote."
-        )
-    content = read_json(folder / PLAN_FILE)
-    if content.get("format") != FORMAT:
-        raise RunError(
-            f"{folder}: is a plan of format {content.get('format')}; this version of mien reads format {FORMAT}. "
-            "Use the version that wrote it."
-        )
-    return content
-
-
-def finish_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
-    """Train what is not trained yet, then measure and report.
+def finish_plan(folder: Path, faces: Faces, processes: int, observer: Observer | None) -> PlanResult:
+    """Train and measure what is not done yet, and report.
 
     Raises: Diverged, after the report, where one of the trainings did; Interrupted at once.
     """
-    diverged = []
-    for run in plan_runs(folder):
-        try:
-            train_run(run, faces, observer, resume=folder)
-        except Diverged as error:  # the others are worth having all the same
-            diverged.append(f"{run.path.name}: {error}")
-    result = report_plan(folder, faces, observer)
-    if diverged:
+    work(folder, faces, processes, observer)
+    result = write_report(folder, faces)
+    if diverged := [f"{run.path.name}: {run.divergence()}" for run in plan_runs(folder) if run.divergence()]:
         raise Diverged(f"{' '.join(diverged)} The report of the rest: {result.report}")
     return result
-
-
-def is_plan(folder: Path) -> bool:
-    """Whether a folder is a plan's."""
-    return (folder / PLAN_FILE).exists()
 
 
 def report_folder(folder: str | Path, observer: Observer | None = None, source: str | None = None) -> Path:
@@ -237,7 +213,9 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 
     path = Path(folder)
     if is_plan(path):
-        return report_plan(path, plan_faces(path, observer, source), observer).report
+        faces = plan_faces(path, observer, source)
+        measure_runs(plan_runs(path), Measuring(faces), observer)
+        return write_report(path, faces).report
     run = Run.open(path)
     faces = faces_of(run, observer, source)
     measure_runs([run], Measuring(faces), observer)
@@ -287,12 +265,11 @@ def write_plan_metrics(folder: Path, runs: Sequence[Run], faces: Faces) -> dict[
     return metrics
 
 
-def report_plan(folder: Path, faces: Faces, observer: Observer | None = None) -> PlanResult:
-    """Measure what is trained, and write the report and metrics.json from what is there."""
+def write_report(folder: Path, faces: Faces) -> PlanResult:
+    """Write a plan's report and metrics.json from what is there."""
     from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
 
     content, runs = read_plan(folder), plan_runs(folder)
-    measure_runs(runs, Measuring(faces), observer)
     metrics = write_plan_metrics(folder, runs, faces)
     report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
     return PlanResult(folder, report, metrics, content["skipped"])

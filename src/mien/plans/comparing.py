@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import RunError
 from mien.metrics import METRICS
-from mien.plans import faces_of, is_plan, plan_runs
+from mien.plans.folder import faces_of, is_plan, plan_runs
 from mien.plans.measuring import Measuring, measure_run
 from mien.plans.studies import FORMAT, numbers_of
 from mien.plans.training import Observer

@@ -14,20 +14,12 @@ import filelock
 from mien.errors import RecipeError, RunError
 from mien.faces import Faces
 from mien.hardware import require_one_process
-from mien.plans import (
-    ONE_BY_ONE,
-    Plan,
-    is_plan,
-    plan_faces,
-    read_plan,
-    require_same_faces,
-    settle,
-    write_plan,
-)
+from mien.plans import ONE_BY_ONE, require_same_faces, settle
 from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded
+from mien.plans.folder import Plan, is_plan, plan_faces, read_plan, write_plan
 from mien.plans.measuring import sketch
 from mien.plans.training import Observer, read_faces
-from mien.plans.workers import work_in_processes, work_through
+from mien.plans.workers import require_some_processes, work
 from mien.recipe import Recipe
 from mien.runs import Run, write_text
 from mien.studies import RULE, Answer, Budget, Outcome, Study, answer, mean_interval, value_of
@@ -74,9 +66,27 @@ def run_study(
 
     Raises: MienError for whatever a user can mend; Interrupted, after saving.
     """
+    require_some_processes(processes)
+    folder, faces = begin_study(study, length, source=source, out=out, overrides=overrides, observer=observer)
+    return finish_study(folder, faces, processes, observer)
+
+
+def begin_study(
+    study: Study,
+    length: Length | None = None,
+    *,
+    source: str | None = None,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> tuple[Path, Faces]:
+    """Make the folder of a study with its runs, or add to it, and train none yet.  -> the folder, the faces
+
+    Raises: as `run_study`.
+    """
     require_one_process(f"the study {study.name}", ONE_BY_ONE)
     length = length or Length()
-    require_some(length, processes)
+    require_some(length)
     arms = arms_of(study, budget_of(study, length), overrides, source)
     folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
     recipes = {
@@ -88,13 +98,13 @@ def run_study(
     faces = read_faces(in_turn[0].data, observer)
     settled, skipped = settle(plan, in_turn, faces)
     lay_out(folder, plan, study, length, settled, named_by_arm(arms, skipped), faces)
-    return finish_study(folder, faces, processes, observer)
+    return folder, faces
 
 
-def require_some(length: Length, processes: int) -> None:
-    """Raises: RecipeError for no seeds, processes or images, or fewer."""
-    if length.seeds < 1 or processes < 1:
-        raise RecipeError(f"{length.seeds} seeds on {processes} processes: there is one or more of both.")
+def require_some(length: Length) -> None:
+    """Raises: RecipeError for no seeds or images, or fewer."""
+    if length.seeds < 1:
+        raise RecipeError(f"--seeds {length.seeds}: an arm is trained from one seed or more. Give another number.")
     if length.images is not None and length.images < 1:
         raise RecipeError(f"{length.images} images a run: a run sees one or more. Give another number, or a budget.")
 
@@ -186,14 +196,13 @@ def resume_study(folder: str | Path, *, processes: int = 1, observer: Observer |
     """
     path = Path(folder)
     require_one_process(f"{path}: a study", ONE_BY_ONE)
+    require_some_processes(processes)
     return finish_study(path, plan_faces(path, observer), processes, observer)
 
 
 def finish_study(folder: Path, faces: Faces, processes: int, observer: Observer | None) -> StudyResult:
     """Train and measure what is not done yet, and write the page."""
-    if processes > 1:
-        work_in_processes(folder, processes, observer)
-    work_through(folder, faces, read_plan(folder)["study"]["metrics"], observer)
+    work(folder, faces, processes, observer)
     return report_study(folder, faces, observer)
 
 

@@ -1,0 +1,77 @@
+"""A plan's folder: the runs in it and what it remembers of the plan."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mien.errors import RunError
+from mien.faces import Faces
+from mien.plans.training import Observer, read_faces
+from mien.recipe import with_source
+from mien.runs import Run, read_json, write_text
+
+FORMAT = 1
+PLAN_FILE = "plan.json"
+
+
+class Plan(BaseModel):
+    """Recipes (presets or files) that are run on the same faces and reported together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str
+    recipes: list[str] = Field(min_length=1)
+
+
+def is_plan(folder: Path) -> bool:
+    """Whether a folder is a plan's."""
+    return (folder / PLAN_FILE).exists()
+
+
+def write_plan(folder: Path, plan: Plan, runs: Sequence[str], skipped: Mapping[str, str], **more: Any) -> None:
+    """Write what makes a folder a plan's.  runs: their folders' names.    more: what else it is to remember"""
+    content = {"format": FORMAT, "name": plan.name, "title": plan.title, "runs": list(runs), "skipped": dict(skipped)}
+    write_text(folder / PLAN_FILE, json.dumps(content | more, indent=1))
+
+
+def plan_faces(folder: Path, observer: Observer | None = None, source: str | None = None) -> Faces:
+    """The faces that a plan's runs share.  source: where they are now, by default where the recipes say"""
+    return faces_of(plan_runs(folder)[0], observer, source)
+
+
+def faces_of(run: Run, observer: Observer | None = None, source: str | None = None) -> Faces:
+    """The faces of a run.  source: where they are now, by default where the recipe says"""
+    recipe = run.recipe()
+    return read_faces(with_source(recipe, source or recipe.data.source).data, observer)
+
+
+def plan_runs(folder: Path) -> list[Run]:
+    """A plan's runs, in its order."""
+    return [Run.open(folder / name) for name in read_plan(folder)["runs"]]
+
+
+def is_through(run: Run) -> bool:
+    """Whether there is nothing left to train."""
+    return run.weights.exists() or bool(run.divergence())
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What a plan's folder holds.
+
+    Raises: RunError where it is none, or of another version.
+    """
+    if not is_plan(folder):
+        raise RunError(
+            f"{folder}: is not a plan's folder (it has no {PLAN_FILE}). Give a folder that `mien run` wrote."
+        )
+    content = read_json(folder / PLAN_FILE)
+    if content.get("format") != FORMAT:
+        raise RunError(
+            f"{folder}: is a plan of format {content.get('format')}; this version of mien reads format {FORMAT}. "
+            "Use the version that wrote it."
+        )
+    return content
