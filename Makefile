@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check docs setup clean
+.PHONY: run test check docs bench bench-peers setup clean
 
 run: $(READY)
 	$(BIN)/mien run
@@ -19,6 +19,20 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
+
+# The quick benchmarks, under 10 minutes on 2 cores; what is recorded in benchmarks/results stays as it is.
+bench: export BENCHMARK_RESULTS = build/benchmarks
+bench: $(READY)
+	$(BIN)/python benchmarks/training.py --models vae:64 gan:64 acgan:64 --rounds 2 --seconds 3
+	$(BIN)/python benchmarks/step_time.py --steps 3
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/data.py --out $(BENCHMARK_RESULTS)
+
+# mien against everybody; the others' environments are made from the package index. Recorded in benchmarks/results.
+bench-peers: $(READY)
+	$(BIN)/python benchmarks/training.py --with-peers
+	$(BIN)/python benchmarks/figures.py
 
 setup: $(READY)
 

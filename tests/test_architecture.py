@@ -26,13 +26,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {"errors"},
     "models": {"faces.batches", "losses", "nets", "errors"},
     "meter": {"models.base"},
-    "train": {"checkpoint", "ema", "errors", "faces", "hardware", "meter", "models.base"},
+    "optimizers": set(),
+    "replay": {"faces.batches", "models.base"},
+    "train": {"checkpoint", "ema", "errors", "faces", "hardware", "meter", "models.base", "optimizers", "replay"},
     "recipe": {"errors", "models", "train"},
     "judge": {"faces", "models.base", "nets", "train", "checkpoint", "hardware", "errors"},
     "studies": {"errors"},
     "runs": {"recipe", "errors", "__init__"},
-    "views": {"faces", "models.base"},
-    "trained": {"views", "faces", "recipe", "models", "checkpoint", "hardware", "errors"},
+    "sampling": {"errors"},
+    "views": {"faces", "models.base", "sampling"},
+    "exported": {"sampling", "errors"},
+    "export": {
+        "explorer.exhibit",
+        "exported",
+        "trained",
+        "runs",
+        "plans.training",
+        "views",
+        "models.base",
+        "errors",
+        "__init__",
+    },
+    "trained": {"sampling", "views", "faces", "recipe", "models", "checkpoint", "hardware", "errors"},
     "metrics": {"faces", "losses", "models.base", "trained", "views", "judge", "hardware", "errors"},
     "report": {
         "health",
@@ -47,13 +62,26 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "__init__",
     },
+    "explorer": {
+        "runs",
+        "views",
+        "trained",
+        "faces",
+        "models.base",
+        "plans",
+        "export.onnx",
+        "exported",
+        "report.meanings",
+        "errors",
+        "__init__",
+    },
     "terminal": set(),
     "doctor": {"faces", "hardware", "runs", "__init__"},
-    "__init__": {"errors", "faces", "plans", "runs", "trained"},
+    "__init__": {"errors", "exported", "faces", "plans", "runs", "trained"},
     "__main__": {"cli"},
 }
 ALL_BUT_CLI = {room for room in ROOMS if room not in ("cli", "__main__")}
-MAY_IMPORT["plans"] = ALL_BUT_CLI - {"terminal", "doctor", "__init__"}
+MAY_IMPORT["plans"] = ALL_BUT_CLI - {"terminal", "doctor", "explorer", "export", "__init__"}
 MAY_IMPORT["cli"] = ALL_BUT_CLI
 
 
@@ -124,6 +152,11 @@ def test_relative_imports_are_not_used() -> None:
 @pytest.mark.parametrize("statement", ["import mien, mien.errors, mien.cli", "import mien.figures"])
 def test_importing_the_command_line_or_the_figures_loads_no_torch(statement: str) -> None:
     program = f"{statement}; import sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_exported_model_is_read_without_torch_or_the_checks_of_recipes() -> None:
+    program = "import mien.exported, sys; sys.exit(bool({'torch', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 import mien.faces.pack
 from awkward import ORDINARY, bad_files, encoded, fill, noise_files, numbered, picture, sound_files, write, zip_of
 from mien.errors import DataError
-from mien.faces import SPLITS, UNKNOWN, Faces, open_faces, pack, store
+from mien.faces import SPLITS, UNKNOWN, Faces, open_faces, pack, sources, store
 from mien.faces.drawn import draw
 from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION, divide
 from mien.faces.stream import in_order
@@ -82,11 +84,27 @@ def test_processes_change_nothing_but_the_time(tmp_path: Path) -> None:
     assert one.card | {"pack": ""} == two.card | {"pack": ""}
 
 
+def test_processes_that_decode_load_no_pytorch() -> None:
+    code = "import sys, mien.faces.sources; print({'torch', 'pydantic'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_a_zip_packs_like_its_folder(tmp_path: Path, faces: Path, cache: Path) -> None:
     plain = open_faces(faces, size=32)
-    zipped = open_faces(zip_of(faces, tmp_path / "faces.zip"), size=32)
+    zipped = open_faces(zip_of(faces, tmp_path / "faces.zip"), size=32, workers=2)
     assert zipped.fingerprint == plain.fingerprint
     assert not any(path.is_dir() and "zip" in path.name for path in tmp_path.iterdir())
+
+
+def test_a_zip_is_read_ahead_by_bytes_and_not_only_by_count(
+    tmp_path: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 20_000)
+    names = sorted(path.name for path in faces.iterdir())
+    parts = list(sources.read_in_parts(zip_of(faces, tmp_path / "faces.zip"), names))
+    assert [name for part, _ in parts for name in part] == names
+    held = [sum(map(len, contents)) for _, contents in parts]
+    assert max(held) < 30_000 < sum(held)
 
 
 def test_drawn_faces_come_with_attributes_and_factors(cache: Path) -> None:
@@ -211,10 +229,62 @@ def test_sizes_and_crops_have_packs_of_their_own(faces: Path, cache: Path) -> No
 def test_a_damaged_pack_is_made_again(faces: Path, cache: Path) -> None:
     first = open_faces(faces, size=32)
     folder = Path(first.card["pack"])
-    for name in ("images.npy", "pack.json", "split.npy"):
+    for name in ("images.npy", "pack.json", "split.npy", "files.json"):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[: len(content) // 2])
         assert open_faces(faces, size=32).fingerprint == first.fingerprint
+
+
+def test_names_stay_those_of_the_images_when_the_pack_is_replaced(faces: Path, cache: Path) -> None:
+    first = open_faces(faces, size=32)
+    (faces / "000.png").rename(faces / "renamed.png")
+    second = open_faces(faces, size=32)
+    assert (first.files[0], second.files[-1]) == ("000.png", "renamed.png")
+    assert first.files[1:3] == second.files[:2] == ("001.png", "002.png")
+
+
+def test_a_pack_with_its_names_in_pack_json_is_read_as_before(faces: Path, cache: Path) -> None:
+    first = open_faces(faces, size=32)
+    about_file = Path(first.card["pack"]) / "pack.json"
+    about = json.loads(about_file.read_text())
+    del about["files_bytes"]
+    about_file.write_text(json.dumps(about | {"files": list(first.files)}))
+    (about_file.parent / "files.json").unlink()
+    again = open_faces(faces, size=32)
+    assert again.files == tuple(first.files)
+    assert not (about_file.parent / "files.json").exists()
+
+
+def test_a_pack_opens_without_its_pictures(faces: Path, cache: Path) -> None:
+    first = open_faces(faces, size=32)
+    shutil.rmtree(faces)
+    second = open_faces(first.card["pack"], size=32)
+    assert second.fingerprint == first.fingerprint
+    assert list(second.files) == list(first.files)
+    assert second.card == first.card
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 64}, r"packed at 32x32, and size is 64. Give size 32, or the pictures"),
+        ({"size": 32, "crop": "square"}, r"a pack, whose crop and attributes are settled"),
+        ({"size": 32, "attributes_table": "t.csv"}, r"a pack, whose crop and attributes are settled"),
+    ],
+)
+def test_a_pack_is_not_changed_by_opening_it(
+    faces: Path, cache: Path, options: dict[str, object], message: str
+) -> None:
+    folder = open_faces(faces, size=32).card["pack"]
+    with pytest.raises(DataError, match=message):
+        open_faces(folder, **options)  # type: ignore[arg-type]
+
+
+def test_a_damaged_pack_given_by_itself_is_told(faces: Path, cache: Path) -> None:
+    folder = Path(open_faces(faces, size=32).card["pack"])
+    (folder / "split.npy").unlink()
+    with pytest.raises(DataError, match=r"a damaged pack, or one of another version. Give the pictures"):
+        open_faces(folder, size=32)
 
 
 def test_a_pack_of_another_version_is_not_taken(faces: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from mien.hardware import Hardware
 from mien.models import MODELS, build
 from mien.models.base import Phase
 from mien.models.layers import layer_table
+from mien.optimizers import RMSprop
 from mien.plans.training import change_length, train_run
 from mien.recipe import load_recipe, presets
 from mien.replay import Replays
@@ -441,6 +442,18 @@ def test_the_cosine_schedule_falls_from_the_learning_rate_to_zero(tmp_path: Path
     trainer = tiny.trainer(tiny.model("vae"), tmp_path, steps=4, schedule="cosine", learning_rate=0.1, progress=note)
     trainer.run()
     assert rates == pytest.approx([0.1 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)])
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.1])
+def test_rmsprop_is_pytorchs_own(rate: float) -> None:
+    ours, theirs = (torch.linspace(-1, 1, 12).view(3, 4).requires_grad_() for _ in range(2))
+    mine = RMSprop([ours], rate, rho=0.9, eps=1e-7)
+    reference = torch.optim.RMSprop([theirs], lr=rate, alpha=0.9, eps=1e-7)
+    for step in range(20):
+        for parameter, optimizer in ((ours, mine), (theirs, reference)):
+            parameter.grad = (parameter.detach() - step) ** 3
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_phases_that_move_the_same_networks_share_an_optimizer(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def train(name: str, folder: Path, here: Hardware = tiny.CPU, **callbacks: Any) 
 
 def train_all(folder: Path) -> None:
     """Each model to its end, and one whose first process is asked to stop."""
+    (folder / "stopped").mkdir(parents=True, exist_ok=True)
     with hardware("cpu", "float32") as here:
         for name in MODELS:
             lines = train(name, folder, here)
             if here.rank == 0:
                 (folder / f"{name}.json").write_text(json.dumps(lines))
-        (folder / "stopped").mkdir(exist_ok=True)
         stop = {"progress": lambda seen, total: here.rank or seen != 16 or signal.raise_signal(signal.SIGTERM)}
         train("vae", folder / "stopped", here, steps=40, **stop)
 

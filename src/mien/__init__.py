@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mien.exported import ExportedModel
     from mien.faces import Faces
     from mien.plans import PlanResult
     from mien.plans.training import Observer
@@ -36,15 +37,21 @@ def run(
     return run_plan(load_plan(plan), source=source, out=out, overrides=overrides, observer=observer)
 
 
-def open_run(path: str | Path) -> "TrainedModel":
-    """A trained model, to sample from or to reconstruct with: a run's folder, or its file of weights alone.
+def open_run(path: str | Path) -> "TrainedModel | ExportedModel":
+    """A trained model, to sample from or to reconstruct with.
+
+    path: a run's folder, its file of weights alone, or an .onnx that `mien export` wrote, which needs no PyTorch.
 
     Raises: mien.errors.RunError where there is none, or it is not trained yet.
     """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        from mien.exported import open_exported
+
+        return open_exported(path)
     from mien.runs import Run
     from mien.trained import load_model
 
-    path = Path(path)
     return load_model(path if path.is_file() else Run.open(path).weights)
 
 

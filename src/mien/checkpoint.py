@@ -86,7 +86,10 @@ def load_checkpoint(
             for index_and_key, tensor in under(f"optimizer/{name}/", tensors).items():
                 index, key = index_and_key.split("/")
                 state.setdefault(int(index), {})[key] = tensor
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            fresh = optimizer.state_dict()
+            if any(fresh["state"][index].keys() != state.get(index, {}).keys() for index in fresh["state"]):
+                raise ValueError(f"it holds the state of another optimizer for {name}")
+            optimizer.load_state_dict({"state": state, "param_groups": fresh["param_groups"]})
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise RunError(
             f"{path}: does not fit the run's recipe ({' '.join(str(error).split())[:200]}). "

@@ -85,7 +85,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images in [-1, 1] from latents.  [N,in_features] -> [N,3,S,S] float32"""
-        low = self.stem(z).view(len(z), -1, self.side, self.side)
+        low = self.stem(z).view(z.shape[0], -1, self.side, self.side)
         # Convolutions are faster on this layout, and it is cheapest to change it where the map is smallest.
         image: Tensor = self.convolutions(low.contiguous(memory_format=torch.channels_last))
         return image.float()

@@ -25,6 +25,7 @@ from mien.faces.batches import Batch, Batches
 from mien.hardware import DeviceName, Hardware, Precision, is_out_of_memory, keep_freed_memory
 from mien.meter import Meter
 from mien.models.base import Model, Phase, Terms
+from mien.optimizers import Adam, OptimizerName, RMSprop
 from mien.replay import Replays
 
 AGREE_EVERY_STEPS = 8  # whether several processes stop
@@ -38,7 +39,7 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(128, ge=1, description="images of an update, over all processes")
     epochs: float | None = Field(None, gt=0, description="passes over the training split; or give steps")
     steps: int | None = Field(None, ge=1, description="of every phase once; or give epochs")
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: OptimizerName = "adam"
     learning_rate: float = Field(2e-4, gt=0, lt=10)
     schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate, down to 0")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's decay of the mean gradient")
@@ -180,7 +181,7 @@ class Trainer:
         for index, phase in enumerate(self.model.phases):
             if step % phase.every == 0:
                 freeze_all_but(self.model, phase.moves)
-                set_learning_rate(self.optimizers[phase.moves], learning_rate)
+                self.optimizers[phase.moves].set_learning_rate(learning_rate)
                 for number in range(phase.repeat):
                     seed = update_seed(self.config.seed, self.images_seen, index, number)
                     self.meter.add(phase.name, self._update(phase, batches, number, seed))
@@ -291,26 +292,11 @@ def parameters(model: Model, phase: Phase) -> list[Tensor]:
     return [p for network in phase.moves for p in getattr(model, network).parameters()]
 
 
-def make_optimizer(moved: list[Tensor], config: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimizer; RMSprop with Keras's epsilon, which the coursework used.
-
-    On a GPU the learning rate is a tensor, so that a recorded update reads it anew every time.
-    """
-    cuda = moved[0].is_cuda
-    rate: Any = torch.tensor(config.learning_rate, device=moved[0].device) if cuda else config.learning_rate
+def make_optimizer(moved: list[Tensor], config: TrainConfig) -> Adam:
+    """The recipe's optimizer; RMSprop with Keras's epsilon, which the coursework used."""
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(moved, lr=rate, alpha=config.rho, eps=1e-7, foreach=True, capturable=cuda)
-    fused = moved[0].device.type in ("cpu", "cuda")
-    return torch.optim.Adam(moved, lr=rate, betas=(config.beta1, config.beta2), fused=fused, capturable=cuda)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give an optimizer its learning rate for the next update."""
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(learning_rate)
-        else:
-            group["lr"] = learning_rate
+        return RMSprop(moved, config.learning_rate, config.rho, eps=1e-7)
+    return Adam(moved, config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
 
 
 def in_pieces(batch: Batch, halvings: int) -> list[Batch]:

@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien import views
+from mien import sampling, views
 from mien.checkpoint import write_tensors
-from mien.errors import RecipeError, RunError, did_you_mean
+from mien.errors import RecipeError, RunError
 from mien.faces.pictures import Crop
 from mien.hardware import choose_device
 from mien.models import build
 from mien.models.base import Encodes, Model
 from mien.recipe import Recipe, check
+from mien.sampling import Combinations as Combinations
 
 FORMAT = 1
-Combinations = list[tuple[list[int], int]]  # values of the model's attributes, and how many training faces have them
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class TrainedModel:
         """Names of the attributes that can be set; empty for a model without conditions."""
         return self.model.attributes
 
+    @property
+    def image_size(self) -> int:
+        """Side of its images, in pixels."""
+        return self.model.image_size
+
     def sample(
         self, count: int = 32, *, seed: int = 0, attributes: Mapping[str, float] | None = None
     ) -> views.Pictures:
@@ -52,8 +57,7 @@ class TrainedModel:
 
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
-        if count < 1 or seed < 0:
-            raise RecipeError(f"{count} samples of seed {seed}: the count is 1 or more, the seed 0 or more.")
+        sampling.require_sample(count, seed)
         z = views.latents(self.model, count, seed)
         return views.generate(self.model, z, self.labels(count, seed=seed, attributes=attributes))
 
@@ -62,33 +66,35 @@ class TrainedModel:
 
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
-        given = dict(attributes or {})
-        for name, value in given.items():
-            if name not in self.attributes:
-                have = ", ".join(self.attributes) or "none: it is not conditional"
-                near = did_you_mean(name, self.attributes)
-                raise RecipeError(
-                    f"{name!r}: not an attribute of this {self.recipe.model.name}.{near} Attributes: {have}."
-                )
-            if not 0 <= value <= 1:
-                raise RecipeError(f"{name}={value:g}: an attribute is from 0 (has it not) to 1 (has it). Use 0 or 1.")
-        if not self.attributes:
-            return None
-        weights = np.array([n for _, n in self.combinations], float)
-        rows = np.random.default_rng(seed).choice(len(weights), size=count, p=weights / weights.sum())
-        y = torch.tensor([self.combinations[row][0] for row in rows], dtype=torch.float32)
-        for name, value in given.items():
-            y[:, self.attributes.index(name)] = value
-        return y
+        y = sampling.labels(
+            self.attributes,
+            self.combinations,
+            count,
+            seed=seed,
+            given=attributes or {},
+            model=self.recipe.model.name,
+        )
+        return None if y is None else torch.from_numpy(y)
+
+    def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> views.Pictures:
+        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
+        return views.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
+
+    def encode(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3] -> [N,Z] x 2
+
+        Raises: RecipeError where the model has no encoder.
+        """
+        if not isinstance(self.model, Encodes):
+            raise RecipeError(f"a {self.recipe.model.name} has no encoder, so it cannot reconstruct. Use a VAE's run.")
+        return views.encode(self.model, images)
 
     def reconstruct(self, images: NDArray[np.uint8]) -> views.Pictures:
         """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
 
         Raises: RecipeError where the model has no encoder.
         """
-        if not isinstance(self.model, Encodes):
-            raise RecipeError(f"a {self.recipe.model.name} has no encoder, so it cannot reconstruct. Use a VAE's run.")
-        return views.reconstruct(self.model, images)
+        return self.generate(self.encode(images)[0])
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:

@@ -1,6 +1,6 @@
 """Views: from a model to arrays of pictures, for the report, the command line and the metrics.
 
-All pictures are uint8 [N,S,S,3]. Latents are drawn on the CPU, so that a seed gives the same ones on every device.
+All pictures are uint8 [N,S,S,3]. Latents are drawn by NumPy, so that a seed gives the same ones on every device.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien import sampling
 from mien.faces import Faces
 from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.models.base import Encodes, Model
+from mien.sampling import Pictures as Pictures
+from mien.sampling import grid as grid
 
-Pictures = NDArray[np.uint8]
 FEWEST_FOR_TSNE = 30  # its neighbourhoods are about as large
 
 
@@ -33,7 +35,7 @@ def evaluating(model: Model) -> Iterator[torch.device]:
 
 def latents(model: Model, count: int, seed: int) -> Tensor:
     """Latents from N(0, I).  -> [count,Z], on the CPU"""
-    return torch.randn(count, model.latent_dim, generator=torch.Generator().manual_seed(seed))
+    return torch.from_numpy(sampling.latents(model.latent_dim, count, seed))
 
 
 def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
@@ -99,17 +101,6 @@ def edit(
     assert isinstance(model, Model)
     moved = latents + amounts[:, None] * step
     return generate(model, torch.from_numpy(moved.astype(np.float32)))
-
-
-def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:
-    """Pictures side by side on white, row after row.  [N,S,S,3] -> [H,W,3]"""
-    count, height, width = images.shape[:3]
-    rows = -(-count // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for index, image in enumerate(images):
-        top, left = index // columns * (height + gap), index % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return sheet
 
 
 def contact_sheet(faces: Faces, count: int = 48) -> Pictures:

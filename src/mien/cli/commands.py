@@ -1,6 +1,7 @@
 """What the commands do: one thin function each. Rooms are imported inside them."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from mien.errors import RecipeError
 
 if TYPE_CHECKING:
     from mien.plans import PlanResult
+    from mien.plans.cluster import Cluster
     from mien.plans.studies import StudyResult
 
 MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
@@ -44,13 +46,44 @@ def preparation(args: argparse.Namespace) -> dict[str, str]:
 
 def run(args: argparse.Namespace) -> None:
     """`mien run`"""
-    from mien.plans import load_plan, run_plan
+    from mien.plans import begin_plan, load_plan, run_plan
     from mien.terminal import Terminal
 
+    cluster = cluster_for(args)
     with Terminal() as terminal:
         plan = load_plan(args.plan)
-        result = run_plan(plan, source=args.data, out=args.out, overrides=overrides_of(args), observer=terminal)
+        given: Any = {"source": args.data, "out": args.out, "overrides": overrides_of(args), "observer": terminal}
+        if cluster:
+            submit(begin_plan(plan, **given)[0], args.processes, cluster)
+            return
+        result = run_plan(plan, processes=args.processes, **given)
     show_result(result)
+
+
+def cluster_for(args: argparse.Namespace) -> "Cluster | None":
+    """The cluster that is to do the work, found usable before anything is written; None: this machine."""
+    from mien.plans.cluster import cluster_of
+    from mien.plans.workers import require_some_processes
+
+    require_some_processes(args.processes)
+    if args.cluster:
+        return cluster_of(args.cluster, args.cluster_option)
+    if args.cluster_option:
+        raise RecipeError(f"--cluster-option {args.cluster_option[0]}: is for --cluster. Give both, or neither.")
+    return None
+
+
+def submit(folder: Path, workers: int, cluster: "Cluster") -> None:
+    """Have a cluster work through a folder, and say how to look at it and how to end it."""
+    from mien.plans import cluster as engine
+    from mien.terminal import Terminal
+
+    jobs = engine.submit(folder, workers, cluster, Terminal)
+    where = shlex.quote(str(folder))
+    print(f"submitted to {cluster.name}: {', '.join(job.job_id for job in jobs)}")
+    print(f"what they say: {where}/{engine.FOLDER}")
+    print(f"what is there so far: mien report {where}")
+    print(f"once they are through: mien resume {where}")
 
 
 def show_result(result: "PlanResult") -> None:
@@ -91,19 +124,17 @@ def show_trained(run: Path) -> None:
 def study(args: argparse.Namespace) -> None:
     """`mien study`"""
     from mien.plans.arms import load_study
-    from mien.plans.studies import Length, run_study
+    from mien.plans.studies import Length, begin_study, run_study
     from mien.terminal import Terminal
 
+    cluster = cluster_for(args)
     with Terminal() as terminal:
-        result = run_study(
-            load_study(args.study),
-            Length(args.budget, args.images, args.seeds),
-            source=args.data,
-            out=args.out,
-            overrides=overrides_of(args),
-            processes=args.processes,
-            observer=terminal,
-        )
+        loaded, length = load_study(args.study), Length(args.budget, args.images, args.seeds)
+        given: Any = {"source": args.data, "out": args.out, "overrides": overrides_of(args), "observer": terminal}
+        if cluster:
+            submit(begin_study(loaded, length, **given)[0], args.processes, cluster)
+            return
+        result = run_study(loaded, length, processes=args.processes, **given)
     show_study(result)
 
 
@@ -138,20 +169,27 @@ def resume(args: argparse.Namespace) -> None:
     from mien.runs import Run
     from mien.terminal import Terminal
 
-    if args.processes != 1 and not is_study(args.folder):
-        raise RecipeError(f"--processes {args.processes}: only a study trains several runs at once. Leave it out.")
+    cluster = cluster_for(args)
+    if (args.processes != 1 or cluster) and not is_plan(args.folder):
+        raise RecipeError(
+            f"{args.folder}: --processes and --cluster are for a plan or a study, which have several runs. "
+            "Leave them out."
+        )
     if is_plan(args.folder):
         if args.overrides:
             raise RecipeError(
                 f"{args.folder}: is a plan; give another length to one of its runs, then resume the plan."
             )
+        if cluster:
+            submit(args.folder, args.processes, cluster)
+            return
         if is_study(args.folder):
             with Terminal() as terminal:
                 finished = resume_study(args.folder, processes=args.processes, observer=terminal)
             show_study(finished)
             return
         with Terminal() as terminal:
-            result = resume_plan(args.folder, terminal)
+            result = resume_plan(args.folder, terminal, processes=args.processes)
         show_result(result)
         return
     opened = Run.open(args.folder)
@@ -164,10 +202,10 @@ def resume(args: argparse.Namespace) -> None:
 
 def sample(args: argparse.Namespace) -> None:
     """`mien sample`"""
-    from mien import open_run, views
+    from mien import open_run, sampling
 
     images = open_run(args.run).sample(args.count, seed=args.seed, attributes=attribute_values(args.set))
-    save_picture(views.grid(images, columns=min(8, args.count)), args.out)
+    save_picture(sampling.grid(images, columns=min(8, args.count)), args.out)
 
 
 def attribute_values(words: list[str]) -> dict[str, float]:
@@ -186,13 +224,13 @@ def reconstruct(args: argparse.Namespace) -> None:
     """`mien reconstruct`"""
     import numpy as np
 
-    from mien import open_run, views
+    from mien import open_run, sampling
     from mien.faces.pictures import read_picture
 
     trained = open_run(args.run)
-    originals = np.stack([read_picture(path, trained.recipe.data.size, trained.crop) for path in args.images])
+    originals = np.stack([read_picture(path, trained.image_size, trained.crop) for path in args.images])
     both = np.concatenate([originals, trained.reconstruct(originals)])
-    save_picture(views.grid(both, columns=len(originals)), args.out)
+    save_picture(sampling.grid(both, columns=len(originals)), args.out)
 
 
 def save_picture(image: Any, path: Path) -> None:
@@ -206,6 +244,48 @@ def save_picture(image: Any, path: Path) -> None:
             f"--out {path}: cannot be written ({error}). Give a .png or .jpg in a folder that exists."
         ) from error
     print(path)
+
+
+def export(args: argparse.Namespace) -> None:
+    """`mien export`"""
+    from mien.export.onnx import export_onnx
+
+    kind, target = args.to
+    if kind == "web":
+        export_page(args.run, Path(target))
+        return
+    if kind != "onnx":
+        raise RecipeError(
+            f"--to {kind}: not something that a run is exported to. Give --to onnx FILE, or --to web DIR."
+        )
+    for written in export_onnx(args.run, Path(target)):
+        off = f"{written.difference:.2g} {written.unit.replace('_', ' ')}"
+        print(f"{written.path}: {written.size / 1e6:.1f} MB, within {off} of PyTorch on {written.inputs} random inputs")
+
+
+def explore(args: argparse.Namespace) -> None:
+    """`mien explore`"""
+    from mien.explorer.exhibit import open_exhibit
+    from mien.explorer.server import serve
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        exhibit = open_exhibit(args.runs, source=args.data, observer=terminal)
+    serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime)
+
+
+def export_page(path: Path, folder: Path) -> None:
+    """Write the static bundle, and print the size of each of its parts and what they come to."""
+    from mien.export.web import MOST_BYTES, export_web
+    from mien.terminal import Terminal
+
+    with Terminal() as terminal:
+        parts = export_web(path, folder, terminal)
+    for part in parts:
+        print(f"{part.size / 1e6:6.2f} MB  {part.name}" + (f"  ({part.words})" if part.words else ""))
+    total = sum(part.size for part in parts)
+    over = f", more than {MOST_BYTES / 1e6:.0f}: export fewer runs for less" if total > MOST_BYTES else ""
+    print(f"{total / 1e6:6.2f} MB in all{over}    next: python -m http.server --directory {folder}")
 
 
 def evaluate(args: argparse.Namespace) -> None:

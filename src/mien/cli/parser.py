@@ -50,6 +50,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--plan", default="quick", metavar="NAME|FILE.toml", help="quick (default), coursework, or your own"
     )
     add_what_decides_a_training(sub, folder="runs/<plan>-<time>")
+    add_workers(sub)
 
     sub = command(
         "train",
@@ -72,7 +73,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien resume runs/kl-weight-20261124-163000 --processes 2",
     )
     sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, a plan or a study")
-    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs of a study at the same time")
+    add_workers(sub)
     sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
 
 
@@ -85,6 +86,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien study kl-weight",
         "mien study vae-gan --data ~/faces --seeds 3 --images 100000 --processes 2",
         "mien study mine.toml --budget full training.learning_rate=1e-3",
+        "mien study depth --processes 8 --cluster slurm --cluster-option partition=gpu --cluster-option time=60",
     )
     sub.add_argument("study", metavar="NAME|FILE.toml", help="of a study that comes with mien, or your own")
     sub.add_argument("--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')")
@@ -92,7 +94,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
     sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
     sub.add_argument("--images", type=int, metavar="N", help="that each run sees, in place of the budget's")
-    sub.add_argument("--processes", type=int, default=1, metavar="N", help="runs at the same time (default: 1)")
+    add_workers(sub)
     sub.add_argument(
         "--out",
         type=Path,
@@ -121,8 +123,9 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         does.sample,
         "Draw new faces from a trained run.",
         "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
+        "mien sample exported.onnx --count 8",
     )
-    sub.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or its file of weights")
+    sub.add_argument("run", type=Path, metavar="RUN", help="folder of a run, its file of weights, or an exported .onnx")
     sub.add_argument("--count", type=int, default=32, help="how many (default: 32)")
     sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="attributes, from 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
@@ -158,6 +161,45 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(
+        "explore",
+        does.explore,
+        "Play with trained runs in a browser: sample, edit, walk, map, compare. Nothing leaves this machine.",
+        "mien explore runs/quick-20261124-163000",
+        "mien explore runs/my-vae runs/my-gan --port 8000 --no-browser",
+    )
+    sub.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of plans for all in them")
+    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+    sub.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1, this machine alone)"
+    )
+    sub.add_argument("--port", type=int, metavar="N", help="(default: 6436, or any that is free)")
+    sub.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    sub.add_argument(
+        "--runtime",
+        default="pytorch",
+        choices=["pytorch", "onnxruntime"],
+        help="what computes (default: pytorch; onnxruntime takes less time for a face, and seconds to start)",
+    )
+
+    sub = command(
+        "export",
+        does.export,
+        "Write a trained run for use elsewhere: as an ONNX file, or as a page that any host of files can show.",
+        "mien export runs/quick-20261124-163000/vae --to onnx vae.onnx",
+        "mien export runs/quick-20261124-163000 --to web site",
+    )
+    sub.add_argument(
+        "run", type=Path, metavar="RUN", help="folder of a run; for onnx also a file of weights, for web also a plan"
+    )
+    sub.add_argument(
+        "--to",
+        nargs=2,
+        required=True,
+        metavar=("onnx|web", "PATH"),
+        help="onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server",
+    )
+
+    sub = command(
         "data",
         does.data,
         "Look at faces, pack them, or draw some.",
@@ -185,6 +227,23 @@ def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> No
     sub.add_argument("--seed", type=int, help="of every training (default: 0)")
     sub.add_argument(
         "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
+    )
+
+
+def add_workers(sub: argparse.ArgumentParser) -> None:
+    """The options that say how many runs of a plan or a study are worked on at the same time, and where."""
+    sub.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="runs of a plan or a study at the same time (default: 1)"
+    )
+    sub.add_argument(
+        "--cluster", choices=["slurm", "local"], help="submit N workers there and return; local: here, to try it out"
+    )
+    sub.add_argument(
+        "--cluster-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of each worker's job: time (minutes), partition, gpus_per_node ...; may be given several times",
     )
 
 

@@ -1,5 +1,6 @@
 """Faces: pictures and their attributes, read from what people have, packed once, memory-mapped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Faces:
     attributes: NDArray[np.int8]
     attribute_names: tuple[str, ...]
     split: NDArray[np.uint8]
-    files: tuple[str, ...]
+    files: Sequence[str]
     fingerprint: str
     card: dict[str, Any]
 

@@ -1,15 +1,16 @@
 """What lies in a source, a folder or a .zip, without opening any picture."""
 
 import hashlib
-import json
 import os
+import posixpath
 import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import Path
 from typing import NamedTuple
 
 from mien.errors import DataError, did_you_mean
@@ -48,12 +49,12 @@ def list_source(path: Path) -> Listing:
             raise missing(path, "folder or .zip")
         found = sorted(_walk_folder(path) if path.is_dir() else _walk_zip(path))
         known = extensions()
-        pictures, tables, ignored = [], [], Counter[str]()
+        pictures, tables, lines, ignored = [], [], [], Counter[str]()
         digest = hashlib.sha256()
         if path.is_file():
             digest.update(repr((path.stat().st_size, path.stat().st_mtime_ns)).encode())
         for file in found:
-            ending = PurePosixPath(file.name).suffix.lower()
+            ending = posixpath.splitext(file.name)[1].lower()
             if ending in known:
                 pictures.append(file.name)
             elif ending in TABLE_ENDINGS:
@@ -61,7 +62,8 @@ def list_source(path: Path) -> Listing:
             else:
                 ignored[ending or "no ending"] += 1
                 continue
-            digest.update(json.dumps(file).encode() + b"\n")
+            lines.append(f"[{quoted(file.name)}, {file.size}, {file.mtime_ns}]\n")
+        digest.update("".join(lines).encode())
     except PermissionError as error:
         raise DataError(f"{error.filename or path}: no permission to read it. Ask its owner, or copy it.") from None
     except OSError as error:
@@ -104,9 +106,10 @@ def reader(path: Path) -> Callable[[str], bytes]:
 
 
 def _read_from_folder(path: Path, name: str) -> bytes:
-    with (path / name).open("rb") as file:
-        _check_bytes(os.fstat(file.fileno()).st_size)
-        return file.read(MAX_BYTES)
+    with open(f"{path}{os.sep}{name}", "rb") as file:  # noqa: PTH123 - a Path for each costs more than the reading
+        size = os.fstat(file.fileno()).st_size
+        _check_bytes(size)
+        return file.read(size)  # a larger bound would be allocated first
 
 
 def _read_from_zip(path: Path, name: str) -> bytes:

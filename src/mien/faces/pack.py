@@ -19,7 +19,7 @@ from mien.faces.pictures import Box, Original
 from mien.faces.readers import Layout
 from mien.faces.sources import Chunk, Drawn, Photographs, Source, key
 from mien.faces.splits import divide
-from mien.faces.store import VERSION, ImageFile, default_cache, read_pack, unfinished, write_pack_file
+from mien.faces.store import VERSION, ImageFile, default_cache, is_pack, read_pack, unfinished, write_pack_file
 from mien.faces.stream import cores, in_order
 
 SIZES = (32, 64, 128)
@@ -48,9 +48,13 @@ def open_faces(
     skip_bad: go on where more than 1 % of the files are bad.    cache: the folder for packs, by default the user's.
     workers: processes, by default one a core for 500 pictures or more.    progress: called with (words, done, total).
 
+    The source may also be a pack's own folder (card['pack']), which opens without a look at the pictures it is made of.
+
     Raises: DataError: no such source, no pictures, too few or too many bad ones, a table that does not fit, no room.
     """
     _check(size, crop)
+    if is_pack(Path(source).expanduser()):
+        return _open_itself(Path(source).expanduser().absolute(), size, crop is None and attributes_table is None)
     found: Source
     if str(source).partition(":")[0] == "drawn":
         found = Drawn(str(source), size)
@@ -68,6 +72,23 @@ def open_faces(
         faces = _read_just_written(folder, found.signature)
     bad = faces.card["bad"]
     _check_bad(found, bad["count"], len(faces.files) + bad["count"], bad["files"])
+    return faces
+
+
+def _open_itself(folder: Path, size: int, as_packed: bool) -> Faces:
+    """The faces of a pack that is itself the source."""
+    faces = read_pack(folder, None)
+    if faces is None:
+        raise DataError(f"{folder}: a damaged pack, or one of another version. Give the pictures it was made of.")
+    if faces.size != size:
+        raise DataError(
+            f"{folder}: packed at {faces.size}x{faces.size}, and size is {size}. Give size {faces.size}, "
+            "or the pictures it was made of."
+        )
+    if not as_packed:
+        raise DataError(
+            f"{folder}: a pack, whose crop and attributes are settled. Give the pictures it was made of, or neither."
+        )
     return faces
 
 
@@ -120,7 +141,6 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
         "signature": source.signature,
         "fingerprint": content.hexdigest(),
         "attribute_names": layout.labels.names,
-        "files": files,
         "card": card.build(
             source=source.words,
             layout=layout,
@@ -137,7 +157,7 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
         about["card"]["factors"], values = known
         arrays["factors"] = values[gathered.rows]
     about["card"]["fingerprint"] = about["fingerprint"]
-    write_pack_file(folder, about, arrays)
+    write_pack_file(folder, about, files, arrays)
 
 
 def _read_just_written(folder: Path, signature: str) -> Faces:

@@ -1,8 +1,11 @@
 """The pack on disk: a folder in the user's cache, written beside its place and renamed, opened as a memory map.
 
 <cache>/<name>-<key>/   images.npy  uint8 [N,S,S,3]     attributes.npy  int8 [N,A]     split.npy  uint8 [N]
-                        factors.npy  float32 [N,F], of drawn faces only
-                        pack.json  version, signature of the source, fingerprint, attribute names, files, card
+                        factors.npy  float32 [N,F], of drawn faces only    files.json  N names
+                        pack.json  version, signature of the source, fingerprint, attribute names, card, files_bytes
+
+Whatever is read on opening is small or mapped, so that a set of any size opens at once. (The first packs of this
+version have the names in pack.json, as `files`.)
 """
 
 import errno
@@ -12,11 +15,12 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,15 +81,45 @@ class ImageFile:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
-def read_pack(folder: Path, signature: str) -> Faces | None:
-    """The faces of a pack, or None where there is none, or not of this source, or it is damaged."""
+class FileNames(Sequence[str]):
+    """The names of a pack's files, which are decoded when the first one is asked for.
+
+    content: the bytes of `files.json`, mapped, so that they stay those of the images where the pack is replaced.
+    """
+
+    def __init__(self, content: NDArray[np.uint8], count: int) -> None:
+        self._content, self._count = content, count
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(json.loads(self._content.tobytes()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, at: int | slice) -> str | tuple[str, ...]:
+        return self._names[at]
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether this folder is a pack."""
+    return (folder / "pack.json").is_file() and (folder / "images.npy").is_file()
+
+
+def read_pack(folder: Path, signature: str | None) -> Faces | None:
+    """The faces of a pack, or None where there is none, or not of this source (None: of any), or it is damaged."""
     try:
         text = (folder / "pack.json").read_text()
         about = json.loads(text)
-        if about["version"] != VERSION or about["signature"] != signature:
+        if about["version"] != VERSION or signature not in (None, about["signature"]):
             return None
         images = np.load(folder / "images.npy", mmap_mode="r")
         attributes, split = np.load(folder / "attributes.npy"), np.load(folder / "split.npy")
+        files = tuple(about["files"]) if "files" in about else _names(folder, about["files_bytes"], len(images))
         if (folder / "pack.json").read_text() != text or not len(images) == len(attributes) == len(split):
             return None  # another process replaced it between two reads
     except (OSError, ValueError, KeyError):
@@ -95,17 +129,26 @@ def read_pack(folder: Path, signature: str) -> Faces | None:
         attributes=attributes,
         attribute_names=tuple(about["attribute_names"]),
         split=split,
-        files=tuple(about["files"]),
+        files=files,
         fingerprint=about["fingerprint"],
         card={**about["card"], "pack": str(folder)},
     )
 
 
-def write_pack_file(folder: Path, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+def _names(folder: Path, size: int, count: int) -> FileNames:
+    content = np.memmap(folder / "files.json", np.uint8, "r")
+    if len(content) != size:
+        raise ValueError("files.json is damaged")
+    return FileNames(content, count)
+
+
+def write_pack_file(folder: Path, about: dict[str, Any], files: Sequence[str], arrays: dict[str, NDArray[Any]]) -> None:
     """Write everything but the images; `pack.json` last, so that a pack without it is none."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    (folder / "pack.json").write_text(json.dumps({"version": VERSION, **about}))
+    names = json.dumps(files).encode()
+    (folder / "files.json").write_bytes(names)
+    (folder / "pack.json").write_text(json.dumps({"version": VERSION, **about, "files_bytes": len(names)}))
 
 
 @contextmanager

@@ -1,0 +1,232 @@
+/** My photo: a picture through the encoder and back, and on to be edited. */
+
+import { button, group } from "../controls.js";
+import { Crop } from "../crop.js";
+import { element } from "../dom.js";
+import { Latest, generateAll } from "../engine.js";
+import { keep, originOf, usualAttributes, write } from "../face.js";
+import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+
+const LARGEST = 60e6; // bytes of a photograph
+const MOST_PIXELS = 120e6;
+
+/** The last photograph, while the page is open. @type {ImageBitmap | null} */
+let photograph = null;
+
+/** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
+function mount(page) {
+  const run = page.run();
+  if (!run.encodes) return without(page);
+  const latest = new Latest(page.fail);
+  const result = makeResult(page);
+  const place = element("div", { className: "stage photo" });
+  const open = async (/** @type {File} */ file) => {
+    try {
+      photograph = await decode(file);
+      show(photograph);
+      page.say(`${file.name} is open. It stays on this machine.`);
+    } catch (error) {
+      page.fail(error);
+    }
+  };
+  const show = (/** @type {ImageBitmap} */ bitmap) => {
+    const crop = new Crop(bitmap, (moved) =>
+      latest.ask(() => pass(page, moved.pixels(run.image_size), result, latest)),
+    );
+    place.replaceChildren(
+      element("div", { className: "photo" }, element("figure", { className: "cropped" }, crop.root), result.pair),
+    );
+    chooser.textContent = "Choose another picture";
+  };
+  const file = element("input", { type: "file", accept: "image/*", id: "photo", className: "unseen" });
+  file.addEventListener("change", () => file.files[0] && open(file.files[0]));
+  const chooser = element("span", {}, "Choose a picture");
+  const label = element("label", { htmlFor: "photo", className: "button" }, chooser);
+  const words =
+    "Nothing leaves this machine. The browser crops the picture; it, and what you pin of it, are gone when this tab is closed.";
+  if (photograph) show(photograph);
+  else place.append(invitation(page));
+  const controls = element("div", { className: "controls" });
+  controls.append(
+    group("Photo", element("div", { className: "row" }, file, label), element("p", { className: "hint" }, words)),
+    result.root,
+  );
+  return {
+    root: element("div", { className: "view" }, place, controls),
+    update: result.update,
+    leave: () => latest.stop(),
+    shown: result.shown,
+    open,
+  };
+}
+
+/** Where a model cannot take a photo: why, and one that can. @param {import("../main.js").Page} page */
+function without(page) {
+  const run = page.run();
+  const others = page.exhibit.runs.filter((other) => other.encodes);
+  const words = `${run.name} has no encoder, so it cannot take a photo: a ${run.model.toUpperCase()} only makes faces.`;
+  const buttons = others.map((other) =>
+    button(`Use ${other.name}`, () => page.state.update({ run: other.id, snapshot: "", face: "", before: "" })),
+  );
+  const root = element(
+    "div",
+    { className: "view" },
+    element(
+      "div",
+      { className: "stage empty" },
+      element("p", {}, words),
+      element("div", { className: "row" }, ...buttons),
+    ),
+  );
+  return { root, update: () => {}, leave: () => {}, shown: () => null };
+}
+
+/** @param {import("../main.js").Page} page */
+function invitation(page) {
+  const mean = faceCanvas(page.run().map?.cell ?? 32);
+  const example = element(
+    "figure",
+    { className: "small" },
+    mean,
+    element("figcaption", {}, "The mean test face: crop yours like it"),
+  );
+  if (page.run().map) meanFace(page).then((image) => paint(mean, image), page.fail);
+  else example.hidden = true;
+  const words = element("p", {}, "Drop a picture here, paste one, or choose one.");
+  return element("div", { className: "drop" }, words, example);
+}
+
+/** The mean of the map's faces. @param {import("../main.js").Page} page @returns {Promise<ImageData>} */
+async function meanFace(page) {
+  const { count, columns, cell } = /** @type {import("../exhibit.js").LatentMap} */ (page.run().map);
+  const sprite = await page.exhibit.mapFaces(page.run());
+  const canvas = element("canvas", { width: cell, height: cell });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const sum = new Float64Array(cell * cell * 4);
+  const some = Math.min(count, 200);
+  for (let index = 0; index < some; index += 1) {
+    const face = Math.floor((index * count) / some);
+    pen.drawImage(sprite, (face % columns) * cell, Math.floor(face / columns) * cell, cell, cell, 0, 0, cell, cell);
+    pen
+      .getImageData(0, 0, cell, cell)
+      .data.forEach((/** @type {number} */ value, /** @type {number} */ place) => (sum[place] += value / some));
+  }
+  return new ImageData(Uint8ClampedArray.from(sum), cell, cell);
+}
+
+/** A photograph, upright. @param {File} file @returns {Promise<ImageBitmap>} */
+async function decode(file) {
+  if (file.size > LARGEST)
+    throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB; a photo may have ${LARGEST / 1e6}.`);
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => {
+    throw new Error(`${file.name} is not a picture that this browser can read. Use a JPEG, PNG or WebP.`);
+  });
+  if (bitmap.width * bitmap.height > MOST_PIXELS)
+    throw new Error(`${file.name} has too many pixels (${bitmap.width} × ${bitmap.height}). Make it smaller.`);
+  return bitmap;
+}
+
+/**
+ * A square through the encoder's mean and back.
+ * @param {import("../main.js").Page} page @param {Uint8Array} rgb @param {ReturnType<typeof makeResult>} result @param {Latest} latest
+ */
+async function pass(page, rgb, result, latest) {
+  const latent = await page.engine.encode(page.run(), page.snapshot(), rgb);
+  const y = usualAttributes(page.run());
+  const [image] = await generateAll(page.engine, page.run(), page.snapshot(), [latent], [y]);
+  if (!latest.stopped) result.show(rgb, latent, image);
+}
+
+/** The picture as the encoder sees it, its reconstruction, and how far they are apart. @param {import("../main.js").Page} page */
+function makeResult(page) {
+  const side = page.run().image_size;
+  const [given, made] = [faceCanvas(side), faceCanvas(side, { id: "reconstruction" })];
+  const words = element(
+    "p",
+    { className: "result", "aria-live": "polite" },
+    "Its reconstruction and error will stand here.",
+  );
+  /** @type {{images: ImageData[], latent: Float32Array} | null} */
+  let now = null;
+  const latent = () => now?.latent ?? new Float32Array();
+  const face = (/** @type {string} */ origin) => {
+    return { run: page.run().id, snapshot: page.snapshot(), origin, y: usualAttributes(page.run()), moves: {} };
+  };
+  const edit = button(
+    "Edit it",
+    () => {
+      const text = write(face(keep(latent())));
+      page.state.update({ face: text, before: text }, "edit");
+    },
+    { className: "main", disabled: true },
+  );
+  const press = () => page.say(page.pins.toggle(face(keep(latent())), now?.images[1]));
+  const pin = button("Pin", press, { disabled: true });
+  const show = (/** @type {Uint8Array} */ rgb, /** @type {Float32Array} */ z, /** @type {ImageData} */ image) => {
+    now = { images: [toImage(rgb, side), image], latent: z };
+    paint(given, now.images[0]);
+    paint(made, image);
+    words.textContent = errorInWords(page.run(), squaredError(rgb, image.data));
+    edit.disabled = pin.disabled = false;
+  };
+  const pair = element(
+    "div",
+    { className: "pair" },
+    element("figure", {}, given, element("figcaption", {}, `As it enters, ${side} × ${side}`)),
+    element("figure", {}, made, element("figcaption", {}, "Reconstruction")),
+  );
+  const shown = () =>
+    now && {
+      name: `${page.run().name}-photo`,
+      faces: [face(keep(now.latent))],
+      picture: () => sheet(now?.images ?? [], 2, savedSize(side)),
+    };
+  const update = () => {
+    if (now) pin.textContent = page.pins.has(face(originOf(latent()))) ? "Let go" : "Pin";
+  };
+  return {
+    root: group("Reconstruction", words, element("div", { className: "row" }, edit, pin)),
+    pair,
+    show,
+    shown,
+    update,
+  };
+}
+
+/** @param {Uint8Array} rgb @param {number} side @returns {ImageData} */
+function toImage(rgb, side) {
+  const image = new ImageData(side, side);
+  for (let pixel = 0; pixel < side * side; pixel += 1) {
+    image.data.set([rgb[pixel * 3], rgb[pixel * 3 + 1], rgb[pixel * 3 + 2], 255], pixel * 4);
+  }
+  return image;
+}
+
+/** Mean over pixels in [-1, 1]. @param {Uint8Array} rgb @param {Uint8ClampedArray} rgba */
+function squaredError(rgb, rgba) {
+  let sum = 0;
+  for (let place = 0; place < rgb.length; place += 1) {
+    const pixel = Math.floor(place / 3);
+    sum += ((rgb[place] - rgba[pixel * 4 + (place % 3)]) / 127.5) ** 2;
+  }
+  return sum / rgb.length;
+}
+
+/** @param {import("../exhibit.js").Run} run @param {number} error */
+function errorInWords(run, error) {
+  const test = run.numbers.find(({ name }) => name === "test_mse")?.value;
+  const words = `Mean squared error ${error.toFixed(4)}, pixels in [-1, 1].`;
+  if (test === undefined) return words;
+  const times = error / test;
+  const how =
+    times < 0.8
+      ? "closer than most."
+      : times < 1.5
+        ? "about as close."
+        : times < 4
+          ? `${times.toFixed(1)} times as far off.`
+          : "much farther off. Is it a face, cropped as the test faces are?";
+  return `${words} Test faces have ${test.toFixed(4)} on average, so it is ${how}`;
+}
+
+export const photoView = { id: "photo", title: "My photo", mount };

@@ -1,0 +1,1 @@
+"""Trained models for use without mien's training: as ONNX files, and as a folder that is a page."""

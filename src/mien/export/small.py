@@ -1,0 +1,92 @@
+"""ONNX models made small for the way to a browser: weights stored in 16 bits or fewer, and computed with in 32.
+
+Only what is stored is smaller. A runtime turns the weights back into float32 once, as it opens the file.
+"""
+
+import gzip
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
+
+FEWEST = 1024  # numbers of a tensor that is worth it
+
+
+def keep_means_only(model: "ModelProto") -> None:
+    """Make an encoder give means alone, in place, without the half of its last layer that was for log-variances.
+
+    Where the two do not come from the halves of one linear layer, all layers stay.
+    """
+    from onnx import numpy_helper
+
+    graph = model.graph
+    graph.output.remove(next(output for output in graph.output if output.name == "logvar"))
+    halves = next(node for node in graph.node if "mu" in node.output)
+    linear = next((node for node in graph.node if node.output[0] == halves.input[0]), halves)
+    if halves.op_type != "Split" or linear.op_type != "Gemm":
+        return
+    place = list(halves.output).index("mu")
+    for initializer in graph.initializer:
+        if initializer.name in linear.input[1:]:  # [outputs,inputs] and [outputs], as PyTorch has them
+            half = np.split(numpy_helper.to_array(initializer), len(halves.output))[place]
+            initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
+    linear.output[0] = "mu"
+    graph.node.remove(halves)
+    del graph.value_info[:]  # it tells of the whole layer, and ONNX Runtime for browsers would refuse the file
+
+
+def store_small(model: "ModelProto", bits: int) -> None:
+    """Store weights as float16, in place; those of linear layers, which are most, as int8 where bits are fewer than 16.
+
+    bits: how finely the weights of one output of a linear layer are divided, between those that are furthest from 0.
+    Each takes a byte, and `packed` makes the less of it the fewer steps there are.
+    """
+    from onnx import TensorProto
+
+    stored: list[TensorProto] = []
+    unpacking: list[NodeProto] = []
+    for initializer in model.graph.initializer:
+        if initializer.data_type != TensorProto.FLOAT or np.prod(initializer.dims) < FEWEST:
+            stored.append(initializer)
+            continue
+        few = bits < 16 and len(initializer.dims) == 2
+        tensors, nodes = as_int8(initializer, 2 ** (bits - 1) - 1) if few else as_float16(initializer)
+        stored += tensors
+        unpacking += nodes
+    nodes_before = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(stored)
+    model.graph.node.extend([*unpacking, *nodes_before])
+
+
+def as_float16(weights: "TensorProto") -> "tuple[list[TensorProto], list[NodeProto]]":
+    """What to store for a tensor, and the way back to it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name = f"{weights.name}.float16"
+    half = numpy_helper.to_array(weights).astype(np.float16)
+    back = helper.make_node("Cast", [name], [weights.name], to=TensorProto.FLOAT)
+    return [numpy_helper.from_array(half, name)], [back]
+
+
+def as_int8(weights: "TensorProto", most: int) -> "tuple[list[TensorProto], list[NodeProto]]":
+    """What to store for weights [outputs,inputs] of a linear layer: steps from -most to most; and the way back."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name, scale_name, whole = f"{weights.name}.int8", f"{weights.name}.scale", f"{weights.name}.whole"
+    values = numpy_helper.to_array(weights)
+    scale = np.abs(values).max(axis=1, keepdims=True) / most
+    steps = np.rint(values / np.where(scale == 0, 1, scale)).astype(np.int8)
+    # Not DequantizeLinear: runtimes keep that step and take it anew for every image; these they take once.
+    back = [
+        helper.make_node("Cast", [name], [whole], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [whole, scale_name], [weights.name]),
+    ]
+    return [numpy_helper.from_array(steps, name), numpy_helper.from_array(scale, scale_name)], back
+
+
+def packed(content: bytes) -> bytes:
+    """Bytes as gzip packs them, the same each time; browsers unpack that themselves."""
+    return gzip.compress(content, mtime=0)

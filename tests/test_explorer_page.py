@@ -1,0 +1,457 @@
+"""The explorer's page in a real Chromium: as `mien explore` serves it, and as a static bundle on a plain server."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+
+from mien.export.web import export_web
+from mien.runs import Run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
+
+VIEWS = ("sample", "edit", "photo", "walk", "map", "compare", "numbers")
+PIXELS = "all => all.map(canvas => canvas.toDataURL()).join()"
+MSE = {"value": 0.25, "low": 0.2, "high": 0.3, "images": 20, "protocol": "test split, pixels in [-1, 1]"}
+
+
+class Site(NamedTuple):
+    engine: str
+    address: str
+
+
+@contextmanager
+def serving(command: list[str], announced: str) -> Iterator[str]:
+    """A server in a process of its own.  -> its address, which is in its first line that says it"""
+    process = subprocess.Popen(
+        [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout
+    try:
+        lines = iter(process.stdout.readline, "")
+        found = next(filter(None, (re.search(announced, line) for line in lines)))
+        yield f"http://127.0.0.1:{found[1]}/"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def plan(trained_runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan of the tiny runs; the VAE was measured."""
+    folder = tmp_path_factory.mktemp("plan")
+    for name, run in trained_runs.items():
+        shutil.copytree(run.path, folder / name)
+    content = {"format": 1, "name": "tiny", "title": "Tiny faces", "runs": ["vae", "gan", "acgan"], "skipped": {}}
+    (folder / "plan.json").write_text(json.dumps(content))
+    (folder / "vae" / "metrics.json").write_text(json.dumps({"test_mse": MSE, "baseline_mean_mse": MSE}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sites(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    web = tmp_path_factory.mktemp("web")
+    export_web(plan, web / "deep" / "bundle")
+    explore = ["-m", "mien", "explore", str(plan), "--port", "0", "--no-browser", "--runtime", "pytorch"]
+    plain = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(web)]
+    with serving(explore, r"exploring at \S+:(\d+)/") as server, serving(plain, r"port (\d+)") as static:
+        yield {"server": Site("server", server), "web": Site("web", f"{static}deep/bundle/")}
+
+
+@pytest.fixture(params=["server", "web"])
+def site(request: pytest.FixtureRequest, sites: dict[str, Site]) -> Site:
+    found: Site = sites[request.param]
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Visitor:
+    """Somebody with a browser of their own, whose page asks for nothing elsewhere and reports no error."""
+
+    def __init__(self, browser: Browser, address: str, **context: Any) -> None:
+        self.address, self.asked, self.errors = address, list[str](), list[str]()
+        self.context = browser.new_context(reduced_motion="reduce", **context)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, view: str) -> Page:
+        self.page.goto(f"{self.address}#{view}")
+        expect(self.page.locator("#main h2")).to_be_attached()
+        return self.page
+
+    def leave(self) -> None:
+        self.context.close()
+        host = "/".join(self.address.split("/")[:3])
+        assert not [url for url in self.asked if not url.startswith((host, "blob:", "data:"))]
+        assert not self.errors
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Any]:
+    visitors: list[Visitor] = []
+
+    def come(site: Site, **context: Any) -> Visitor:
+        visitors.append(Visitor(browser, site.address, **context))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.leave()
+
+
+def pixels(page: Page, selector: str = ".grid .face") -> str:
+    """All pixels of some canvases, once they are painted."""
+    page.wait_for_function(
+        "selector => { const all = [...document.querySelectorAll(selector)];"
+        " return all.length && all.every(canvas => canvas.dataset.painted && !canvas.closest('[aria-busy=true]')) }",
+        arg=selector,
+    )
+    return str(page.locator(selector).evaluate_all(PIXELS))
+
+
+def changed(page: Page, before: str, selector: str = ".grid .face") -> str:
+    """The pixels, once they are others."""
+    page.wait_for_function(
+        "([selector, before]) => [...document.querySelectorAll(selector)].map(c => c.toDataURL()).join() !== before",
+        arg=[selector, before],
+    )
+    return pixels(page, selector)
+
+
+def address(page: Page) -> str:
+    """The address, once it is written."""
+    page.wait_for_timeout(400)
+    return page.url
+
+
+def test_a_seed_shows_the_same_faces_to_another_visitor(site: Site, visit: Any) -> None:
+    mine = visit(site).open("sample?seed=7")
+    first = pixels(mine)
+    mine.get_by_role("button", name="Next").click()
+    second = changed(mine, first)
+    theirs = visit(Site(site.engine, "")).page
+    theirs.goto(address(mine))
+    assert "seed=8" in theirs.url
+    assert pixels(theirs) == second
+
+
+def test_an_attribute_that_is_set_changes_the_faces_and_is_in_the_address(site: Site, visit: Any) -> None:
+    page = visit(site).open("sample?run=acgan&seed=3")
+    before = pixels(page)
+    page.get_by_role("radiogroup", name="Male").get_by_role("radio", name="On").check()
+    after = changed(page, before)
+    expect(page.get_by_role("button", name="Face 1, Male", exact=False)).to_be_visible()
+    assert "set=Male:1" in address(page)
+    page.reload()
+    assert pixels(page) == after
+
+
+def test_a_locked_seed_stays(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample?seed=7")
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    page.keyboard.press("n")
+    assert "seed=7&lock=1" in address(page)
+
+
+def test_the_truncation_makes_faces_more_alike(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    before = pixels(page)
+    page.get_by_label("Truncation").fill("0")
+    changed(page, before)
+    assert len(set(page.locator(".grid .face").evaluate_all("all => all.map(canvas => canvas.toDataURL())"))) == 1
+
+
+def test_faces_are_pinned_by_keyboard_and_shared_by_address(site: Site, visit: Any) -> None:
+    page = visit(site).open("sample?run=acgan")
+    pixels(page)
+    page.locator(".grid button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("Pinned. 1 pinned.")
+    expect(page.locator(".grid button").nth(1)).to_have_attribute("aria-pressed", "true")
+    theirs = visit(Site(site.engine, "")).page
+    theirs.goto(address(page))
+    assert pixels(theirs, "#tray .face") == pixels(page, "#tray .face")
+
+
+def test_an_edit_can_be_undone_done_again_and_compared_with_before(site: Site, visit: Any) -> None:
+    page = visit(site).open("edit?run=vae")
+    first = pixels(page, "#edited")
+    page.get_by_label("Component 1").fill("3")
+    page.get_by_label("Component 1").dispatch_event("change")
+    edited = changed(page, first, "#edited")
+    page.get_by_role("button", name="Before").click()
+    assert changed(page, edited, "#edited") == first
+    page.get_by_role("button", name="Before").click()
+    changed(page, first, "#edited")
+    page.keyboard.press("Control+z")
+    assert changed(page, edited, "#edited") == first
+    page.get_by_role("button", name="Redo").click()
+    assert changed(page, first, "#edited") == edited
+    page.get_by_role("button", name="Reset").click()
+    assert changed(page, edited, "#edited") == first
+
+
+def test_a_conditional_model_is_edited_by_its_attributes(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("edit?run=acgan")
+    before = pixels(page, "#edited")
+    value = page.get_by_label("Smiling").input_value()
+    page.get_by_label("Smiling").fill("0" if value == "1" else "1")
+    changed(page, before, "#edited")
+
+
+def test_a_model_without_directions_is_edited_along_some_drawn_by_chance(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("edit?run=gan")
+    before = pixels(page, "#edited")
+    page.get_by_label("Direction 1").fill("1.5")
+    changed(page, before, "#edited")
+
+
+def test_of_moves_that_come_too_fast_only_the_newest_is_asked_for(sites: dict[str, Site], visit: Any) -> None:
+    visitor = visit(sites["server"])
+    page = visitor.open("edit?run=vae")
+    pixels(page, "#edited")
+    before = len(visitor.asked)
+    page.get_by_label("Component 1").evaluate(
+        "input => { for (let i = -60; i <= 60; i++) { input.value = i / 20; input.dispatchEvent(new Event('input')) } }"
+    )
+    expect(page.locator("#edited")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert len(visitor.asked) - before <= 4
+
+
+def test_a_photo_is_cropped_reconstructed_and_edited(site: Site, visit: Any, tmp_path: Path) -> None:
+    Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 60).convert("RGB").save(tmp_path / "me.png")
+    page = visit(site).open("photo?run=vae")
+    page.locator("#photo").set_input_files(tmp_path / "me.png")
+    first = pixels(page, "#reconstruction")
+    expect(page.locator(".result")).to_contain_text("Mean squared error")
+    expect(page.locator(".result")).to_contain_text("Test faces have 0.2500 on average")
+    page.locator(".crop").focus()
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    changed(page, first, "#reconstruction")
+    page.get_by_role("button", name="Edit it").click()
+    expect(page.locator("#main")).to_have_attribute("data-view", "edit")
+    edited = pixels(page, "#edited")
+    page.reload()
+    assert pixels(page, "#edited") == edited
+    assert re.search(r"face=vae~last~k[0-9a-f]{8}&", page.url)  # its latent stays in the tab
+
+
+def test_a_photo_enters_as_training_faces_did(sites: dict[str, Site], visit: Any) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (97, 97, 3), dtype=np.uint8))
+    rgba = np.asarray(image.convert("RGBA")).ravel().tolist()
+    page = visit(sites["server"]).open("sample")
+    ours = page.evaluate(
+        "async rgba => [...(await import('./app/resample.js')).resample(Uint8Array.from(rgba), 97, 32)]", rgba
+    )
+    pillows = np.asarray(image.resize((32, 32), Image.Resampling.LANCZOS), dtype=int).ravel()
+    assert np.abs(pillows - np.array(ours)).max() <= 1
+
+
+def test_a_model_without_an_encoder_says_so_and_offers_one_that_has_it(sites: dict[str, Site], visit: Any) -> None:
+    for view in ("photo", "map"):
+        page = visit(sites["server"]).open(f"{view}?run=gan")
+        expect(page.locator("#main")).to_contain_text("no encoder")
+        page.get_by_role("button", name="Use vae").click()
+        expect(page.locator("#main")).not_to_contain_text("no encoder")
+
+
+def test_a_walk_leads_through_pinned_faces_and_becomes_a_gif(site: Site, visit: Any, tmp_path: Path) -> None:
+    pins = "!".join(f"vae~last~s1.{index}.1" for index in range(2))
+    page = visit(site).open(f"walk?run=vae&pins={pins}")
+    pixels(page, ".strip .face")
+    expect(page.locator(".stations li")).to_have_count(2)
+    expect(page.get_by_label("Place")).to_have_attribute("max", "31")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save GIF").click()
+    download.value.save_as(tmp_path / "walk.gif")
+    with Image.open(tmp_path / "walk.gif") as gif:
+        assert (gif.n_frames, gif.size) == (32, (256, 256))
+
+
+def test_a_walk_stays_on_the_great_circle(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    lengths = page.evaluate(
+        "async () => { const { between } = await import('./app/great-circle.js');"
+        " const [a, b] = [Float32Array.of(3, 0), Float32Array.of(0, 1)];"
+        " return [0, 0.5, 1].map(t => Math.hypot(...between(a, b, t))) }"
+    )
+    assert lengths == pytest.approx([3, 2, 1])
+
+
+def test_the_map_shows_the_face_under_the_pointer_and_pins_it(site: Site, visit: Any) -> None:
+    page = visit(site).open("map?run=vae")
+    expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".card")).to_contain_text("Test face")
+    page.keyboard.press("Enter")
+    pixels(page, "#tray .face")
+    assert re.search(r"pins=vae~last~m\d+", address(page))
+    ring = page.evaluate("document.querySelector('#map').toDataURL()")
+    page.get_by_role("button", name="Enlarge").click()
+    page.wait_for_function("ring => document.querySelector('#map').toDataURL() !== ring", arg=ring)
+    assert re.search(r"at=[\d.,]+", address(page))
+
+
+def test_hovering_the_map_finds_a_face(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("map?run=vae")
+    expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
+    box = page.locator("#map").bounding_box()
+    for step in range(40):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20 + step * (box["height"] - 40) / 40)
+        if page.locator(".card").is_visible():
+            break
+    expect(page.locator(".card")).to_contain_text("Test face")
+
+
+def test_models_are_compared_on_the_same_seed_and_a_film_shows_their_training(site: Site, visit: Any) -> None:
+    page = visit(site).open("compare?film=0")
+    before = pixels(page)
+    expect(page.locator(".rows section")).to_have_count(3)
+    page.get_by_role("checkbox").nth(1).uncheck()
+    expect(page.locator(".rows section")).to_have_count(2)
+    changed(page, before)
+    film = page.locator(".films figcaption").first
+    untrained = film.inner_text()
+    page.get_by_label("Images seen").fill("1000")
+    expect(film).not_to_have_text(untrained)
+
+
+def test_numbers_stand_beside_what_they_are_held_against(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("numbers?run=vae")
+    expect(page.locator("tbody")).to_contain_text("0.2 to 0.3")
+    page.locator("summary").filter(has_text="model").click()
+    expect(page.locator("tbody")).to_contain_text("test split, pixels in [-1, 1]")
+    page.goto(f"{sites['server'].address}#numbers?run=gan")
+    expect(page.locator("#main")).to_contain_text("was not measured yet")
+
+
+def test_what_is_seen_is_saved_as_a_picture_and_as_faces_that_open_again(
+    site: Site, visit: Any, tmp_path: Path
+) -> None:
+    page = visit(site).open("sample?run=acgan&count=12&set=Male:1")
+    shown = pixels(page)
+    for item, file in (("Picture", "faces.png"), ("Latents", "faces.json")):
+        page.locator("summary", has_text="Save").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name=item, exact=False).click()
+        download.value.save_as(tmp_path / file)
+    with Image.open(tmp_path / "faces.png") as picture:
+        assert picture.size == (4 * 128 + 3 * 4, 3 * 128 + 2 * 4)
+    other = visit(site).open("sample")
+    other.locator("input[type=file][accept*=json]").set_input_files(tmp_path / "faces.json")
+    expect(other.locator("#tray li")).to_have_count(12)
+    assert pixels(other, "#tray .face") == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("no json", "is not JSON"),
+        ("{}", "holds no faces"),
+        ('{"kind": "mien-faces", "format": 9, "faces": []}', "format 9"),
+    ],
+)
+def test_a_file_that_holds_no_faces_is_refused_in_words(
+    content: str, words: str, sites: dict[str, Site], visit: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text(content)
+    page = visit(sites["server"]).open("sample")
+    page.locator("input[type=file][accept*=json]").set_input_files(tmp_path / "x.json")
+    expect(page.locator("#problem")).to_contain_text(words)
+
+
+def test_a_server_that_is_gone_is_told_in_words(sites: dict[str, Site], visit: Any) -> None:
+    visitor = visit(sites["server"])
+    page = visitor.open("sample")
+    pixels(page)
+    page.route("**/api/generate", lambda route: route.abort())
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#problem")).to_contain_text("Is `mien explore` still running?")
+    visitor.errors.clear()  # the browser reports the aborted request
+
+
+def test_names_from_data_are_never_html(sites: dict[str, Site], visit: Any) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+
+    def poison(route: Route, request: Request) -> None:
+        content = route.fetch().json()
+        content["title"] = content["runs"][0]["name"] = hostile
+        content["runs"][2]["attributes"][0] = content["runs"][0]["map"]["attributes"][0] = hostile
+        route.fulfill(json=content)
+
+    visitor = visit(sites["server"])
+    visitor.page.route("**/exhibit.json", poison)
+    for view in (*VIEWS, "sample?run=acgan", "map?run=vae"):
+        page = visitor.open(view)
+        expect(page.locator("h1")).to_contain_text(hostile)
+        assert page.locator("#main img, h1 img, #tray img").count() == 0
+
+
+def test_every_view_fits_a_narrow_screen_in_the_dark(sites: dict[str, Site], visit: Any) -> None:
+    visitor = visit(sites["server"], viewport={"width": 360, "height": 720}, color_scheme="dark")
+    for view in VIEWS:
+        page = visitor.open(view)
+        expect(page.locator("#main")).to_have_attribute("data-view", view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 25)"
+
+
+def test_every_control_of_every_view_has_a_name(sites: dict[str, Site], visit: Any) -> None:
+    visitor = visit(sites["server"])
+    for view in (*VIEWS, "sample?run=acgan", "edit?run=acgan"):
+        page = visitor.open(view)
+        nameless = page.locator("input:not([type=hidden]):visible, select:visible, button:visible").evaluate_all(
+            "all => all.filter(c => !(c.labels?.length || c.ariaLabel || c.textContent.trim())).map(c => c.outerHTML)"
+        )
+        assert not nameless
+
+
+def test_the_way_back_leads_to_the_view_before(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample?seed=9")
+    page.get_by_role("link", name="Walk").click()
+    expect(page.locator("#main")).to_have_attribute("data-view", "walk")
+    page.go_back()
+    expect(page.locator("#main")).to_have_attribute("data-view", "sample")
+    assert "seed=9" in page.url
+
+
+def test_the_page_asks_for_all_its_modules_at_once(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    named = page.evaluate("[...document.querySelectorAll('link[rel=modulepreload]')].map(link => link.href)")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+    modules = {url for url in loaded if "/app/" in url and not url.endswith(("early.js", "main.js"))}
+    assert set(named) == modules
+
+
+def test_a_bundle_opened_from_the_disk_says_what_to_do(browser: Browser, plan: Path, tmp_path: Path) -> None:
+    export_web(plan / "gan", tmp_path / "bundle")
+    page = browser.new_page()
+    page.goto((tmp_path / "bundle" / "index.html").as_uri())
+    expect(page.locator("#problem")).to_contain_text("python -m http.server")
+    page.close()

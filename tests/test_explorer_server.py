@@ -1,0 +1,475 @@
+"""The explorer's exhibit, engine and server, asked over real sockets."""
+
+import base64
+import http.client
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from mien import views
+from mien.cli import main
+from mien.errors import RunError
+from mien.explorer import latents, pages
+from mien.explorer.engine import MOST_WAITING, Engine
+from mien.explorer.exhibit import Exhibit, open_exhibit
+from mien.explorer.numbers import numbers
+from mien.explorer.server import Server, listen
+from mien.faces import Faces
+from mien.plans.training import start_run
+from mien.runs import Run
+from mien.trained import load_model
+
+COUNT, LATENT, ATTRIBUTES = 3, 8, 3
+RunOf = Callable[[str], Run]
+
+
+class Explorer:
+    """A running server, and requests to it."""
+
+    def __init__(self, exhibit: Exhibit) -> None:
+        self.exhibit, self.engine = exhibit, Engine(exhibit.weights, "pytorch")
+        self.socket = listen("127.0.0.1", 0)
+        self.port = self.socket.getsockname()[1]
+        started = threading.Event()
+        self.server = Server(pages.application(exhibit, self.engine, "127.0.0.1"), started.set)
+        self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
+        self.thread.start()
+        assert started.wait(10)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.engine.stop()
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, bytes]:
+        """Status, headers and content."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, given)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def post(self, path: str, content: Any, **headers: str) -> tuple[int, Any, bytes]:
+        """Send JSON."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return self.ask("POST", path, body, **{"content-type": "application/json", **headers})
+
+    def raw(self, text: bytes) -> bytes:
+        """What comes back for bytes on the wire until the server hangs up."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(text)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.fixture(scope="module")
+def exhibit(trained_runs: dict[str, Run]) -> Exhibit:
+    return open_exhibit([run.path for run in trained_runs.values()])
+
+
+@pytest.fixture(scope="module")
+def explorer(exhibit: Exhibit) -> Iterator[Explorer]:
+    explorer = Explorer(exhibit)
+    yield explorer
+    explorer.stop()
+
+
+def b64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def drawn(run: str = "vae", **changes: Any) -> dict[str, Any]:
+    """A request for three faces."""
+    z = np.random.default_rng(0).standard_normal((COUNT, LATENT)).astype("<f4")
+    y = None if run in ("vae", "gan") else b64(np.array([[0, 1, 1]] * COUNT, "<f4"))
+    return {"run": run, "snapshot": "last", "count": COUNT, "z": b64(z), "y": y} | changes
+
+
+def entry(exhibit: Exhibit, run: str) -> dict[str, Any]:
+    return next(entry for entry in exhibit.content["runs"] if entry["id"] == run)
+
+
+def error_of(content: bytes) -> str:
+    return str(json.loads(content)["error"])
+
+
+# The exhibit
+
+
+def test_files_of_the_map_have_the_shapes_that_the_exhibit_says(exhibit: Exhibit, faces: Faces) -> None:
+    vae = entry(exhibit, "vae")
+    count = vae["map"]["count"]
+    assert count == len(faces.rows("test"))
+    lengths = {name: len(exhibit.files[f"runs/vae/{name}"]) for name in ("directions.f32", "map/latents.f16")}
+    assert lengths == {"directions.f32": 4 * LATENT * len(vae["directions"]), "map/latents.f16": 2 * LATENT * count}
+    assert len(exhibit.files["runs/vae/map/pca.f32"]) == 8 * count
+    assert len(exhibit.files["runs/vae/map/attributes.u8"]) == count * len(vae["map"]["attributes"])
+
+
+def test_every_file_that_the_exhibit_names_is_there(exhibit: Exhibit) -> None:
+    tree = exhibit.tree()
+    content = json.loads(tree["exhibit.json"])
+    named = set(re.findall(r'"((?:runs|report)/[^"]+)"', json.dumps(content)))
+    assert named
+    assert named <= set(tree)
+    assert "index.html" in tree
+
+
+def test_an_attribute_direction_is_the_step_between_mean_latents(trained_runs: dict[str, Run], faces: Faces) -> None:
+    model = load_model(trained_runs["vae"].weights).model
+    exhibit = open_exhibit([trained_runs["vae"].path])
+    names = [direction["name"] for direction in entry(exhibit, "vae")["directions"]]
+    steps = np.frombuffer(exhibit.files["runs/vae/directions.f32"], "<f4").reshape(-1, LATENT)
+    rows = faces.rows("train")
+    has = faces.attributes[rows, faces.columns(("Male",))[0]] == 1
+    means = views.encode(model, faces.images[rows])[0]
+    assert steps[names.index("Male")] == pytest.approx(means[has].mean(0) - means[~has].mean(0), abs=1e-6)
+
+
+def test_a_principal_direction_is_one_standard_deviation_long() -> None:
+    means = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32) * [3, 1, 0.5, 0]
+    (about, first), *others = latents.principal_directions(means.astype(np.float32))
+    assert np.abs(first) == pytest.approx([means[:, 0].std(ddof=1), 0, 0, 0], abs=0.2)
+    assert about["share"] + sum(other["share"] for other, _ in others) == pytest.approx(1, abs=1e-3)
+    assert len(others) == 2  # nothing varies along the last one
+
+
+def test_unknown_attributes_count_neither_as_having_it_nor_as_not() -> None:
+    means = np.arange(60, dtype=np.float32)[:, None]
+    attributes = np.repeat(np.array([1, 0, -1], np.int8), 20)[:, None]
+    ((_, step),) = latents.attribute_directions(means, attributes, ("Male",))
+    assert step == pytest.approx(9.5 - 29.5)
+
+
+def test_a_model_without_encoder_has_no_map_and_says_why(exhibit: Exhibit) -> None:
+    gan = entry(exhibit, "gan")
+    assert gan["map"] is None
+    assert not gan["directions"]
+    assert "no encoder" in gan["notes"][0]
+
+
+@pytest.mark.parametrize(("source", "why"), [("/nowhere/faces", "/nowhere/faces"), ("drawn:240", "other faces")])
+def test_without_its_faces_a_run_is_explored_without_a_map(run_of: RunOf, source: str, why: str) -> None:
+    vae = entry(open_exhibit([run_of("vae").path], source=source), "vae")
+    assert vae["map"] is None
+    assert vae["encodes"]
+    assert why in vae["notes"][0]
+
+
+def test_a_run_that_is_not_trained_is_refused_alone_and_left_out_among_others(run_of: RunOf, tmp_path: Path) -> None:
+    started, _ = start_run(tiny.recipe("gan"), tmp_path / "started")
+    with pytest.raises(RunError, match="mien resume"):
+        open_exhibit([started.path])
+    content = open_exhibit([started.path, run_of("gan").path]).content
+    assert [entry["id"] for entry in content["runs"]] == ["gan"]
+    assert "mien resume" in content["notes"][0]
+
+
+def test_a_run_whose_training_is_not_done_shows_its_best_snapshot(run_of: RunOf) -> None:
+    run = run_of("vae")
+    run.weights.rename(run.best)
+    assert [snapshot["id"] for snapshot in entry(open_exhibit([run.path]), "vae")["snapshots"]] == ["best"]
+
+
+def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
+    run = run_of("gan")
+    run.weights.write_bytes(run.weights.read_bytes()[:1000])
+    run.best.unlink(missing_ok=True)
+    with pytest.raises(RunError, match="cannot be read"):
+        open_exhibit([run.path])
+
+
+def test_a_map_is_computed_once(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_exhibit([run_of("vae").path])
+    monkeypatch.setattr(latents, "compute", None)
+    again = open_exhibit([first.weights["vae"]["last"].parent])
+    assert again.files == first.files
+    assert again.content == first.content
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_map(tmp_path: Path, exhibit: Exhibit) -> None:
+    path = tmp_path / "file" / "map.npz"
+    assert latents.read(path) is None
+    path.parent.write_bytes(b"no folder")
+    found = latents.Latents(*([np.zeros((1, 2))] * 1), [], *([np.zeros((1, 2))] * 4))
+    latents.write(path, found)
+    broken = tmp_path / "broken.npz"
+    latents.write(broken, found)
+    broken.write_bytes(broken.read_bytes()[:-40])
+    assert latents.read(broken) is None
+
+
+def test_names_from_folders_become_plain_addresses(run_of: RunOf, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ('<b>&"é', "b", "B ")]
+    for path in paths:
+        shutil.copytree(run_of("gan").path if not (tmp_path / "gan").exists() else tmp_path / "gan", path)
+    runs = open_exhibit(paths).content["runs"]
+    assert [run["id"] for run in runs] == ["b", "b-2", "b-3"]
+    assert [run["name"] for run in runs] == [path.name for path in paths]
+
+
+def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left_out() -> None:
+    names = ("test_mse", "baseline_mean_face_mse", "fd_judge_2k", "fd_judge_2k_floor_train", "kid_judge_2k", "leak_A_B")
+    metrics = {name: {"value": 0.5, "low": None, "high": float("nan"), "images": 9} for name in names}
+    metrics["kid_judge_2k"]["value"] = float("inf")
+    shown = {number["name"]: [beside["name"] for beside in number["beside"]] for number in numbers(metrics)}
+    assert shown == {"test_mse": ["baseline_mean_face_mse"], "fd_judge_2k": ["fd_judge_2k_floor_train"]}
+    json.dumps(numbers(metrics), allow_nan=False)
+
+
+def test_the_static_bundle_has_one_snapshot_and_the_addresses_of_its_networks(run_of: RunOf) -> None:
+    run = run_of("vae")
+    shutil.copy(run.weights, run.best)
+    vae = entry(open_exhibit([run.path], "web"), "vae")
+    assert vae["onnx"] == {"generator": "runs/vae/generator.onnx", "encoder": "runs/vae/encoder.onnx"}
+    assert len(vae["snapshots"]) == 1
+
+
+# The engine
+
+
+@pytest.mark.parametrize("name", ["vae", "acgan"])
+def test_both_runtimes_give_the_same_faces(trained_runs: dict[str, Run], name: str) -> None:
+    pytest.importorskip("onnxscript")
+    weights = {name: {"last": trained_runs[name].weights}}
+    z = np.random.default_rng(0).standard_normal((4, LATENT)).astype(np.float32)
+    y = np.ones((4, ATTRIBUTES), np.float32) if name == "acgan" else None
+    engines = [Engine(weights, "pytorch"), Engine(weights, "onnxruntime")]
+    one, other = (engine.generate(name, "last", z, y).result().astype(int) for engine in engines)
+    assert np.abs(one - other).max() <= 1
+    if name == "vae":
+        image = one[0].astype(np.uint8)
+        means = [engine.encode(name, "last", image).result() for engine in engines]
+        assert means[0] == pytest.approx(means[1], abs=1e-4)
+    for engine in engines:
+        engine.stop()
+
+
+# The server
+
+
+def test_generated_faces_are_those_of_the_model(explorer: Explorer, trained_runs: dict[str, Run]) -> None:
+    for name in ("vae", "acgan"):
+        asked = drawn(name)
+        status, headers, content = explorer.post("/api/generate", asked)
+        z = torch.frombuffer(bytearray(base64.b64decode(asked["z"])), dtype=torch.float32).reshape(COUNT, LATENT)
+        y = torch.tensor([[0.0, 1.0, 1.0]] * COUNT) if name == "acgan" else None
+        assert (status, headers["content-type"]) == (200, "application/octet-stream")
+        assert content == views.generate(load_model(trained_runs[name].weights).model, z, y).tobytes()
+
+
+def test_an_encoded_face_is_its_mean(explorer: Explorer, trained_runs: dict[str, Run], faces: Faces) -> None:
+    image = np.asarray(faces.images[0])
+    status, _, content = explorer.post("/api/encode", {"run": "vae", "snapshot": "last", "x": b64(image)})
+    mean = views.encode(load_model(trained_runs["vae"].weights).model, image[None])[0][0]
+    assert status == 200
+    assert np.frombuffer(content, "<f4") == pytest.approx(mean, abs=1e-5)
+
+
+REFUSED: dict[str, tuple[str, Any, int, str]] = {
+    "not JSON": ("generate", b"{", 400, "JSON"),
+    "not UTF-8": ("generate", b"\xff\xfe\xff", 400, "JSON"),
+    "nested deeply": ("generate", b"[" * 3000, 400, "JSON"),
+    "a number of too many digits": ("generate", b"1" * 5000, 400, "JSON"),
+    "a list": ("generate", [], 400, "object"),
+    "no run": ("generate", {}, 404, "no such run"),
+    "a run of another kind": ("generate", drawn() | {"run": ["vae"]}, 404, "no such run"),
+    "another snapshot": ("generate", drawn(snapshot="first"), 404, "snapshot"),
+    "a snapshot of another kind": ("generate", drawn(snapshot={}), 404, "snapshot"),
+    "no faces": ("generate", drawn(count=0), 400, "from 1 to 64"),
+    "too many faces": ("generate", drawn(count=10**9), 400, "from 1 to 64"),
+    "a count that is true": ("generate", drawn(count=True), 400, "from 1 to 64"),
+    "half a face": ("generate", drawn(count=1.5), 400, "from 1 to 64"),
+    "latents of another shape": ("generate", drawn(count=2), 400, "bytes"),
+    "latents that are no text": ("generate", drawn(z=[0.5]), 400, "base64"),
+    "latents that are no base64": ("generate", drawn(z="!" * 128), 400, "base64"),
+    "latents beyond ASCII": ("generate", drawn(z="é"), 400, "base64"),
+    "NaN": ("generate", drawn(z=b64(np.full((COUNT, LATENT), np.nan, "<f4"))), 400, "finite"),
+    "infinity": ("generate", drawn(z=b64(np.full((COUNT, LATENT), np.inf, "<f4"))), 400, "finite"),
+    "attributes of none": ("generate", drawn(y=b64(np.zeros((COUNT, 2), "<f4"))), 400, "not conditional"),
+    "no attributes": ("generate", drawn("acgan", y=None), 400, "y is to be"),
+    "attributes out of range": (
+        "generate",
+        drawn("acgan", y=b64(np.full((COUNT, ATTRIBUTES), 2, "<f4"))),
+        400,
+        "from 0",
+    ),
+    "a picture for a GAN": ("encode", {"run": "gan", "snapshot": "last", "x": ""}, 400, "no encoder"),
+    "a picture of another size": ("encode", {"run": "vae", "snapshot": "last", "x": "AAAA"}, 400, "bytes"),
+    "no picture": ("encode", {"run": "vae", "snapshot": "last"}, 400, "base64"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_request_is_refused_in_a_sentence(explorer: Explorer, case: str) -> None:
+    path, content, expected, words = REFUSED[case]
+    status, headers, answer = explorer.post(f"/api/{path}", content)
+    assert (status, headers["content-type"]) == (expected, "application/json")
+    assert words in error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "192.168.0.7"}, 403),
+        ({"host": "[::1"}, 403),
+        ({"host": ""}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:1"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, 415),
+        ({"host": "localhost:9"}, 200),
+        ({"host": "[::1]:80", "origin": "http://[::1]:80", "sec_fetch_site": "same-origin"}, 200),
+        ({"content-type": "application/json; charset=utf-8"}, 200),
+    ],
+)
+def test_only_our_own_page_may_ask(explorer: Explorer, headers: dict[str, str], expected: int) -> None:
+    status, _, answer = explorer.post("/api/generate", drawn(), **headers)
+    assert status == expected
+    assert status == 200 or error_of(answer)
+
+
+def test_a_page_of_another_name_cannot_read_a_file(explorer: Explorer) -> None:
+    assert explorer.ask("GET", "/exhibit.json", host="evil.example")[0] == 403
+    assert explorer.ask("GET", "/exhibit.json", host="LOCALHOST")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/recipe.toml", "//etc/passwd", "/runs/vae", "/%00"])
+def test_only_files_of_the_exhibit_are_served(explorer: Explorer, path: str) -> None:
+    head = explorer.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    assert head.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/exhibit.json"), ("PUT", "/index.html"), ("OPTIONS", "/api/encode")]
+)
+def test_another_method_is_refused_as_json(explorer: Explorer, method: str, path: str) -> None:
+    status, headers, answer = explorer.ask(method, path)
+    assert status == 405
+    assert "access-control-allow-origin" not in headers
+    assert error_of(answer)
+
+
+def test_the_page_comes_with_a_policy_and_is_not_sent_twice(explorer: Explorer) -> None:
+    status, headers, content = explorer.ask("GET", "/")
+    assert (status, content) == (200, explorer.exhibit.tree()["index.html"])
+    assert "'unsafe-inline'" not in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    assert explorer.ask("GET", "/", if_none_match=headers["etag"])[::2] == (304, b"")
+    assert explorer.ask("HEAD", "/")[::2] == (200, b"")
+
+
+def test_a_report_is_served_without_scripts(trained_runs: dict[str, Run], run_of: RunOf) -> None:
+    run = run_of("gan")
+    (run.path / "report").mkdir()
+    (run.path / "report" / "report.html").write_text("<p>numbers</p>")
+    explorer = Explorer(open_exhibit([run.path]))
+    _, headers, content = explorer.ask("GET", f"/{entry(explorer.exhibit, 'gan')['report']}")
+    explorer.stop()
+    assert content == b"<p>numbers</p>"
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_read(explorer: Explorer) -> None:
+    head = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    assert explorer.raw(head + b"Content-Length: 99999999999\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+    pieces = (b"%x\r\n" % 50_000 + b" " * 50_000 + b"\r\n") * 2
+    assert explorer.raw(head + b"Transfer-Encoding: chunked\r\n\r\n" + pieces).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_does_not_arrive_is_given_up(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "BODY_SECONDS", 0.1)
+    head = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    assert explorer.raw(head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+
+
+def test_impatient_tabs_do_not_pile_up_work(explorer: Explorer) -> None:
+    go_on = threading.Event()
+    held = [explorer.engine.submit(go_on.wait) for _ in range(1 + MOST_WAITING)]
+    status, headers, answer = explorer.post("/api/generate", drawn())
+    go_on.set()
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert "busy" in error_of(answer)
+    assert all(future.result() for future in held)
+    assert explorer.post("/api/generate", drawn())[0] == 200
+
+
+def test_no_request_writes_anything(explorer: Explorer, trained_runs: dict[str, Run]) -> None:
+    folder = trained_runs["vae"].path.parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    for path in explorer.exhibit.tree():
+        assert explorer.ask("GET", f"/{path}")[0] == 200
+    explorer.post("/api/generate", drawn())
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+# The command
+
+
+@pytest.mark.parametrize(("stop", "host"), [(signal.SIGINT, "127.0.0.1"), (signal.SIGTERM, "0.0.0.0")])
+def test_the_command_prints_its_address_and_stops_cleanly(
+    trained_runs: dict[str, Run], stop: signal.Signals, host: str
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mien",
+        "explore",
+        str(trained_runs["gan"].path),
+        "--no-browser",
+        "--port",
+        "0",
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--host", host], **pipes) as process:
+        try:
+            said = process.stdout.readline()
+            if host == "0.0.0.0":
+                assert "no password" in said
+                said = process.stdout.readline()
+            port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", said)[1])
+            connection = http.client.HTTPConnection("127.0.0.1", port)  # held open, as a browser does
+            connection.request("GET", "/exhibit.json")
+            assert json.loads(connection.getresponse().read())["engine"] == "server"
+            process.send_signal(stop)
+            assert process.communicate(timeout=20) == ("stopped\n", "")
+            connection.close()
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_said_in_words(
+    trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["explore", str(trained_runs["gan"].path), "--no-browser", "--port", port]) == 2
+    assert "cannot listen there" in capsys.readouterr().err
+
+
+def test_what_is_no_run_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", str(tmp_path), "--no-browser"]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
