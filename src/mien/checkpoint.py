@@ -82,10 +82,11 @@ def load_checkpoint(
         for name, module in modules.items():
             module.load_state_dict(under(f"{name}/", tensors))
         for name, optimizer in optimizers.items():
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             state: dict[int, dict[str, Tensor]] = {}
             for index_and_key, tensor in under(f"optimizer/{name}/", tensors).items():
                 index, key = index_and_key.split("/")
-                state.setdefault(int(index), {})[key] = tensor
+                state.setdefault(int(index), {})[key] = laid_out_like(parameters[int(index)], tensor)
             fresh = optimizer.state_dict()
             if any(fresh["state"][index].keys() != state.get(index, {}).keys() for index in fresh["state"]):
                 raise ValueError(f"it holds the state of another optimizer for {name}")
@@ -96,6 +97,11 @@ def load_checkpoint(
             "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
         ) from error
     return progress
+
+
+def laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor of an optimizer in the memory layout of its parameter, as fused kernels demand; others as they are."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -55,6 +55,11 @@ class Hardware:
             values /= self.processes
         return values
 
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was asked for."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def any(self, wish: bool) -> bool:
         """Whether one of the processes has this wish; all of them must call it."""
         return bool(self.mean(torch.tensor(float(wish))) > 0)
@@ -92,9 +97,11 @@ def keep_freed_memory() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or the system, had no memory left for a tensor."""
-    # The last two are what oneDNN, which computes convolutions on a CPU, says of it.
-    words = ("can't allocate", "not enough memory", "bad_alloc", "could not create a primitive", "create a memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The last two are what oneDNN, which computes convolutions on a CPU, says of it; not of what it cannot compute.
+    words = ("can't allocate", "of memory", "enough memory", "bad_alloc", "create a primitive", "create a memory")
+    return any(word in str(error) for word in words) and "primitive descriptor" not in str(error)
 
 
 def choose_device(name: DeviceName = "auto") -> torch.device:
@@ -157,6 +164,13 @@ def hardware(device: DeviceName = "auto", precision: Precision = "auto") -> Iter
     """
     chosen = choose_device(device)
     processes = process_count()
+    if processes > 1 and chosen.type == "mps":
+        raise RecipeError("several processes cannot share an Apple GPU. Use one, or training.device=cpu for all.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise RecipeError(
+            f"this process is to use GPU {chosen.index}, and there are {torch.cuda.device_count()}. "
+            "Start as many processes on a machine as it has GPUs (--nproc-per-node)."
+        )
     if processes > 1:
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     if chosen.type == "cuda":

@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from mien.errors import RunError
 from mien.faces.batches import Batch
 from mien.models.base import Terms
 
@@ -24,24 +25,23 @@ def record_cuda_graph(update: Callable[[], Terms]) -> tuple[Callable[[], None], 
 class Replays:
     """The updates of a step, each recorded after a few calls and played back from then on.
 
-    A recording reads its batch from fixed places, which are filled before it is played. What cannot be recorded is
-    carried out as it is, and `note` is told once.
+    A recording reads its batch from fixed places, which are filled before it is played.
     Source: CUDA graphs, "Whole-network capture" in PyTorch's notes on CUDA semantics.
     """
 
-    def __init__(self, note: Callable[[str], None], record: Record = record_cuda_graph) -> None:
-        self.note, self.record = note, record
+    def __init__(self, record: Record = record_cuda_graph) -> None:
+        self.record = record
         self.calls: dict[tuple[str, int], int] = {}
         self.recorded: dict[tuple[str, int], tuple[Callable[[], None], Terms]] = {}
         self.places: dict[int, Batch] = {}
-        self.possible = True
 
     def __call__(self, phase: str, number: int, update: Update, batches: list[Batch]) -> Terms:
-        """Carry out a phase's update on the one batch in the list, which has that number within the step."""
+        """Carry out a phase's update on the one batch in the list, which has that number within the step.
+
+        Raises: RunError where it cannot be recorded: PyTorch's state is not to be relied on after that.
+        """
         key = phase, number
         self.calls[key] = self.calls.get(key, 0) + 1
-        if not self.possible:
-            return update(batches)
         if self.calls[key] <= WARM_UP:
             return aside(partial(update, batches))
         place = self._fill(number, batches[0])
@@ -49,20 +49,21 @@ class Replays:
             try:
                 self.recorded[key] = self.record(partial(update, [place]))
             except RuntimeError as error:
-                self.possible = False
-                self.note(f"the {phase} phase cannot be recorded ({error}); training goes on without, more slowly")
-                return update(batches)
+                raise RunError(
+                    f"the {phase} phase cannot be recorded as a CUDA graph ({' '.join(str(error).split())[:200]}). "
+                    "Train with training.cuda_graphs=false, or set it so in the run's recipe.toml and resume it."
+                ) from error
         play, terms = self.recorded[key]
         play()
         return terms
 
     def _fill(self, number: int, batch: Batch) -> Batch:
-        """Copy a batch, and what a phase that was not played left on it, to its fixed place."""
-        place = self.places.setdefault(number, Batch(torch.empty_like(batch.x), torch.empty_like(batch.y)))
+        """Copy a batch to its fixed place, where one phase's recording also leaves what the next one's reads."""
+        if number not in self.places:
+            self.places[number] = Batch(torch.empty_like(batch.x), torch.empty_like(batch.y))
+        place = self.places[number]
         place.x.copy_(batch.x)
         place.y.copy_(batch.y)
-        for name, tensor in batch.kept.items():
-            place.kept.setdefault(name, torch.empty_like(tensor)).copy_(tensor)
         return place
 
 

@@ -101,13 +101,14 @@ class Trainer:
         self.model, self.batches, self.config, self.hardware = model, batches, config, hardware
         self.checkpoint, self.log, self.snapshot, self.progress, self.note = checkpoint, log, snapshot, progress, note
         recordable = config.cuda_graphs and hardware.device.type == "cuda" and hardware.processes == 1
-        self.replays = Replays(note) if recordable else None
+        self.replays = Replays() if recordable else None
         self.optimizers = {phase.moves: make_optimizer(parameters(model, phase), config) for phase in model.phases}
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.images_per_step = config.images_per_step(model)
         self.total = config.total_images(len(batches), self.images_per_step)
         self.images_seen = 0
         self.seconds = 0.0  # of training, without snapshots and checkpoints, over all resumptions
+        self.since = 0.0  # when they were counted last
         self.halvings = 0  # of each batch, because it did not fit into memory
         self.meter = Meter(hardware.mean)
 
@@ -130,13 +131,11 @@ class Trainer:
             self._restore()
         elif self.hardware.rank == 0:
             self._snapshot()
-        saved = time.monotonic()
+        saved = self.since = time.monotonic()
         with self.hardware.generators_kept(), stop_requested(True) as stop:
             while self.images_seen < self.total and not self._stopping(stop):
-                started = time.monotonic()
                 before = self.images_seen
                 self._step()
-                self.seconds += time.monotonic() - started
                 self._report(before)
                 if time.monotonic() - saved >= self.config.checkpoint_every_seconds:
                     self.save()
@@ -144,6 +143,18 @@ class Trainer:
         self.save()
         if self.images_seen < self.total:
             raise Interrupted(f"stopped at {self.images_seen:,} of {self.total:,} images; all of it is saved")
+
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
+
+    @contextmanager
+    def _off_the_clock(self) -> Iterator[None]:
+        """What is no training; a GPU has first to be through with all of it, or this would be taken for shorter."""
+        self.hardware.synchronize()
+        self._count_seconds()
+        yield
+        self.since = time.monotonic()
 
     def _stopping(self, stop: threading.Event) -> bool:
         """Whether one of the processes was asked to stop; several agree on it now and then, as it takes a message."""
@@ -163,6 +174,8 @@ class Trainer:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
         self.images_seen, self.seconds = progress["images_seen"], progress["seconds"]
         self.halvings = progress.get("halvings", 0)
+        if self.halvings and self.hardware.rank == 0:
+            self.note(f"a batch did not fit into memory before: {in_words(self.halvings)}")
         self.meter.restore(progress, self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
@@ -200,7 +213,8 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self._halve(batches, phase)
+                lacked = str(error)  # and not the error, whose traceback holds what the first try computed
+            self._halve(batches, phase, lacked)
 
     def _minimise(self, phase: Phase, seed: int, pieces: list[Batch]) -> Terms:
         """Add up the gradients of the pieces of a batch, and make one step with them.  -> means over the batch"""
@@ -220,21 +234,20 @@ class Trainer:
         optimizer.step()
         return sums
 
-    def _halve(self, batches: list[list[Batch]], phase: Phase) -> None:
+    def _halve(self, batches: list[list[Batch]], phase: Phase, lacked: str) -> None:
         """Go on with pieces half as large.  Raises: RecipeError where they are single images already."""
         if all(len(piece.x) < 2 for pieces in batches for piece in pieces):
             raise RecipeError(
-                f"the {phase.name} phase does not fit into memory, not even one image at a time. "
+                f"the {phase.name} phase does not fit into memory, not even one image at a time ({lacked[:200]}). "
                 "Use a smaller model.width, model.latent_dim or data.size, or a device with more memory."
             )
         self.halvings += 1
+        self.replays = None  # whose recordings hold memory
         batches[:] = [[half for piece in pieces for half in in_pieces(piece, 1)] for pieces in batches]
         if self.hardware.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.note(
-            f"a batch of {self.config.batch_size} images does not fit into memory in the {phase.name} phase: from here "
-            f"on its gradients are added up from {2**self.halvings} pieces, which is the same mathematics, more slowly"
-        )
+        if self.hardware.rank == 0:
+            self.note(f"a batch does not fit into memory in the {phase.name} phase: {in_words(self.halvings)}")
 
     def _learning_rate(self) -> float:
         if self.config.schedule == "cosine":
@@ -244,6 +257,7 @@ class Trainer:
     def _report(self, before: int) -> None:
         """Log, take a snapshot and tell the progress, where it is time for it."""
         if crosses(before, self.images_seen, self.config.log_every_images) or self.images_seen >= self.total:
+            self._count_seconds()
             self._write(self.meter.close(self.images_seen, self.seconds))
         if self.hardware.rank > 0:
             return
@@ -269,7 +283,7 @@ class Trainer:
     def _snapshot(self) -> None:
         model = self.sampling_model
         model.eval()
-        with self.hardware.generators_kept(), torch.no_grad(), self.hardware.autocast():
+        with self._off_the_clock(), self.hardware.generators_kept(), torch.no_grad(), self.hardware.autocast():
             self.snapshot(model, self.images_seen)
         self.model.train()
 
@@ -278,7 +292,9 @@ class Trainer:
 
         Raises: Diverged for that; RunError where the disk takes no more.
         """
-        if self.hardware.rank == 0:
+        if self.hardware.rank > 0:
+            return
+        with self._off_the_clock():
             self._write(self.meter.flush())
             for name, tensor in self.model.state_dict().items():
                 if not tensor.isfinite().all():
@@ -297,6 +313,14 @@ def make_optimizer(moved: list[Tensor], config: TrainConfig) -> Adam:
     if config.optimizer == "rmsprop":
         return RMSprop(moved, config.learning_rate, config.rho, eps=1e-7)
     return Adam(moved, config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
+
+
+def in_words(halvings: int) -> str:
+    """What is done about a batch that does not fit."""
+    return (
+        f"from here on its gradients are added up from {2**halvings} pieces: the same mathematics, more slowly; but "
+        "batch normalization and an automatic KL weight look at each piece alone"
+    )
 
 
 def in_pieces(batch: Batch, halvings: int) -> list[Batch]:
