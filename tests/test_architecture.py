@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"faces.batches", "losses", "nets", "errors"},
     "meter": {"models.base"},
     "optimizers": set(),
-    "replay": {"faces.batches", "models.base"},
+    "replay": {"errors", "faces.batches", "models.base"},
     "train": {"checkpoint", "ema", "errors", "faces", "hardware", "meter", "models.base", "optimizers", "replay"},
     "recipe": {"errors", "models", "train"},
     "judge": {"faces", "models.base", "nets", "train", "checkpoint", "hardware", "errors"},
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exported": {"sampling", "errors"},
     "export": {
         "explorer.exhibit",
+        "explorer.faces",
         "exported",
         "trained",
         "runs",

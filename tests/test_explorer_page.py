@@ -202,6 +202,10 @@ def test_an_edit_can_be_undone_done_again_and_compared_with_before(site: Site, v
     page.get_by_label("Component 1").fill("3")
     page.get_by_label("Component 1").dispatch_event("change")
     edited = changed(page, first, "#edited")
+    page.get_by_role("button", name="Undo").click()
+    assert changed(page, edited, "#edited") == first
+    page.get_by_role("button", name="Redo").click()
+    assert changed(page, first, "#edited") == edited
     page.get_by_role("button", name="Before").click()
     assert changed(page, edited, "#edited") == first
     page.get_by_role("button", name="Before").click()
@@ -224,6 +228,13 @@ def test_a_conditional_model_is_edited_by_its_attributes(sites: dict[str, Site],
 
 def test_a_model_without_directions_is_edited_along_some_drawn_by_chance(sites: dict[str, Site], visit: Any) -> None:
     page = visit(sites["server"]).open("edit?run=gan")
+    before = pixels(page, "#edited")
+    page.get_by_label("Direction 1").fill("1.5")
+    changed(page, before, "#edited")
+
+
+def test_a_direction_drawn_by_chance_is_no_face_of_a_seed(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("edit?run=gan&face=gan~last~s1000.0.1")  # its latent would be the direction
     before = pixels(page, "#edited")
     page.get_by_label("Direction 1").fill("1.5")
     changed(page, before, "#edited")
@@ -393,6 +404,38 @@ def test_a_server_that_is_gone_is_told_in_words(sites: dict[str, Site], visit: A
     page.route("**/api/generate", lambda route: route.abort())
     page.get_by_role("button", name="Next").click()
     expect(page.locator("#problem")).to_contain_text("Is `mien explore` still running?")
+    page.unroute("**/api/generate")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#problem")).to_be_hidden()
+    visitor.errors.clear()  # the browser reports the aborted request
+
+
+def test_a_problem_stays_until_something_succeeds_that_was_begun_after_it(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    shown = page.evaluate(
+        """async () => {
+          const { Shell } = await import('./app/shell.js');
+          const [shell, problem] = [new Shell({}, {}, []), document.getElementById('problem')];
+          const earlier = shell.attempt(() => new Promise(resolve => setTimeout(resolve, 20)));
+          shell.fail(new Error('no'));
+          await earlier;
+          const after = !problem.hidden;
+          await shell.attempt(async () => {});
+          return [after, !problem.hidden];
+        }"""
+    )
+    assert shown == [True, False]
+
+
+def test_networks_that_cannot_start_are_told_each_time_and_not_waited_for(sites: dict[str, Site], visit: Any) -> None:
+    visitor = visit(sites["web"])
+    visitor.page.route("**/engine-web-worker.js", lambda route: route.abort())
+    page = visitor.open("sample")
+    expect(page.locator("#problem")).to_contain_text("did not start")
+    page.get_by_role("link", name="Edit").click()
+    expect(page.locator("#main")).to_have_attribute("data-view", "edit")
+    expect(page.locator("#problem")).to_be_visible()
+    expect(page.locator("#problem")).to_contain_text("did not start")
     visitor.errors.clear()  # the browser reports the aborted request
 
 

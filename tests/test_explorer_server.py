@@ -448,6 +448,8 @@ def test_the_command_prints_its_address_and_stops_cleanly(
             if host == "0.0.0.0":
                 assert "no password" in said
                 said = process.stdout.readline()
+            if host == "0.0.0.0":
+                assert re.search(r", from elsewhere at http://(?!127\.|0\.)[\w.-]+:\d+/ ", said)
             port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", said)[1])
             connection = http.client.HTTPConnection("127.0.0.1", port)  # held open, as a browser does
             connection.request("GET", "/exhibit.json")
@@ -468,6 +470,21 @@ def test_a_port_that_is_taken_is_said_in_words(
         port = str(taken.getsockname()[1])
         assert main(["explore", str(trained_runs["gan"].path), "--no-browser", "--port", port]) == 2
     assert "cannot listen there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "-1"])
+def test_a_port_that_there_is_not_is_refused_in_words(
+    port: str, trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explore", str(trained_runs["gan"].path), "--no-browser", "--port", port]) == 2
+    assert f"--port {port}: a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_a_server_for_everybody_answers_to_the_names_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "desk.example.org")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "desk.example.org")
+    assert {"desk.local", "desk.example.org", "desk"} <= pages.names_of("0.0.0.0")
+    assert "desk.local" not in pages.names_of("127.0.0.1")
 
 
 def test_what_is_no_run_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 import mien
+import tiny
 from mien.cli import main
 from mien.errors import RunError
 from mien.export import web
 from mien.export.onnx import encoder_graph, generator_graph
 from mien.export.small import keep_means_only, store_small
-from mien.export.web import Part, export_web
+from mien.export.web import MANIFEST, Part, export_web, manifest, write_bundle
 from mien.exported import open_session, to_signed
+from mien.faces import Faces
 from mien.runs import Run
 from test_export import fresh
 
@@ -121,7 +125,140 @@ def test_a_bundle_takes_the_place_of_an_earlier_one_and_of_nothing_else(
     for name in ("acgan", "gan"):
         assert main(["export", str(trained_runs[name].path), "--to", "web", str(site)]) == 0
         (site / "CNAME").write_text("faces.example.org")
+        (site / "reports-2026").mkdir(exist_ok=True)
+        (site / "reports-2026" / "thesis.txt").write_text("all my work")
     assert "MB in all    next: python -m http.server --directory" in capsys.readouterr().out
     assert [path.name for path in (site / "runs").iterdir()] == ["gan"]
     assert (site / "CNAME").exists()
+    assert (site / "reports-2026" / "thesis.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+@pytest.fixture(scope="module")
+def of_photographs(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A VAE of pictures from a folder, with a report."""
+    folder = tmp_path_factory.mktemp("photographs")
+    (folder / "faces").mkdir()
+    for row in range(60):
+        Image.fromarray(faces.images[row]).save(folder / "faces" / f"{row}.png")
+    run = tiny.train(folder / "vae", tiny.recipe("vae", f"data.source={folder / 'faces'}"))
+    (run.path / "report").mkdir()
+    (run.path / "report" / "report.html").write_text(f"mien report {run.path}")
+    return run
+
+
+def contents(folder: Path) -> bytes:
+    """All bytes of a bundle, the page's own left out."""
+    kept = [file for file in folder.rglob("*") if file.is_file() and not {"app", "vendor"} & set(file.parts)]
+    return b"\n".join(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw for raw in map(Path.read_bytes, kept))
+
+
+def test_photographs_and_the_report_are_left_out_of_a_bundle_and_that_is_said(
+    of_photographs: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(of_photographs.path), "--to", "web", str(tmp_path / "site")]) == 0
+    (run,) = json.loads((tmp_path / "site" / "exhibit.json").read_text())["runs"]
+    assert (run["map"], run["report"]) == (None, None)
+    assert "it shows the faces that the model was tested on" in run["notes"][0]
+    assert run["directions"]
+    assert (tmp_path / "site" / "runs" / "vae" / "directions.f32").is_file()
+    assert not list((tmp_path / "site").rglob("faces.jpg")) + list((tmp_path / "site").rglob("report*"))
+    assert not (tmp_path / "site" / "runs" / "vae" / "map").exists()
+    assert str(of_photographs.path.parent).encode() not in contents(tmp_path / "site")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no face that a model was trained or tested on. Left out: the map of vae, the report; --with-test" in said
+    assert "no face that a model was trained or tested on" in (tmp_path / "site" / "MODEL_CARD.md").read_text()
+
+
+def test_photographs_and_the_report_are_in_a_bundle_that_is_asked_for_them(
+    of_photographs: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = tmp_path / "site"
+    assert main(["export", str(of_photographs.path), "--to", "web", str(site), "--with-test-faces"]) == 0
+    (run,) = json.loads((site / "exhibit.json").read_text())["runs"]
+    assert (site / "runs" / "vae" / "map" / "faces.jpg").is_file()
+    assert (site / run["report"]).is_file()
+    words = f"{run['map']['count']} photographs that vae was tested on, with attributes and latents; a report, which"
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert words in (site / "MODEL_CARD.md").read_text()
+
+
+def test_drawn_faces_are_nobodys_and_are_always_on_the_map(bundle: tuple[Path, list[Part]]) -> None:
+    assert (bundle[0] / "runs" / "vae" / "map" / "faces.jpg").is_file()
+    assert "drawn faces that vae was tested on" in (bundle[0] / "MODEL_CARD.md").read_text()
+
+
+def test_no_path_of_this_machine_is_in_the_notes_of_a_bundle(of_photographs: Run, tmp_path: Path) -> None:
+    shutil.copytree(of_photographs.path, tmp_path / "plan" / "vae")
+    recipe = tmp_path / "plan" / "vae" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(f"{of_photographs.path.parent}", f"{tmp_path}/gone"))
+    shutil.copytree(of_photographs.path, tmp_path / "plan" / "broken")
+    for name in ("weights", "best"):
+        (tmp_path / "plan" / "broken" / f"{name}.safetensors").write_bytes(b"no weights")
+    plan = {"format": 1, "name": "two", "title": "Two", "runs": ["vae", "broken"], "skipped": {}}
+    (tmp_path / "plan" / "plan.json").write_text(json.dumps(plan))
+    export_web(tmp_path / "plan", tmp_path / "site")
+    exhibit = json.loads((tmp_path / "site" / "exhibit.json").read_text())
+    assert "Left out: broken" in exhibit["notes"][0]
+    assert "No map of faces and no directions" in exhibit["runs"][0]["notes"][0]
+    assert str(tmp_path).encode() not in contents(tmp_path / "site")
+
+
+def wrote(site: Path, *addresses: str) -> None:
+    """A bundle of files that hold nothing."""
+    write_bundle(site, {**dict.fromkeys(addresses, b""), MANIFEST: manifest([*addresses, MANIFEST])})
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_the_user_put_beside_a_bundle_stays_whatever_its_name(tmp_path: Path) -> None:
+    wrote(tmp_path / "site", "app/main.js", "runs/vae/generator.onnx", "report/report.html")
+    own = {"reports-2026/thesis.txt", "report/mine.txt", "runs/notes.txt", "app/mine.js"}
+    for name in own:
+        (tmp_path / "site" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "site" / name).write_text("all my work")
+    wrote(tmp_path / "site", "app/main.js", "runs/gan/generator.onnx")
+    assert files_in(tmp_path / "site") == own | {"app/main.js", "runs/gan/generator.onnx", MANIFEST}
+    assert not (tmp_path / "site" / "runs" / "vae").exists()
+    assert all((tmp_path / "site" / name).read_text() == "all my work" for name in own)
+
+
+def test_a_file_of_the_users_in_the_place_of_a_new_one_is_not_overwritten(tmp_path: Path) -> None:
+    wrote(tmp_path / "site", "runs/gan/generator.onnx")
+    (tmp_path / "site" / "report").mkdir()
+    (tmp_path / "site" / "report" / "report.html").write_text("mine")
+    with pytest.raises(RunError, match=r"report\.html: is there already, and is not of the earlier bundle"):
+        wrote(tmp_path / "site", "runs/vae/generator.onnx", "report/report.html")
+    assert (tmp_path / "site" / "report" / "report.html").read_text() == "mine"
+    assert (tmp_path / "site" / "runs" / "gan" / "generator.onnx").is_file()
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> None:
+    wrote(tmp_path / "site", "app/main.js")
+    (tmp_path / "thesis.txt").write_text("all my work")
+    elsewhere = ["../thesis.txt", str(tmp_path / "thesis.txt")]
+    (tmp_path / "site" / MANIFEST).write_bytes(manifest([*elsewhere, "app/main.js", MANIFEST]))
+    wrote(tmp_path / "site", "app/main.js")
+    assert (tmp_path / "thesis.txt").read_text() == "all my work"
+
+
+def test_a_bundle_that_could_not_be_written_whole_is_replaced_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote(tmp_path / "site", "app/old.js")
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        with pytest.raises(RunError, match="the disk is full"):
+            wrote(tmp_path / "site", "app/new.js")
+    wrote(tmp_path / "site", "app/new.js", "app/newer.js")
+    assert files_in(tmp_path / "site") == {"app/new.js", "app/newer.js", MANIFEST}
+
+
+def test_faces_of_the_test_set_are_not_for_an_onnx_file(
+    trained_runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["export", str(trained_runs["gan"].path), "--to", "onnx", str(tmp_path / "x.onnx"), "--with-test-faces"]
+    assert main(given) == 2
+    assert "--with-test-faces: is for --to web" in capsys.readouterr().err

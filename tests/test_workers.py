@@ -238,6 +238,7 @@ def test_a_plan_is_submitted_to_slurm_with_its_options_and_what_to_do_next_is_sa
     [
         (["partitoin=gpu"], r"--cluster-option: submitit says: Unknown argument 'partitoin'"),
         (["time=2:00:00"], r'"timeout_min" expected type int .*Every engine takes time \(in minutes\)'),
+        (["tasks_per_node=2"], r"--cluster-option tasks_per_node=2: a job is one worker .* --processes"),
         (["gpu"], r"--cluster-option gpu: expected NAME=VALUE, such as partition=gpu"),
     ],
 )

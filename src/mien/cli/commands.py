@@ -252,12 +252,14 @@ def export(args: argparse.Namespace) -> None:
 
     kind, target = args.to
     if kind == "web":
-        export_page(args.run, Path(target))
+        export_page(args.run, Path(target), args.with_test_faces)
         return
     if kind != "onnx":
         raise RecipeError(
             f"--to {kind}: not something that a run is exported to. Give --to onnx FILE, or --to web DIR."
         )
+    if args.with_test_faces:
+        raise RecipeError("--with-test-faces: is for --to web; an ONNX file holds no faces. Leave it out.")
     for written in export_onnx(args.run, Path(target)):
         off = f"{written.difference:.2g} {written.unit.replace('_', ' ')}"
         print(f"{written.path}: {written.size / 1e6:.1f} MB, within {off} of PyTorch on {written.inputs} random inputs")
@@ -274,13 +276,13 @@ def explore(args: argparse.Namespace) -> None:
     serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime)
 
 
-def export_page(path: Path, folder: Path) -> None:
+def export_page(path: Path, folder: Path, test_faces: bool) -> None:
     """Write the static bundle, and print the size of each of its parts and what they come to."""
     from mien.export.web import MOST_BYTES, export_web
     from mien.terminal import Terminal
 
     with Terminal() as terminal:
-        parts = export_web(path, folder, terminal)
+        parts = export_web(path, folder, terminal, test_faces=test_faces)
     for part in parts:
         print(f"{part.size / 1e6:6.2f} MB  {part.name}" + (f"  ({part.words})" if part.words else ""))
     total = sum(part.size for part in parts)

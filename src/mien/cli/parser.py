@@ -198,6 +198,11 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar=("onnx|web", "PATH"),
         help="onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server",
     )
+    sub.add_argument(
+        "--with-test-faces",
+        action="store_true",
+        help="web: put in what shows the photographs that models were tested on, the map and the report (default: no)",
+    )
 
     sub = command(
         "data",

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mien
-from mien.errors import MienError, RunError
-from mien.explorer.latents import Latents, latents_of
+from mien.errors import RunError
+from mien.explorer.faces import FacesOpener, encoded, is_drawn
+from mien.explorer.latents import Latents
 from mien.explorer.numbers import numbers
 from mien.faces import Faces
 from mien.faces.splits import spread
 from mien.models.base import Encodes, Model
 from mien.plans.comparing import runs_at
-from mien.plans.folder import faces_of, is_plan, read_plan
+from mien.plans.folder import is_plan, read_plan
 from mien.plans.training import Observer
 from mien.runs import Run
 from mien.trained import TrainedModel, load_model
@@ -46,11 +47,14 @@ class Exhibit:
     """content: what exhibit.json says.    files: bytes by relative address, without exhibit.json and the page's own.
 
     weights: where each snapshot of each run is: run id -> snapshot id -> file.
+    test_faces: whether it may show photographs that models were tested on.    left_out: what it would show with them.
     """
 
     content: dict[str, Any]
     files: dict[str, bytes] = field(default_factory=dict)
     weights: dict[str, dict[str, Path]] = field(default_factory=dict)
+    test_faces: bool = True
+    left_out: list[str] = field(default_factory=list)
 
     def tree(self) -> dict[str, bytes]:
         """Every file of the exhibit, the page among them, by its relative address."""
@@ -78,31 +82,35 @@ def open_exhibit(
     engine: EngineName = "server",
     *,
     source: str | None = None,
+    test_faces: bool = True,
     observer: Observer | None = None,
 ) -> Exhibit:
     """The exhibit of some runs; of a plan, of all that are trained.
 
     engine: "server": the snapshots are all there is; "web": only the first one, with the addresses of its ONNX files.
     source: where the faces are now, by default where the recipes say. Without its faces a run has no map.
+    test_faces: whether photographs that a model was tested on may be in it, on its map and in its report.
 
     Raises: RunError where a path is neither a run nor a plan, or none of the runs has usable weights.
     """
     exhibit = Exhibit({"format": FORMAT, "mien": mien.__version__, "title": title(paths), "engine": engine})
+    exhibit.test_faces = test_faces
     opener = FacesOpener(source, observer)
     entries: list[dict[str, Any]] = []
-    left_out: list[str] = []
+    left_out: list[tuple[str, str]] = []
     runs = runs_at(paths)
     for run, name in zip(runs, identifiers([run.path.resolve().name for run in runs]), strict=True):
         try:
             entries.append(add_run(exhibit, run, name, opener))
         except RunError as error:
-            left_out.append(str(error))
+            left_out.append((run.path.resolve().name, str(error)))
     if not entries:
-        raise RunError(" ".join(left_out))
-    for words in left_out:
-        if observer:
-            observer.note(f"left out: {words}")
-    exhibit.content |= {"notes": [f"Left out: {words}" for words in left_out], "runs": entries}
+        raise RunError(" ".join(words for _, words in left_out))
+    for _, words in left_out:
+        opener.note(f"left out: {words}")
+    # The words may name paths, which are nobody's business elsewhere.
+    notes = [f"{name}: it has no weights that can be read." if engine == "web" else words for name, words in left_out]
+    exhibit.content |= {"notes": [f"Left out: {words}" for words in notes], "runs": entries}
     return exhibit
 
 
@@ -127,34 +135,6 @@ def identifiers(names: Sequence[str]) -> list[str]:
     return found
 
 
-class FacesOpener:
-    """Opens the faces of runs, once for all runs of the same ones."""
-
-    def __init__(self, source: str | None, observer: Observer | None) -> None:
-        self.source, self.observer = source, observer
-        self.opened: dict[str, Faces | MienError] = {}
-
-    def work(self, words: str, done: int, total: int) -> None:
-        """Pass on how far a piece of work is."""
-        if self.observer:
-            self.observer.work(words, done, total)
-
-    def of(self, run: Run) -> Faces:
-        """A run's faces.  Raises: MienError where they cannot be opened, or are not those it was trained on."""
-        data = run.recipe().data.model_dump_json(exclude={"horizontal_flips"})
-        if data not in self.opened:
-            try:
-                self.opened[data] = faces_of(run, self.observer, self.source)
-            except MienError as error:
-                self.opened[data] = error
-        faces = self.opened[data]
-        if isinstance(faces, MienError):
-            raise faces
-        if faces.fingerprint != run.provenance().get("data_fingerprint"):
-            raise RunError(f"{faces.card['source']} holds other faces now than the run was trained on.")
-        return faces
-
-
 def add_run(exhibit: Exhibit, run: Run, name: str, opener: FacesOpener) -> dict[str, Any]:
     """Put a run's files into the exhibit.  -> what exhibit.json says of it
 
@@ -165,7 +145,10 @@ def add_run(exhibit: Exhibit, run: Run, name: str, opener: FacesOpener) -> dict[
     model, web = trained.model, exhibit.content["engine"] == "web"
     notes: list[str] = []
     exhibit.weights[name] = {key: snapshot_file(run, key) for key in ([kept] if web else snapshots)}
-    latents = encoded(trained, snapshot_file(run, kept), run, opener, notes)
+    latents = encoded(trained, snapshot_file(run, kept), run, opener, notes, web)
+    if latents:
+        exhibit.files[f"runs/{name}/directions.f32"] = latents.directions.astype(FLOATS).tobytes()
+    mapped = latents is not None and may_show_faces(exhibit, run, notes)
     return {
         "id": name,
         "name": run.path.resolve().name,
@@ -178,10 +161,10 @@ def add_run(exhibit: Exhibit, run: Run, name: str, opener: FacesOpener) -> dict[
         "encodes": isinstance(model, Encodes),
         "snapshots": [{"id": key, "images_seen": snapshots[key].images_seen} for key in exhibit.weights[name]],
         "directions": latents.named if latents else [],
-        "map": add_map(exhibit.files, f"runs/{name}", latents, opener.of(run)) if latents else None,
+        "map": add_map(exhibit.files, f"runs/{name}", latents, opener.of(run)) if latents and mapped else None,
         "film": add_film(exhibit.files, f"runs/{name}", run),
         "numbers": numbers(run.metrics()),
-        "report": add_report(exhibit.files, run),
+        "report": report_of(exhibit, run),
         "onnx": onnx_files(f"runs/{name}", model) if web else None,
         "notes": notes,
     }
@@ -211,23 +194,17 @@ def open_snapshots(run: Run) -> dict[str, TrainedModel]:
     return found
 
 
-def encoded(trained: TrainedModel, weights: Path, run: Run, opener: FacesOpener, notes: list[str]) -> Latents | None:
-    """Directions and maps of a run whose model encodes; None, and a note that says why, where there can be none."""
-    if not isinstance(trained.model, Encodes):
-        notes.append(
-            f"This {trained.recipe.model.name} has no encoder, so it has no map of faces and no directions, and cannot "
-            "take a photograph."
-        )
-        return None
-    try:
-        return latents_of(trained.model, weights, opener.of(run), opener, run.path.name)
-    except (MienError, FloatingPointError) as error:
-        notes.append(f"No map of faces and no directions: {error}")
-        return None
+def may_show_faces(exhibit: Exhibit, run: Run, notes: list[str]) -> bool:
+    """Whether a run's test faces may be seen: drawn ones are nobody's; a note says it where they may not."""
+    if exhibit.test_faces or is_drawn(run):
+        return True
+    exhibit.left_out.append(f"the map of {run.path.resolve().name}")
+    notes.append("The map is left out of this bundle: it shows the faces that the model was tested on.")
+    return False
 
 
 def add_map(files: dict[str, bytes], folder: str, latents: Latents, faces: Faces) -> dict[str, Any]:
-    """Put directions, maps and the mapped faces among the files.  -> what exhibit.json says of the map"""
+    """Put maps and the mapped faces among the files.  -> what exhibit.json says of the map"""
     count, cell = len(latents.rows), min(faces.size, MOST_CELL)
     columns = max(1, round(np.ceil(np.sqrt(count))))
     methods = {"tsne": latents.tsne, "pca": latents.pca}
@@ -235,7 +212,6 @@ def add_map(files: dict[str, bytes], folder: str, latents: Latents, faces: Faces
         del methods["tsne"]
     for method, points in methods.items():
         files[f"{folder}/map/{method}.f32"] = points.astype(FLOATS).tobytes()
-    files[f"{folder}/directions.f32"] = latents.directions.astype(FLOATS).tobytes()
     files[f"{folder}/map/latents.f16"] = latents.means.astype(HALVES).tobytes()
     files[f"{folder}/map/attributes.u8"] = faces.attributes[latents.rows].astype(np.uint8).tobytes()  # -1 becomes 255
     files[f"{folder}/map/faces.jpg"] = jpeg(grid(shrunk(faces.images[latents.rows], cell), columns, gap=0))
@@ -272,6 +248,15 @@ def add_film(files: dict[str, bytes], folder: str, run: Run) -> list[dict[str, A
         files[file] = content
         film.append({"images_seen": int(moments[row].stem), "file": file})
     return film
+
+
+def report_of(exhibit: Exhibit, run: Run) -> str | None:
+    """The address of a run's report, put among the files; it shows test faces, and paths of this machine."""
+    if exhibit.test_faces:
+        return add_report(exhibit.files, run)
+    if add_report({}, run) and "the report" not in exhibit.left_out:
+        exhibit.left_out.append("the report")
+    return None
 
 
 def add_report(files: dict[str, bytes], run: Run) -> str | None:

@@ -216,7 +216,8 @@ def names_of(host: str) -> frozenset[str]:
     """What a server that listens on an address may be called by name."""
     names = {"localhost", host}
     if not is_loopback(host):
-        names |= {socket.gethostname(), socket.getfqdn()}
+        short = socket.gethostname().partition(".")[0]
+        names |= {socket.gethostname(), socket.getfqdn(), short, f"{short}.local"}  # .local: what mDNS calls it
     return frozenset(name.lower() for name in names if name)
 
 

@@ -18,7 +18,9 @@ from mien.explorer.exhibit import Exhibit
 from mien.explorer.pages import application, is_loopback
 
 LOOPBACK = "127.0.0.1"
+ANYWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # all interfaces, and an address out there (RFC 5737, 3849)
 USUAL_PORT = 6436  # MIEN on a telephone; the same each time where it is free, so that bookmarks go on working
+LARGEST_PORT = 65535
 SECONDS_TO_STOP = 2  # that requests have to end in
 
 
@@ -50,7 +52,8 @@ def serve(
         )
 
     def ready() -> None:
-        say(f"exploring at {address}    Ctrl-C stops")
+        elsewhere = address_elsewhere(listener, host)
+        say(f"exploring at {address}{f', from elsewhere at {elsewhere}' if elsewhere else ''}    Ctrl-C stops")
         if browser and has_screen():
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
@@ -91,6 +94,10 @@ class Server(uvicorn.Server):
 
 def listen(host: str, port: int | None) -> socket.socket:
     """A socket that listens.  Raises: MienError where it cannot."""
+    if port is not None and not 0 <= port <= LARGEST_PORT:
+        raise MienError(
+            f"--port {port}: a port is a number from 0 to {LARGEST_PORT}. Leave it out for any that is free."
+        )
     if port is None:
         with contextlib.suppress(MienError):
             return listen(host, USUAL_PORT)
@@ -116,6 +123,19 @@ def address_of(listener: socket.socket, host: str) -> str:
     """Where a browser on this machine finds it."""
     name = {"0.0.0.0": LOOPBACK, "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{listener.getsockname()[1]}/"
+
+
+def address_elsewhere(listener: socket.socket, host: str) -> str:
+    """Where a browser on another machine finds it; '' where none does, or at the address that was asked for."""
+    if host not in ANYWHERE:
+        return ""
+    try:
+        with socket.socket(listener.family, socket.SOCK_DGRAM) as way:
+            way.connect((ANYWHERE[host], 9))  # sends nothing: it only chooses the way out
+            name = way.getsockname()[0]
+    except OSError:  # no way out
+        name = socket.gethostname()
+    return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
 
 
 def has_screen() -> bool:

@@ -3,10 +3,12 @@
 It is kept under 25 MB where it can be: weights are stored in as few bits as that takes, and no fewer.
 """
 
+import contextlib
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import mien
 from mien import views
 from mien.errors import RunError
 from mien.explorer.exhibit import Exhibit, open_exhibit
+from mien.explorer.faces import is_drawn
 from mien.export.card import Source, model_card, open_source
 from mien.export.onnx import GREY_LEVELS, encoder_graph, generator_graph, on_cpu, require_packages, run_with
 from mien.export.small import keep_means_only, packed, store_small
 from mien.models.base import Encodes, Model
 from mien.plans.training import Observer
+from mien.runs import Run
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -32,7 +37,7 @@ BITS = (16, 8, 7, 6)  # of a weight of a linear layer, in the order in which the
 USUAL_BITS = 8  # where none of them makes the bundle small enough
 CHECKED = 64  # images that the networks are checked with
 MOST_MEAN, MOST_LARGEST = 1.0, 16.0  # grey levels that the images may differ by from PyTorch's
-PARTS = ("app", "vendor", "runs", "report*")  # folders of a bundle, which go where a new one takes its place
+MANIFEST = "bundle.json"  # in it: what it is made of, so that a new one takes the place of that and of nothing else
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,21 @@ class Networks:
         return graphs
 
 
-def export_web(path: Path, folder: Path, observer: Observer | None = None) -> list[Part]:
+def export_web(path: Path, folder: Path, observer: Observer | None = None, *, test_faces: bool = False) -> list[Part]:
     """Write the page of a run, or of all runs of a plan, into a folder.  -> its parts, the largest first
+
+    test_faces: whether to put in what shows photographs that a model was tested on: its map, and the report.
 
     Raises: RunError where there is no trained run, the networks differ from PyTorch's beyond the bounds, or the folder
         holds something else or cannot be written; RecipeError where the packages are not installed.
     """
     require_packages()
-    require_room_for_bundle(folder)
-    exhibit = open_exhibit([path], "web", observer=observer)
+    earlier_files(folder)
+    exhibit = open_exhibit([path], "web", test_faces=test_faces, observer=observer)
     networks = {name: Networks.of(next(iter(files.values()))) for name, files in exhibit.weights.items()}
-    exhibit.files["MODEL_CARD.md"] = "\n".join(model_card(each.source) for each in networks.values()).encode()
+    held = faces_in(exhibit)
+    cards = [model_card(each.source) for each in networks.values()]
+    exhibit.files["MODEL_CARD.md"] = "\n".join([*cards, f"## Whose faces are in this bundle\n\n{held}\n"]).encode()
     addresses = {run["id"]: run["onnx"] for run in exhibit.content["runs"]}
     bits = add_networks(exhibit, networks, addresses)
     words = {}
@@ -91,8 +100,25 @@ def export_web(path: Path, folder: Path, observer: Observer | None = None) -> li
         for part, difference in differences(each.model, each.small(bits)).items():
             words[addresses[name][part]] = checked(difference, f"{path}: the {part} of {name}", bits)
     files = exhibit.tree()
+    files[MANIFEST] = manifest([*files, MANIFEST])
     write_bundle(folder, files)
+    if observer:
+        left = f" Left out: {', '.join(exhibit.left_out)}; --with-test-faces puts them in." if exhibit.left_out else ""
+        observer.note(held + left)
     return parts_of(files, words)
+
+
+def faces_in(exhibit: Exhibit) -> str:
+    """Which faces besides generated ones are in a bundle, in a sentence."""
+    held = []
+    for run in exhibit.content["runs"]:
+        if run["map"]:
+            weights = next(iter(exhibit.weights[run["id"]].values()))
+            kind = "drawn faces" if is_drawn(Run(weights.parent)) else "photographs"
+            held.append(f"{run['map']['count']:,} {kind} that {run['name']} was tested on, with attributes and latents")
+    if any(run["report"] for run in exhibit.content["runs"]):
+        held.append("a report, which shows faces that a model was tested on, and paths and commands of this machine")
+    return f"In this bundle: {'; '.join(held) or 'no face that a model was trained or tested on'}."
 
 
 def add_networks(exhibit: Exhibit, networks: Mapping[str, Networks], addresses: Mapping[str, Mapping[str, str]]) -> int:
@@ -142,40 +168,67 @@ def checked(difference: NDArray[np.float32], what: str, bits: int) -> str:
     return f"linear layers in {bits} bits, {words}"
 
 
-def require_room_for_bundle(folder: Path) -> None:
-    """Raises: RunError where a folder holds something that is not an earlier bundle."""
+def earlier_files(folder: Path) -> set[str]:
+    """The files of an earlier bundle in a folder, by their relative addresses; none where there is nothing yet.
+
+    Raises: RunError where the folder holds something that is not an earlier bundle.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
+        return set()
     try:
-        earlier = json.loads((folder / "exhibit.json").read_text(encoding="utf-8"))["engine"] == "web"
+        named = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        here = folder.resolve()
+        return {name for name in named if (folder / name).parent.resolve().is_relative_to(here)}
     except (OSError, ValueError, TypeError, KeyError):
-        earlier = False
-    if not earlier:
-        raise RunError(f"{folder}: is there already, and is no earlier bundle. Give a new folder, or an empty one.")
+        raise RunError(
+            f"{folder}: is there already, and is no earlier bundle. Give a new folder, or an empty one."
+        ) from None
+
+
+def manifest(addresses: Iterable[str]) -> bytes:
+    """What a bundle says of the files that it is made of."""
+    return json.dumps({"mien": mien.__version__, "files": sorted(addresses)}, indent=0).encode()
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a bundle's files beside the folder, then move them in; what else an earlier bundle's folder holds, stays.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the disk takes no more, or something else has the place of a file.
     """
-    beside = None
+    earlier, beside = earlier_files(folder), None
+    if others := [name for name in files if name not in earlier and os.path.lexists(folder / name)]:
+        raise RunError(f"{folder / others[0]}: is there already, and is not of the earlier bundle. Move it elsewhere.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         for address, content in files.items():
-            (beside / address).parent.mkdir(parents=True, exist_ok=True)
-            (beside / address).write_bytes(content)
-        folder.mkdir(exist_ok=True)
-        for old in (path for part in PARTS for path in folder.glob(part) if path.is_dir()):
-            shutil.rmtree(old)
-        for new in beside.iterdir():
-            new.replace(folder / new.name)
+            write(beside / address, content)
+        write(folder / MANIFEST, manifest(earlier | set(files)))  # should it end half way, all of it is known
+        for gone in earlier - set(files):
+            (folder / gone).unlink(missing_ok=True)
+            remove_if_empty((folder / gone).parent, folder)
+        for address in sorted(files, key=MANIFEST.__eq__):  # the manifest last
+            (folder / address).parent.mkdir(parents=True, exist_ok=True)
+            (beside / address).replace(folder / address)
     except OSError as error:
         raise RunError(f"{folder}: could not be written ({error}). Make room, or give another folder.") from error
     finally:
         if beside is not None:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, and make the folders that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def remove_if_empty(path: Path, top: Path) -> None:
+    """Remove a folder that holds nothing any more, and so those above it, up to another one."""
+    with contextlib.suppress(OSError):  # one that holds something
+        while path != top:
+            path.rmdir()
+            path = path.parent
 
 
 def parts_of(files: Mapping[str, bytes], words: Mapping[str, str]) -> list[Part]:

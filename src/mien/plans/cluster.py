@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 ClusterName = Literal["slurm", "local"]
 FOLDER = "cluster"  # within the plan's folder: what submitit writes, and what the workers said
 # Options that submitit has for every engine; those of Slurm alone are given to it as slurm_NAME.
-SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node")
+SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node")
+SEVERAL_TASKS = ("tasks_per_node", "ntasks_per_node", "ntasks")  # of a job, which all would take its first device
 MINUTES = 240  # that a job may take, where nobody says; it goes on in a new one
 TIMEOUTS = 50  # after which a job is not submitted anew
 
@@ -60,6 +61,11 @@ def cluster_of(name: ClusterName, options: Sequence[str]) -> Cluster:
         key, equals, value = option.partition("=")
         if not equals:
             raise RecipeError(f"--cluster-option {option}: expected NAME=VALUE, such as partition=gpu.")
+        if key in SEVERAL_TASKS:
+            raise RecipeError(
+                f"--cluster-option {option}: a job is one worker with one device, and several tasks would share it. "
+                "Ask for more jobs with --processes instead."
+            )
         key = "timeout_min" if key == "time" else key
         given[key if key in SHARED else f"{name}_{key}"] = toml_value(value)
     cluster = Cluster(name, given)

@@ -11,6 +11,8 @@ export class WebEngine {
     this.say = say;
     this.queue = new Queue();
     this.asked = 0;
+    /** Why the worker cannot be asked. @type {Error | null} */
+    this.failure = null;
     this.worker = new Worker(new URL("./engine-web-worker.js", import.meta.url), { type: "module" });
     /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
     this.waiting = new Map();
@@ -40,6 +42,7 @@ export class WebEngine {
     return this.queue.add(
       () =>
         new Promise((resolve, reject) => {
+          if (this.failure) return reject(this.failure);
           this.asked += 1;
           this.waiting.set(this.asked, { resolve, reject });
           this.worker.postMessage({ ...asked, id: this.asked });
@@ -57,9 +60,9 @@ export class WebEngine {
   }
 
   failAll() {
-    for (const { reject } of this.waiting.values()) {
-      reject(new Error("The part of the page that runs the networks did not start. Use a browser of 2023 or later."));
-    }
+    const words = "The part of the page that runs the networks did not start. Use a browser of 2023 or later.";
+    this.failure = new Error(words);
+    for (const { reject } of this.waiting.values()) reject(this.failure);
     this.waiting.clear();
   }
 }

@@ -115,7 +115,7 @@ function turned(z, moves) {
   if (!moves.length) return z;
   const length = Math.hypot(...z);
   for (const [number, amount] of moves) {
-    normalLatent(number, 0, z.length).forEach((step, place) => (z[place] += amount * step));
+    normalLatent(number, 0, z.length, 1, "direction").forEach((step, place) => (z[place] += amount * step));
   }
   const scale = length / (Math.hypot(...z) || 1);
   return z.map((value) => value * scale);
@@ -127,6 +127,7 @@ async function origin(exhibit, run, face) {
   const [first, index, ...truncation] = face.origin.slice(1).split(".");
   if (kind === "s") return normalLatent(Number(first), Number(index), run.latent_dim, Number(truncation.join(".")));
   if (kind === "m") {
+    if (!run.map) throw new Error(`${run.name} has no map here, so a pinned face of it cannot be shown.`);
     const latents = await exhibit.mapLatents(run);
     const row = Number(first);
     if ((row + 1) * run.latent_dim > latents.length) throw new Error(`The map of ${run.name} has no face ${row}.`);

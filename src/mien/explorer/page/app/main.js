@@ -34,6 +34,7 @@ import { walkView } from "./views/walk.js";
  * @property {() => string} snapshot the chosen one
  * @property {(words: string) => void} say to everybody, also who does not see
  * @property {(error: any) => void} fail
+ * @property {<T>(task: () => Promise<T>) => Promise<T>} attempt where it succeeds, an earlier problem is no longer shown
  */
 
 const VIEWS = [sampleView, editView, photoView, walkView, mapView, compareView, numbersView];

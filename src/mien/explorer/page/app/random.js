@@ -5,13 +5,13 @@
  * Generator: sfc32 of PractRand (Chris Doty-Humphrey, public domain), started from splitmix32 and warmed up.
  */
 
-const PURPOSES = { latent: 0x6c61746e, attributes: 0x61747472 };
+const PURPOSES = { latent: 0x6c61746e, attributes: 0x61747472, direction: 0x64697265 };
 
 /**
  * A stream of uniform numbers in [0, 1).
  * @param {number} seed an integer from 0 to 2^32 - 1
  * @param {number} index which face
- * @param {"latent" | "attributes"} purpose streams of different purposes are independent
+ * @param {"latent" | "attributes" | "direction"} purpose streams of different purposes are independent
  * @returns {() => number}
  */
 export function stream(seed, index, purpose) {
@@ -38,10 +38,11 @@ export function stream(seed, index, purpose) {
  * @param {number} index which face of the seed
  * @param {number} size numbers in a latent
  * @param {number} truncation what it is multiplied by
+ * @param {"latent" | "direction"} purpose whether it is a face's latent, or a step from one
  * @returns {Float32Array} [size]
  */
-export function normalLatent(seed, index, size, truncation = 1) {
-  const draw = stream(seed, index, "latent");
+export function normalLatent(seed, index, size, truncation = 1, purpose = "latent") {
+  const draw = stream(seed, index, purpose);
   const latent = new Float32Array(size);
   for (let place = 0; place < size; place += 2) {
     const radius = truncation * Math.sqrt(-2 * Math.log(1 - draw()));

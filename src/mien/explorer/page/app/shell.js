@@ -30,6 +30,7 @@ export class Shell {
     /** @type {Mounted | null} */
     this.mounted = null;
     this.timer = 0;
+    this.problems = 0;
   }
 
   /** Begin. @param {import("./engine.js").Engine} engine @param {import("./pins.js").Pins} pins */
@@ -38,13 +39,14 @@ export class Shell {
     /** @type {import("./main.js").Page} */
     this.page = {
       exhibit: this.exhibit,
-      engine,
+      engine: this.watched(engine),
       state: this.state,
       pins,
       run: () => this.run(),
       snapshot: () => this.snapshot(),
       say: (words) => this.say(words),
       fail: (error) => this.fail(error),
+      attempt: (task) => this.attempt(task),
     };
     document.title = `${this.exhibit.title} · mien`;
     part("title").textContent = this.exhibit.title;
@@ -223,7 +225,7 @@ export class Shell {
   async openFile(file) {
     try {
       if (!file.name.endsWith(".json") && file.type !== "application/json") return this.openPhoto(file);
-      const faces = await openFaces(this.exhibit, file);
+      const faces = await this.attempt(() => openFaces(this.exhibit, file));
       for (const face of faces) if (!this.pins?.has(face)) this.pins?.toggle(face);
       this.say(`${faces.length} faces of ${file.name} are pinned.`);
     } catch (error) {
@@ -270,8 +272,28 @@ export class Shell {
     this.timer = window.setTimeout(() => delete status.dataset.seen, SAYING);
   }
 
+  /**
+   * Do something; where it succeeds, what went wrong before it was begun is no longer shown.
+   * @template T @param {() => Promise<T>} task @returns {Promise<T>}
+   */
+  async attempt(task) {
+    const before = this.problems;
+    const made = await task();
+    if (before === this.problems) part("problem").hidden = true;
+    return made;
+  }
+
+  /** @param {import("./engine.js").Engine} engine @returns {import("./engine.js").Engine} the same, as `attempt` does things */
+  watched(engine) {
+    return {
+      generate: (...asked) => this.attempt(() => engine.generate(...asked)),
+      encode: (...asked) => this.attempt(() => engine.encode(...asked)),
+    };
+  }
+
   /** @param {any} error */
   fail(error) {
+    this.problems += 1;
     const problem = part("problem");
     problem.textContent = error instanceof Error ? error.message : String(error);
     problem.hidden = false;

@@ -18,7 +18,10 @@ function mount(page) {
   const stage = makeStage(page);
   const face = () => current(page);
   const move = (/** @type {Face} */ moved) => state.update({ face: write(moved), before: write(opened(page)) });
-  const settle = () => past.settle(write(face()));
+  const settle = () => {
+    past.settle(write(face()));
+    actions.update();
+  };
   const knobs = [...attributeKnobs(page, face, move, settle), ...directionKnobs(page, face, move, settle)];
   const actions = makeActions(page, past, stage);
   const draw = () =>

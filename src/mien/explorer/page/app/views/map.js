@@ -118,11 +118,13 @@ function makeStage(page) {
   const pin = (/** @type {number | null} */ index) => index !== null && page.say(page.pins.toggle(face(index)));
   const load = async () => {
     try {
-      const [places, marks, sprite] = await Promise.all([
-        page.exhibit.places(run, methodOf(page)),
-        page.exhibit.mapAttributes(run),
-        page.exhibit.mapFaces(run),
-      ]);
+      const [places, marks, sprite] = await page.attempt(() =>
+        Promise.all([
+          page.exhibit.places(run, methodOf(page)),
+          page.exhibit.mapAttributes(run),
+          page.exhibit.mapFaces(run),
+        ]),
+      );
       attributes = marks;
       plot = new Plot(canvas, places, { sprite, columns: about.columns, cell: about.cell });
       update();
