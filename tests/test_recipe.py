@@ -12,6 +12,7 @@ from mien.errors import RecipeError
 from mien.models import MODELS, build
 from mien.models.vae import equivalent_beta
 from mien.nets import Decoder, Encoder
+from mien.optimizers import RMSprop
 from mien.plans import load_plan, plan_recipes
 from mien.recipe import apply_overrides, check, load_recipe, presets, read_toml, to_toml, toml_value, with_source
 from mien.train import make_optimizer
@@ -62,8 +63,10 @@ def test_the_coursework_trains_as_its_report_says() -> None:
 
 def test_the_coursework_rmsprop_has_the_defaults_of_keras() -> None:
     recipe = load_recipe("vae-coursework")
-    (group,) = make_optimizer(list(build(recipe.model, 64).parameters()), recipe.training).param_groups
-    assert (group["lr"], group["alpha"], group["eps"], group["momentum"]) == (1e-3, 0.9, 1e-7, 0)
+    optimizer = make_optimizer(list(build(recipe.model, 64).parameters()), recipe.training)
+    (group,) = optimizer.param_groups
+    assert isinstance(optimizer, RMSprop)
+    assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (1e-3, (0, 0.9), 1e-7, 0)
 
 
 def test_the_coursework_vae_weighs_the_kl_by_a_ten_thousandth() -> None:
@@ -81,7 +84,7 @@ def test_the_coursework_acgan_takes_noise_and_male_as_513_numbers() -> None:
 @pytest.mark.parametrize("preset", COURSEWORK[1:])
 def test_the_coursework_moves_one_network_at_a_time(preset: str) -> None:
     phases = build(load_recipe(preset).model, 64).phases
-    assert [(phase.moves, phase.repeat) for phase in phases] == [(("discriminator",), 1), (("generator",), 1)]
+    assert [(phase.moves, phase.repeat) for phase in phases] == [(("generator",), 1), (("discriminator",), 1)]
 
 
 @pytest.mark.parametrize(("kl_weight", "size", "beta"), [(1e-4, 64, 0.6144), (2 / 12_288, 64, 1.0), (1.0, 32, 1_536.0)])
