@@ -18,10 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.errors import MienError
 from mien.explorer import asked
 from mien.explorer.engine import Busy, Engine
 from mien.explorer.exhibit import FLOATS, Exhibit
 
+GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -111,6 +113,8 @@ def answering(
             return await endpoint(request)
         except asked.Refused as error:
             return refusal(error.status, str(error))
+        except (MienError, OSError):  # its words name a path, which is nobody's business over a network
+            return refusal(410, GONE)
         except Busy:
             words = "The explorer is busy: too many requests wait already. Ask again in a second."
             return refusal(503, words, {"retry-after": "1"})
@@ -187,8 +191,13 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        why = self.why_not(scope["method"], headers)
-        await (refusal(403, why) if why else self.app)(scope, receive, send_with_headers)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy before us may have gone by the other one, and would take the rest for a request of its own.
+            answer: ASGIApp = refusal(400, "The request has a Content-Length and a Transfer-Encoding.")
+        else:
+            why = self.why_not(scope["method"], headers)
+            answer = refusal(403, why) if why else self.app
+        await answer(scope, receive, send_with_headers)
 
     def why_not(self, method: str, headers: Headers) -> str:
         """Why a request is not let in; '' where it is."""
