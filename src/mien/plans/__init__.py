@@ -233,7 +233,7 @@ def evaluate_folder(
 ) -> dict[str, dict[str, Any]]:
     """Measure a run, or every trained run of a plan.  -> run name: metric name: value, low, high, images, protocol
 
-    names: of the kinds of metrics, all by default.    inception: a TorchScript file of the network of the FID.
+    names: of the kinds of metrics, all by default.    inception: an ONNX file of the network of the FID.
     again: even what was measured already.    source: where the faces are now, by default where the recipe says.
 
     Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.

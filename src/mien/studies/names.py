@@ -14,8 +14,8 @@ def each(*parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 COUNT = re.compile(r"_\d+[kM]?(?=_|$)")  # of samples, in a metric's name
-EXTRACTORS = ("judge", "face", "imagenet", "inception")
-DISTANCES = ("fid", "fd_judge", "fd_face", "fd_imagenet", "kid", "kid_judge", "kid_face", "kid_imagenet")
+EXTRACTORS = ("judge", "face", "inception")
+DISTANCES = ("fid", "fd_judge", "fd_face", "kid", "kid_judge", "kid_face")
 SHARES = ("precision_", "recall_", "density_", "coverage_")
 COMPARED = ("", "_train", "_floor_train", "_floor_halves")  # samples with test or training images; real ones in place
 RECONSTRUCTED = ("test_", "baseline_mean_face_", "baseline_pca_[0-9]*_")  # of several PCAs, one has to be named
