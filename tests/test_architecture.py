@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "__init__",
     },
-    "terminal": set(),
+    "terminal": {"errors"},
     "doctor": {"faces", "hardware", "runs", "__init__"},
     "__init__": {"errors", "exported", "faces", "plans", "runs", "trained"},
     "__main__": {"cli"},

@@ -13,7 +13,7 @@ import mien
 from mien import figures, views
 from mien.errors import RunError
 from mien.faces import SPLITS, UNKNOWN, Faces
-from mien.faces.card import printable, strongest
+from mien.faces.card import encodable, strongest
 from mien.report import words
 from mien.report.chapters import Chapter, number_runs, open_chapter
 from mien.report.numbers import tabulate
@@ -167,7 +167,7 @@ def write(folder: Path, page: str, pictures: Mapping[str, bytes]) -> Path:
             (fresh / "figures").mkdir(parents=True)
             for name, content in pictures.items():
                 (fresh / "figures" / name).write_bytes(content)
-            (fresh / "report.html").write_text(printable(page), encoding="utf-8")
+            (fresh / "report.html").write_text(encodable(page), encoding="utf-8")
             if report.exists():
                 report.rename(Path(beside) / "old")  # and goes with the folder around it
             fresh.rename(report)
