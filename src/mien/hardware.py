@@ -114,6 +114,15 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
     return torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
 
+def memory_of(device: torch.device) -> int | None:
+    """All the memory of a device, or of the machine, in bytes; None where that is not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
 def choose_precision(precision: Precision, device: torch.device) -> Precision:
     """bfloat16 where the device multiplies it faster than float32, float32 elsewhere; or what was asked for."""
     if precision != "auto":

@@ -16,7 +16,17 @@ from mien.plans.folder import FORMAT, Plan, faces_of, is_plan, plan_faces, plan_
 from mien.plans.measuring import Measuring, measure_run, measure_runs
 from mien.plans.training import Observer, read_faces, require_runnable
 from mien.plans.workers import require_some_processes, work
-from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, section, validated, with_source
+from mien.recipe import (
+    DataConfig,
+    Recipe,
+    apply_overrides,
+    check,
+    is_file,
+    read_toml,
+    section,
+    validated,
+    with_source,
+)
 from mien.runs import Run, write_text
 
 __all__ = [
@@ -59,7 +69,7 @@ def load_plan(name_or_path: str | Path) -> Plan:
     path, table = read_toml(name_or_path, "plans")
     plan = validated(Plan, table, str(path))
     beside = [path.parent / name for name in plan.recipes]
-    recipes = [str(file) if file.is_file() else name for file, name in zip(beside, plan.recipes, strict=True)]
+    recipes = [str(file) if is_file(file) else name for file, name in zip(beside, plan.recipes, strict=True)]
     return plan.model_copy(update={"recipes": recipes})
 
 
@@ -73,7 +83,8 @@ def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
     tables = [(str(path), table) for path, table in (read_toml(name) for name in plan.recipes)]
     names = [check(table, where).name for where, table in tables]
     if len(set(names)) < len(names):
-        raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({', '.join(names)}). Rename one.")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({twice}). Rename one.")
     shared = share_out(overrides, dict(zip(names, (table for _, table in tables), strict=True)))
     return [
         check(apply_overrides(table, shared[name]), where) for name, (where, table) in zip(names, tables, strict=True)

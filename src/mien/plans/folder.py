@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.errors import RunError
 from mien.faces import Faces
 from mien.plans.training import Observer, read_faces
-from mien.recipe import with_source
+from mien.recipe import NAME, with_source
 from mien.runs import Run, read_json, write_text
 
 FORMAT = 1
@@ -22,7 +22,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     title: str
     recipes: list[str] = Field(min_length=1)
 

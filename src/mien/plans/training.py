@@ -14,7 +14,7 @@ from mien.checkpoint import read_progress
 from mien.errors import DataError, Interrupted, RecipeError, RunError
 from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware, choose_device, hardware, rank, require_one_process
+from mien.hardware import Hardware, choose_device, hardware, memory_of, rank, require_one_process
 from mien.health import Watch
 from mien.judge import Judge, judge_of
 from mien.models import build
@@ -25,6 +25,8 @@ from mien.recipe import DataConfig, Recipe, apply_overrides, check
 from mien.runs import Run
 from mien.train import Trainer
 from mien.trained import Combinations, TrainedModel, save_model
+
+TRAINING_BYTES = 12  # of a weight, at the least: itself, its gradient and an optimizer's state in float32
 
 
 class Observer(Protocol):
@@ -85,10 +87,18 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
 def require_runnable(recipe: Recipe) -> None:
     """Find out before a folder is made.
 
-    Raises: RecipeError for a device that is not here, or networks that cannot take the images.
+    Raises: RecipeError for a device that is not here, or networks that cannot take the images or have no room.
     """
-    choose_device(recipe.training.device)
-    build(recipe.model, recipe.data.size)
+    device = choose_device(recipe.training.device)
+    with torch.device("meta"):  # at no cost: a recipe may ask for terabytes
+        model = build(recipe.model, recipe.data.size)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    room = memory_of(device)
+    if room and weights * TRAINING_BYTES > room:
+        raise RecipeError(
+            f"{recipe.name}: its networks have {weights:,} weights, which take {weights * TRAINING_BYTES / 2**30:,.0f} "
+            f"GiB to train, and there are {room / 2**30:,.1f}. Lower model.width, model.latent_dim or model.depth."
+        )
 
 
 def wait_for_run(path: Path | None) -> Run:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 
-from mien.errors import did_you_mean
+from mien.errors import did_you_mean, shown
 
 
 def each(*parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def unmeasured(name: str, kinds: Collection[str]) -> str:
     """Why a number of that name cannot come from these kinds of metrics, in words, or ''."""
     possible = kinds_of(name)
     if not possible:
-        return f"{name!r} is not a number that can be measured.{did_you_mean(name, spelt())}"
+        return f"{shown(name)} is not a number that can be measured.{did_you_mean(name, spelt())}"
     if not set(possible) & set(kinds):
         return f"{name!r} is measured by {' or '.join(possible)}, which this study leaves out. Add it to metrics."
     return ""
