@@ -405,6 +405,12 @@ def test_an_upgrade_or_a_tunnel_is_not_given(explorer: Explorer) -> None:
     assert status(explorer.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")) in (400, 403)
 
 
+def test_a_question_that_is_not_posted_is_refused_with_what_is_allowed(explorer: Explorer) -> None:
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        found, headers, _ = explorer.ask(method, "/api/generate")
+        assert (found, headers["allow"]) == (405, "POST")
+
+
 # Many
 
 

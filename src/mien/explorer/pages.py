@@ -24,6 +24,7 @@ from mien.explorer.engine import Busy, Engine
 from mien.explorer.exhibit import FLOATS, Exhibit
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
+QUESTIONS = ("/api/generate", "/api/encode")
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -74,8 +75,8 @@ def application(exhibit: Exhibit, engine: Engine, host: str) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/api/generate", answering(generate), methods=["POST"]),
-            Route("/api/encode", answering(encode), methods=["POST"]),
+            Route(QUESTIONS[0], answering(generate), methods=["POST"]),
+            Route(QUESTIONS[1], answering(encode), methods=["POST"]),
             Route("/{path:path}", files_endpoint(exhibit.tree()), methods=["GET"]),
         ],
         middleware=[Middleware(Guard, names=names_of(host), exposed=not is_loopback(host))],
@@ -89,6 +90,8 @@ def files_endpoint(tree: Mapping[str, bytes]) -> Callable[[Request], Awaitable[R
 
     async def file(request: Request) -> Response:
         address = request.path_params["path"] or "index.html"
+        if f"/{address}" in QUESTIONS:
+            return refusal(405, "This is a question to be asked with POST.", {"allow": "POST"})
         if address not in tree:
             return refusal(404, "There is no such file here.")
         headers = {"etag": tags[address], "cache-control": "no-cache"}
