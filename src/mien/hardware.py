@@ -59,6 +59,10 @@ class Hardware:
         """Whether one of the processes has this wish; all of them must call it."""
         return bool(self.mean(torch.tensor(float(wish))) > 0)
 
+    def meet(self) -> None:
+        """Wait until all processes are here."""
+        self.any(False)
+
     def place(self, model: Module) -> Module:
         """The model on this device, in the layout that convolutions are fastest in there."""
         if self.device.type == "cuda":

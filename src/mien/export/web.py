@@ -157,19 +157,26 @@ def require_room_for_bundle(folder: Path) -> None:
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a bundle's files beside the folder, then move them in; what else an earlier bundle's folder holds, stays.
 
+    A new folder appears as a whole; in an earlier bundle's, the file that makes it one comes last.
+
     Raises: RunError where the disk takes no more.
     """
     beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        whole = beside / folder.name  # which has the permissions of any folder, where the one around it is private
         for address, content in files.items():
-            (beside / address).parent.mkdir(parents=True, exist_ok=True)
-            (beside / address).write_bytes(content)
-        folder.mkdir(exist_ok=True)
+            (whole / address).parent.mkdir(parents=True, exist_ok=True)
+            (whole / address).write_bytes(content)
+        if not (folder.exists() and any(folder.iterdir())):
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
+            return
         for old in (path for part in PARTS for path in folder.glob(part) if path.is_dir()):
             shutil.rmtree(old)
-        for new in beside.iterdir():
+        for new in sorted(whole.iterdir(), key=lambda path: path.name == "exhibit.json"):
             new.replace(folder / new.name)
     except OSError as error:
         raise RunError(f"{folder}: could not be written ({error}). Make room, or give another folder.") from error

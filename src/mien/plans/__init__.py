@@ -12,7 +12,7 @@ from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
-from mien.plans.folder import FORMAT, Plan, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
+from mien.plans.folder import FORMAT, Plan, alone, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
 from mien.plans.measuring import Measuring, measure_run, measure_runs
 from mien.plans.training import Observer, read_faces, require_runnable
 from mien.plans.workers import require_some_processes, work
@@ -150,12 +150,15 @@ def begin_plan(
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if is_plan(folder):
-        raise RunError(f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another.")
     settled, skipped = settle(plan, recipes, faces)
-    for recipe in settled:
-        Run.create(folder / recipe.name, recipe, faces.fingerprint)
-    write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
+    with alone(folder):
+        if is_plan(folder):
+            raise RunError(
+                f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another."
+            )
+        for recipe in settled:
+            Run.create(folder / recipe.name, recipe, faces.fingerprint)
+        write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
     return folder, faces
 
 
@@ -230,7 +233,8 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
     run = Run.open(path)
     faces = faces_of(run, observer, source)
     measure_runs([run], Measuring(faces), observer)
-    return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
+    with alone(path):
+        return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
 
 
 def evaluate_folder(
@@ -261,7 +265,8 @@ def evaluate_folder(
             observer.note(words)
     if is_plan(path):
         measure_runs(runs, measuring, observer)
-        write_plan_metrics(path, runs, faces)
+        with alone(path):
+            write_plan_metrics(path, runs, faces)
     else:
         measure_run(runs[0], measuring, observer)
     return {run.path.name: run.metrics() for run in runs}
@@ -281,6 +286,7 @@ def write_report(folder: Path, faces: Faces) -> PlanResult:
     from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
 
     content, runs = read_plan(folder), plan_runs(folder)
-    metrics = write_plan_metrics(folder, runs, faces)
-    report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
+    with alone(folder):
+        metrics = write_plan_metrics(folder, runs, faces)
+        report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
     return PlanResult(folder, report, metrics, content["skipped"])

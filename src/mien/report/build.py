@@ -1,5 +1,6 @@
 """Building the report: from runs and faces to one page that stands alone, and the figures beside it."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -155,13 +156,15 @@ def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
 
 
 def write(folder: Path, page: str, pictures: Mapping[str, bytes]) -> Path:
-    """Write the report beside the old one, then put it in its place.
+    """Write the report beside the old one, then put it in its place; what a killed process left of one goes.
 
     Raises: RunError where the folder cannot be written.
     """
     report = folder / "report"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".report-*"):
+            shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as beside:
             fresh = Path(beside) / "new"
             (fresh / "figures").mkdir(parents=True)
