@@ -53,6 +53,8 @@ def main() -> None:
     part = parts.add_parser("pictures", help="a pack of very many pictures, trained from and evaluated")
     part.add_argument("--pictures", type=int, default=1_000_000)
     part.add_argument("--steps", type=int, default=2_000)
+    part.add_argument("--only", default="distribution,reconstruction,diversity", help="what is measured")
+    part.add_argument("--cache", type=Path, metavar="DIR", help="where the pack and the judge stay, or are already")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mien-soak-") as folder:
         rows = {"explorer": soak_explorer, "training": soak_training, "pictures": soak_pictures}[given.part](
@@ -229,24 +231,24 @@ def soak_training(given: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def soak_pictures(given: argparse.Namespace, folder: Path) -> list[Row]:
-    """Very many drawn pictures: packed, trained from, measured."""
-    source, run = f"drawn:{given.pictures}", folder / "run"
+    """Very many drawn pictures: packed, trained from, measured; the judge is trained with the training."""
+    source, run, cache = f"drawn:{given.pictures}", folder / "run", given.cache or folder / "cache"
+    first = "opened" if cache.exists() else "packed"
     length = ("training.batch_size=128", f"training.steps={given.steps}")
-    kinds = "distribution,reconstruction,diversity"
     commands = {
-        "packed": ["data", "show", source, "--size", "32", "--out", str(folder / "sheet.png")],
+        first: ["data", "show", source, "--size", "32", "--out", str(folder / "sheet.png")],
         "trained from": ["train", "vae-quick", "--data", source, "--size", "32", "--out", str(run), *TINY, *length],
-        "evaluated": ["evaluate", str(run), "--only", kinds],
-        "reported": ["report", str(run)],
+        "evaluated": ["evaluate", str(run), "--only", given.only],
     }
-    rows = [run_mien(what, command, folder) | {"pictures": given.pictures} for what, command in commands.items()]
-    packed = sum(path.stat().st_size for path in (folder / "cache").rglob("*") if path.is_file())
+    about = {"pictures": given.pictures}
+    rows = [run_mien(what, command, folder, cache) | about for what, command in commands.items()]
+    packed = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
     return [row | {"disk_mib": packed / MEBIBYTE} for row in rows]
 
 
-def run_mien(what: str, command: Sequence[str], folder: Path) -> Row:
+def run_mien(what: str, command: Sequence[str], folder: Path, cache: Path | None = None) -> Row:
     """Do a command of mien with a cache of its own, watched."""
-    environment = os.environ | {"MIEN_CACHE": str(folder / "cache")}
+    environment = os.environ | {"MIEN_CACHE": str(cache or folder / "cache")}
     started = time.perf_counter()
     with (folder / "said").open("w") as said:
         process = subprocess.Popen([sys.executable, "-m", "mien", *command], stdout=said, stderr=said, env=environment)
