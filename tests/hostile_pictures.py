@@ -110,8 +110,8 @@ def unsound() -> dict[str, bytes]:
         found[f"BMP that says {width}x{height}"] = bmp_that_says(width, height)
     found["GIF that says 65535x65535"] = b"GIF89a" + struct.pack("<HH", 65535, 65535) + whole()["GIF"][10:]
     found["a plain PPM that says 50000x50000"] = b"P3 50000 50000 255\n" + b"1 " * 1000
-    found["a bomb: 20000x20000 of one colour"] = flat_png(20_000)
-    found["a bomb in a PNG's text"] = png_with(b"zTXt", b"Comment\x00\x00" + zlib.compress(bytes(200 * 2**20)))
+    found["a bomb: 12000x12000 of one colour"] = flat_png(12_000)
+    found["a bomb in a PNG's text"] = png_with(b"zTXt", b"Comment\x00\x00" + zlib.compress(bytes(20 * 2**20)))
     found["a page of HTML"] = b"<!doctype html><title>404</title>" * 20
     found["a PDF"] = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n" * 10
     found["PostScript"] = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) (r) file\n" * 5

@@ -56,7 +56,7 @@ def cases() -> Iterator[Case]:
         yield Case("recipes", f"{key} is missing", partial(without, key))
         yield Case("recipes", f"{key}x is no key", partial(with_value, f"{key}x", 1), must="refusal")
     for override in OVERRIDES:
-        yield Case("recipes", f"the override {override[:40]!r}", partial(overridden, override))
+        yield Case("recipes", f"the override {override[:40]!r}, {len(override)} letters", partial(overridden, override))
     for name, content in texts().items():
         yield Case("recipes", name, partial(of_text, content), must="refusal")
     for name, model in HUGE.items():

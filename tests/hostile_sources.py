@@ -265,13 +265,13 @@ def encrypted(archive: zipfile.ZipFile) -> None:
 
 
 def lying(size: int, name: str = "bomb.png", method: int = zipfile.ZIP_DEFLATED) -> Callable[[zipfile.ZipFile], None]:
-    """A member that says it is of one size, and unpacks to 300 MB."""
+    """A member that says it is of one size, and unpacks to 300 MB (30 where no byte of it is unpacked)."""
 
     def change(archive: zipfile.ZipFile) -> None:
         with archive.open(zipfile.ZipInfo(name), "w") as file:
             file._compress_type = method  # type: ignore[attr-defined]
             file._compressor = zipfile._get_compressor(method)  # type: ignore[attr-defined]
-            for _ in range(300):
+            for _ in range(300 if method == zipfile.ZIP_DEFLATED else 30):
                 file.write(bytes(2**20))
         archive.filelist[-1].compress_type = method
         archive.filelist[-1].file_size = size
@@ -325,7 +325,6 @@ ARCHIVES: dict[str, Callable[[zipfile.ZipFile], object]] = {
     "a bomb that says 100 bytes": lying(100),
     "a bomb that says 100 bytes, bzip2": lying(100, method=zipfile.ZIP_BZIP2),
     "a bomb that says 100 bytes, lzma": lying(100, method=zipfile.ZIP_LZMA),
-    "a bomb as a table": lying(300 * 2**20, "labels.csv"),
     "a bomb as a table that says 100 bytes": lying(100, "labels.csv"),
     "a bomb as a table that says 100 bytes, bzip2": lying(100, "labels.csv", zipfile.ZIP_BZIP2),
     "a member of 10^15 bytes": lambda archive: (member("huge.png")(archive), setattr(archive.filelist[-1], "file_size", 10**15)),

@@ -177,7 +177,7 @@ def read(path: Path, threads: int) -> "tuple[InferenceSession, dict[str, Any]]":
     if content.get("format") != FORMAT:
         raise RunError(
             f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
-            f"It was written by mien {shown(content.get('mien'))}: use that version, or export the run again."
+            f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
         )
     return session, content
 

@@ -27,7 +27,7 @@ class Plan(BaseModel):
 
     name: str = Field(pattern=NAME)
     title: str
-    recipes: list[str] = Field(min_length=1)
+    recipes: list[str] = Field(min_length=1, max_length=100)
 
 
 @contextmanager
