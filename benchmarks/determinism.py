@@ -2,25 +2,22 @@
 
     python benchmarks/determinism.py [--threads 1 2] [--steps 1 30]
 
-A VAE and a GAN are trained on drawn faces from the same seed, each by processes of their own: twice with each number of
-threads. Drift is the root of the mean squared difference of all weights to those by the first number of threads, over
-the root mean square of how far training has moved them.
+A VAE and a GAN are trained on drawn faces from the same seed, twice with each number of threads. Drift is the root of
+the mean squared difference of all weights to those by the first number of threads, over the root mean square of how
+far training has moved them.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import measuring
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from mien.faces import open_faces
+from mien.faces import Faces, open_faces
 from mien.faces.batches import Batches
 from mien.hardware import Hardware
 from mien.models import build
@@ -30,36 +27,29 @@ from mien.train import Trainer
 MODELS = {"vae": "vae-quick", "gan": "gan-quick"}
 
 
-def train(name: str, steps: int, file: Path) -> None:
-    """Write the weights after so many steps, those at the start with 0."""
+def weights(name: str, steps: int, threads: int, faces: Faces) -> Tensor:
+    """All weights in a row, after so many steps by so many threads."""
+    torch.set_num_threads(threads)
     recipe = load_recipe(MODELS[name], ["training.precision=float32"])
     torch.manual_seed(0)
     model = build(recipe.model, recipe.data.size)
     if steps:
-        batches = Batches(open_faces("drawn:2000", size=recipe.data.size), "train", seed=0)
         training = recipe.training.model_copy(update={"steps": steps, "epochs": None, "ema_decay": 0.0})
         here = Hardware(torch.device("cpu"), "float32")
-        Trainer(model, batches, training, here, checkpoint=file.with_suffix(".checkpoint")).run()
-    safetensors.torch.save_file(dict(model.named_parameters()), file)
+        with tempfile.TemporaryDirectory() as folder:
+            Trainer(model, Batches(faces, "train"), training, here, checkpoint=Path(folder) / "checkpoint").run()
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-def weights(name: str, steps: int, threads: int, folder: Path, turn: int = 0) -> Tensor:
-    """All weights in a row, as a process with so many threads leaves them."""
-    file = folder / f"{name}-{steps}-{threads}-{turn}.safetensors"
-    command = [sys.executable, __file__, "--train", name, str(steps), str(file)]
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
-    return torch.cat([tensor.flatten() for _, tensor in sorted(safetensors.torch.load_file(file).items())])
-
-
-def rows_of(name: str, steps: int, threads: list[int], folder: Path) -> list[dict[str, Any]]:
+def rows_of(name: str, steps: int, threads: list[int], faces: Faces) -> list[dict[str, Any]]:
     """What each number of threads comes to, beside the first."""
-    start, rows = weights(name, 0, 1, folder), []
-    first = weights(name, steps, threads[0], folder)
+    start, rows = weights(name, 0, 1, faces), []
+    first = weights(name, steps, threads[0], faces)
     for number in threads:
-        one, other = (weights(name, steps, number, folder, turn) for turn in (1, 2))
+        one, other = (weights(name, steps, number, faces) for _ in range(2))
         drift = float((one - first).square().mean().sqrt() / (first - start).square().mean().sqrt())
         again = "equal" if torch.equal(one, other) else "not equal"
-        rows.append({"model": name, "steps": steps, "threads": number, "the same again": again, "drift": drift})
+        rows.append({"model": name, "steps": steps, "by_threads": number, "again": again, "drift": drift})
     return rows
 
 
@@ -68,18 +58,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: %(default)s")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 30], help="default: %(default)s")
-    parser.add_argument("--train", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.train:
-        train(args.train[0], int(args.train[1]), Path(args.train[2]))
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [
-            row for name in MODELS for steps in args.steps for row in rows_of(name, steps, args.threads, Path(folder))
-        ]
+    faces = open_faces("drawn:2000", size=32)
+    rows = [row for name in MODELS for steps in args.steps for row in rows_of(name, steps, args.threads, faces)]
     print(measuring.table(rows, {key: key for key in rows[0]}))
     print(measuring.write_csv("determinism", rows, trials=2))
-    return int(any(row["the same again"] != "equal" for row in rows))
+    return int(any(row["again"] != "equal" for row in rows))
 
 
 if __name__ == "__main__":

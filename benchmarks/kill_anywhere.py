@@ -342,10 +342,10 @@ def unfinished(folder: Path) -> set[Path]:
     return {path for pattern in ("*.tmp", ".packing-*", ".report-*") for path in folder.rglob(pattern)}
 
 
-def kill(job: Job, folder: Path, tally: Tally, chance: random.Random) -> None:
+def kill(job: Job, folder: Path, tally: Tally, chance: random.Random, *, fresh: bool = False) -> None:
     """Begin or go on with a job, and kill it at some moment, unless it is through by then.
 
-    Then its length was perhaps measured while the machine was busier, and is taken for shorter from now on.
+    Where it began from nothing, its length was then measured while the machine was busier, and is corrected.
     """
     before, started = unfinished(folder), time.perf_counter()
     process = start(lambda: job.go(folder))
@@ -353,7 +353,8 @@ def kill(job: Job, folder: Path, tally: Tally, chance: random.Random) -> None:
     if process.exitcode is not None:
         if process.exitcode:
             sys.exit(f"{folder}: does not go on; it ended with {process.exitcode}: see above")
-        tally.seconds = min(tally.seconds, max(time.perf_counter() - started, tally.seconds / 2))
+        if fresh:
+            tally.seconds = min(tally.seconds, time.perf_counter() - started)
         return
     process.kill()
     process.join()
@@ -377,7 +378,7 @@ def tally_of(name: str, job: Job, kills: int, work: Path, chance: random.Random)
     expected = job.outcome(whole)
     while tally.kills < kills:
         folder = beginning(job, work / f"{name}-killed")
-        kill(job, folder, tally, chance)
+        kill(job, folder, tally, chance, fresh=True)
         while tally.kills < kills and chance.random() < AGAIN:
             kill(job, folder, tally, chance)
         tally.to_the_end.append(in_a_process(lambda folder=folder: job.go(folder)))  # type: ignore[misc]
