@@ -16,7 +16,8 @@ import hostile
 from awkward import numbered, write
 from hostile_sources import NAMES
 from mien.cli import main
-from mien.errors import printable, shown
+from mien.errors import DataError, printable, shown
+from mien.faces import open_faces
 from mien.faces.tables import label, parse
 from mien.recipe import check
 
@@ -72,6 +73,28 @@ def test_what_does_not_show_is_escaped_and_what_is_long_is_cut() -> None:
     assert printable("a\n\x1b[2J\u202e\udcff é 写") == "a\\n\\x1b[2J\\u202e\\udcff é 写"
     assert len(shown("x" * 10**6)) <= 100
     assert len(shown([[[[[[["x"] * 100] * 100] * 100]]]])) < 1500
+
+
+HEADER = b"\x93NUMPY\x01\x00"
+LIE = b"{'descr': '|i1', 'fortran_order': False, 'shape': (1000000000000, 40), }\n"
+SPOILT = {
+    "pack.json": [b"", b"[]", b"{}", b"[" * 10**5, b'{"version": 2, "signature": 1}'],
+    "attributes.npy": [b"", b"\x80\x04.", HEADER + len(LIE).to_bytes(2, "little") + LIE, HEADER],
+    "split.npy": [b"", HEADER + len(LIE).to_bytes(2, "little") + LIE],
+    "images.npy": [b"", HEADER, HEADER + len(LIE).to_bytes(2, "little") + LIE],
+    "files.json": [b"", b"[]", b"\xff" * 50],
+}
+
+
+@pytest.mark.parametrize("file", SPOILT)
+def test_a_pack_of_somebody_else_is_read_whole_or_refused(file: str, tmp_path: Path) -> None:
+    write(tmp_path / "faces", *numbered(20))
+    pack = Path(open_faces(tmp_path / "faces", size=32, cache=tmp_path / "cache").card["pack"])
+    sound = (pack / file).read_bytes()
+    for content in [*SPOILT[file], sound[: len(sound) // 2]]:
+        (pack / file).write_bytes(content)
+        with pytest.raises(DataError, match=r"damaged pack|neither a folder|no pictures"):
+            open_faces(pack, size=32)
 
 
 # Bytes that nobody has seen before
