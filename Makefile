@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := torch==2.13.0
 
-.PHONY: run test check docs bench bench-peers setup clean
+.PHONY: run test check docs audit bench bench-peers setup clean
 
 run: $(READY)
 	$(BIN)/mien run
@@ -19,6 +21,10 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
+
+# The locked versions against the database of advisories, over the network.
+audit:
+	.ci/audit requirements.lock $(TORCH)
 
 # The quick benchmarks, under 10 minutes on 2 cores; what is recorded in benchmarks/results stays as it is.
 bench: export BENCHMARK_RESULTS = build/benchmarks
@@ -38,8 +44,9 @@ setup: $(READY)
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) --no-deps --require-hashes -r requirements.lock
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:

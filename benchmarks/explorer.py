@@ -54,6 +54,13 @@ def main() -> None:
 @contextmanager
 def serving(run: Path, runtime: str) -> Iterator[http.client.HTTPConnection]:
     """A server of a run, and a connection to it."""
+    with serving_process(run, runtime) as (_, connection):
+        yield connection
+
+
+@contextmanager
+def serving_process(run: Path, runtime: str) -> Iterator[tuple[subprocess.Popen[str], http.client.HTTPConnection]]:
+    """A server of a run: its process, and a connection to it."""
     command = [sys.executable, "-m", "mien", "explore", str(run), "--no-browser", "--port", "0", "--runtime", runtime]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
@@ -61,7 +68,7 @@ def serving(run: Path, runtime: str) -> Iterator[http.client.HTTPConnection]:
             said = re.search(r"http://([^:]+):(\d+)/", process.stdout.readline())
             assert said, f"{run}: `mien explore` does not start"
             connection = http.client.HTTPConnection(said[1], int(said[2]))
-            yield connection
+            yield process, connection
             connection.close()
         finally:
             process.send_signal(signal.SIGINT)

@@ -190,8 +190,8 @@ def test_a_metric_there_is_not_is_refused_with_the_nearest(run_of: Any, capsys: 
 
 
 def test_weights_of_inception_that_are_not_there_are_refused(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(run_of("gan").path), "--inception", "nowhere.pt"]) == 2
-    assert "nowhere.pt" in capsys.readouterr().err
+    assert main(["evaluate", str(run_of("gan").path), "--inception", "nowhere.onnx"]) == 2
+    assert "nowhere.onnx" in capsys.readouterr().err
 
 
 def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:

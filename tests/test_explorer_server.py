@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 import torch
 
 import tiny
+from asking import ATTRIBUTES, COUNT, LATENT, Explorer, b64, drawn, error_of
 from mien import views
 from mien.cli import main
 from mien.errors import RunError
@@ -26,55 +26,13 @@ from mien.explorer import latents, pages
 from mien.explorer.engine import MOST_WAITING, Engine
 from mien.explorer.exhibit import Exhibit, open_exhibit
 from mien.explorer.numbers import numbers
-from mien.explorer.server import Server, listen
+from mien.explorer.server import listen
 from mien.faces import Faces
 from mien.plans.training import start_run
 from mien.runs import Run
 from mien.trained import load_model
 
-COUNT, LATENT, ATTRIBUTES = 3, 8, 3
 RunOf = Callable[[str], Run]
-
-
-class Explorer:
-    """A running server, and requests to it."""
-
-    def __init__(self, exhibit: Exhibit) -> None:
-        self.exhibit, self.engine = exhibit, Engine(exhibit.weights, "pytorch")
-        self.socket = listen("127.0.0.1", 0)
-        self.port = self.socket.getsockname()[1]
-        started = threading.Event()
-        self.server = Server(pages.application(exhibit, self.engine, "127.0.0.1"), started.set)
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
-        self.thread.start()
-        assert started.wait(10)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.engine.stop()
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, bytes]:
-        """Status, headers and content."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            given = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, given)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def post(self, path: str, content: Any, **headers: str) -> tuple[int, Any, bytes]:
-        """Send JSON."""
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        return self.ask("POST", path, body, **{"content-type": "application/json", **headers})
-
-    def raw(self, text: bytes) -> bytes:
-        """What comes back for bytes on the wire until the server hangs up."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(text)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +47,8 @@ def explorer(exhibit: Exhibit) -> Iterator[Explorer]:
     explorer.stop()
 
 
-def b64(array: np.ndarray) -> str:
-    return base64.b64encode(array.tobytes()).decode()
-
-
-def drawn(run: str = "vae", **changes: Any) -> dict[str, Any]:
-    """A request for three faces."""
-    z = np.random.default_rng(0).standard_normal((COUNT, LATENT)).astype("<f4")
-    y = None if run in ("vae", "gan") else b64(np.array([[0, 1, 1]] * COUNT, "<f4"))
-    return {"run": run, "snapshot": "last", "count": COUNT, "z": b64(z), "y": y} | changes
-
-
 def entry(exhibit: Exhibit, run: str) -> dict[str, Any]:
     return next(entry for entry in exhibit.content["runs"] if entry["id"] == run)
-
-
-def error_of(content: bytes) -> str:
-    return str(json.loads(content)["error"])
 
 
 # The exhibit

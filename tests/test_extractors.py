@@ -1,4 +1,4 @@
-"""Extractors: the packaged networks where they are installed, Inception from a file, and what is said without them."""
+"""Extractors: the packaged network where it is installed, Inception from a file, and what is said without them."""
 
 import warnings
 from pathlib import Path
@@ -11,40 +11,40 @@ from torch import Tensor, nn
 
 import tiny
 from mien.errors import RecipeError
-from mien.faces.batches import to_signed
 from mien.metrics import extractors
 from mien.metrics.extractors import (
     PACKAGED,
     FaceFeatures,
-    ImageNetFeatures,
     available_extractors,
     load_inception,
     missing_extractors,
     packaged_file,
 )
-from mien.metrics.imagenet import EfficientNetLite0
 
 IMAGES = tiny.noise_faces(5).images
 ABSENT = [kind for kind in PACKAGED if packaged_file(kind) is None]
 
 
 class Detector(nn.Module):
-    """What a file of the FID's network does: it takes stored pictures and gives features when asked for them."""
+    """What a file of the FID's network does: from stored pictures to features."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.features = features
 
-    def forward(self, x: Tensor, return_features: bool = False) -> Tensor:
-        assert return_features
-        assert x.dtype == torch.uint8
+    def forward(self, x: Tensor) -> Tensor:
         return x.float().flatten(1)[:, : self.features]
 
 
 def save(path: Path, features: int) -> Path:
+    """As docs/measuring.md says."""
+    pictures = torch.from_numpy(np.ascontiguousarray(IMAGES[:2].transpose(0, 3, 1, 2)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(Detector(features)).save(path)
+        warnings.simplefilter("ignore")
+        shapes = ({0: "N", 2: "height", 3: "width"},)
+        torch.onnx.export(
+            Detector(features).eval(), (pictures,), path, dynamic_shapes=shapes, dynamo=True, verbose=False
+        )
     return path
 
 
@@ -52,7 +52,7 @@ def save(path: Path, features: int) -> Path:
 
 
 def test_a_file_of_the_network_gives_its_features(tmp_path: Path) -> None:
-    inception = load_inception(save(tmp_path / "inception.pt", 2048))
+    inception = load_inception(save(tmp_path / "inception.onnx", 2048))
     expected = IMAGES.transpose(0, 3, 1, 2).reshape(5, -1)[:, :2048]
     np.testing.assert_array_equal(inception(IMAGES), expected)
     assert inception.name == "inception"
@@ -60,23 +60,23 @@ def test_a_file_of_the_network_gives_its_features(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_refused_with_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"no such file.*inception-2015-12-05\.pt"):
-        load_inception(tmp_path / "none.pt")
+    with pytest.raises(RecipeError, match=r"no such file.*an ONNX file"):
+        load_inception(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no network", b"words"])
 def test_a_file_that_is_no_network_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "wrong.pt").write_bytes(content)
+    (tmp_path / "wrong.onnx").write_bytes(content)
     with pytest.raises(RecipeError, match="not the network that is expected"):
-        load_inception(tmp_path / "wrong.pt")
+        load_inception(tmp_path / "wrong.onnx")
 
 
 def test_a_network_with_other_features_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"\[2, 100\] of two pictures, not \[2, 2048\]"):
-        load_inception(save(tmp_path / "small.pt", 100))
+    with pytest.raises(RecipeError, match=r"\[\[2, 100\]\] of two pictures, not \[2, 2048\]"):
+        load_inception(save(tmp_path / "small.onnx", 100))
 
 
-# The packaged networks
+# The packaged network
 
 
 def test_what_is_not_installed_is_said_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,27 +88,15 @@ def test_what_is_not_installed_is_said_with_how_to_get_it(monkeypatch: pytest.Mo
 
 
 def test_a_package_with_other_weights_counts_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ImageNetFeatures.module / "models").mkdir(parents=True)
-    (tmp_path / ImageNetFeatures.module / "__init__.py").touch()
-    (tmp_path / ImageNetFeatures.module / ImageNetFeatures.file).write_bytes(b"others")
+    (tmp_path / FaceFeatures.module / "models").mkdir(parents=True)
+    (tmp_path / FaceFeatures.module / "__init__.py").touch()
+    (tmp_path / FaceFeatures.module / FaceFeatures.file).write_bytes(b"others")
     monkeypatch.syspath_prepend(tmp_path)
-    assert packaged_file(ImageNetFeatures) is None
-
-
-def test_the_imagenet_network_has_the_size_of_efficientnet_lite0() -> None:
-    network = EfficientNetLite0()
-    head, classes = 320 * 1280 + 2 * 1280, 1280 * 1000 + 1000  # what comes after its last block
-    assert sum(p.numel() for p in network.parameters()) + head + classes == 4_652_008
-    assert network.eval()(torch.zeros(1, 3, 96, 96)).shape == (1, 320)
-
-
-def test_other_weights_are_refused_by_the_imagenet_network() -> None:
-    with pytest.raises(ValueError, match="not the weights"):
-        EfficientNetLite0().fill({"stem": torch.zeros(3)})
+    assert packaged_file(FaceFeatures) is None
 
 
 @pytest.mark.skipif(bool(ABSENT), reason="the extra `features` is not installed")
-@pytest.mark.parametrize(("kind", "count"), [(FaceFeatures, 256), (ImageNetFeatures, 320)])
+@pytest.mark.parametrize(("kind", "count"), [(FaceFeatures, 256)])
 def test_a_packaged_network_sees_each_picture_by_itself(kind: Any, count: int) -> None:
     extractor = kind(packaged_file(kind))
     images = tiny.noise_faces(40).images
@@ -130,19 +118,3 @@ def test_the_face_features_are_what_the_network_tells_the_age_from() -> None:
     both = FaceFeatures(path).session.run(["probabilities", FaceFeatures.layer], {"images": prepared})
     np.testing.assert_allclose(both[0], ages, atol=1e-6)
     np.testing.assert_allclose(both[1], FaceFeatures(path)(images), atol=1e-4)
-
-
-@pytest.mark.skipif(bool(ABSENT), reason="the extra `features` is not installed")
-def test_the_imagenet_network_knows_what_is_in_a_photograph() -> None:
-    from sklearn.datasets import load_sample_image
-
-    weights = torch.load(packaged_file(ImageNetFeatures), weights_only=True)
-    network = EfficientNetLite0()
-    network.fill(weights)
-    flower = np.ascontiguousarray(load_sample_image("flower.jpg")[None, :427, 106:533])
-    x = nn.functional.interpolate(to_signed(flower), (224, 224), mode="bilinear", antialias=True)
-    maps = network.eval().layers(x)
-    head = nn.functional.conv2d(maps, weights["_conv_head.weight"])
-    batch_norm = [weights[f"_bn1.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
-    pooled = nn.functional.batch_norm(head, *batch_norm, eps=1e-3).clamp(0, 6).mean((2, 3))
-    assert int((pooled @ weights["_fc.weight"].T + weights["_fc.bias"]).argmax()) == 985  # daisy

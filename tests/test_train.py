@@ -36,9 +36,9 @@ from mien.replay import Replays
 from mien.runs import Run
 from mien.terminal import Terminal
 from mien.train import TrainConfig, in_pieces, update_seed
+from tiny import TIMING, Killed, assert_same_outcome, hard, kill
 
 GOLDEN = Path(__file__).with_name("golden.json")
-TIMING = ("seconds", "images_per_second")
 
 
 # Golden losses
@@ -72,42 +72,10 @@ def test_twenty_steps_of_every_recipe_give_the_golden_losses(tmp_path: Path, req
 # Going on exactly
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing in mien catches it."""
-
-
-def kill() -> None:
-    raise Killed
-
-
 def tried_at(moment: int, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that is killed when it is called for so many-th time."""
     calls = iter(range(1, 1000))
     return lambda *given: kill() if next(calls) == moment else function(*given)
-
-
-HARD = {
-    "vae": ["training.optimizer=rmsprop", "training.schedule=cosine", "data.horizontal_flips=true"],
-    "gan": ["model.discriminator_updates=2", "model.r1_weight=1", "model.r1_every=3", "model.normalization=batch"],
-    "acgan": ["model.r1_weight=1", "model.r1_every=2", "model.label_conditioning=embedding", "training.beta1=0"],
-}
-
-
-def hard(name: str, *overrides: str) -> Any:
-    """A recipe with all that could go wrong when a run goes on; it logs more rarely than it is killed."""
-    usual = ["training.ema_decay=0.9", "training.snapshot_every_images=40", "training.log_every_images=24"]
-    return tiny.recipe(name, *usual, *HARD.get(name, []), *overrides)
-
-
-def outcome(run: Run) -> tuple[dict[str, torch.Tensor] | list[str], ...]:
-    """Weights, the best ones, the whole state of the training, and the log without times, in any order of its lines."""
-    log = [{key: value for key, value in line.items() if key not in TIMING} for line in run.log()]
-    return *(tiny.tensors(path) for path in (run.weights, run.best, run.checkpoint)), sorted(map(str, log))
-
-
-def assert_same_outcome(one: Run, other: Run) -> None:
-    for mine, theirs in zip(outcome(one), outcome(other), strict=True):
-        assert mine == theirs if isinstance(mine, list) else tiny.same(mine, theirs)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +171,7 @@ def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused_in_words(run
 
 def test_a_checkpoint_of_another_format_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    checkpoint.write_tensors(path, {}, {"mien": json.dumps({"format": 99})})
+    checkpoint.write_tensors(path, {}, {"format": 99})
     with pytest.raises(RunError, match=r"format 99; this version of mien reads format 1"):
         checkpoint.read_progress(path)
 

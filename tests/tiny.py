@@ -109,13 +109,51 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 class Watcher:
     """An observer that does something once a training has seen so many images."""
 
-    def __init__(self, images: int, act: Any) -> None:
+    def __init__(self, images: int = 10**9, act: Any = None) -> None:
         self.images, self.act = images, act
+        self.notes: list[str] = []
 
     def work(self, words: str, done: int, total: int) -> None: ...
 
-    def note(self, words: str) -> None: ...
+    def note(self, words: str) -> None:
+        self.notes.append(words)
 
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
         if images_seen >= self.images:
             self.act()
+
+
+# Runs that are killed
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in mien catches it."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+TIMING = ("seconds", "images_per_second")
+HARD = {
+    "vae": ["training.optimizer=rmsprop", "training.schedule=cosine", "data.horizontal_flips=true"],
+    "gan": ["model.discriminator_updates=2", "model.r1_weight=1", "model.r1_every=3", "model.normalization=batch"],
+    "acgan": ["model.r1_weight=1", "model.r1_every=2", "model.label_conditioning=embedding", "training.beta1=0"],
+}
+
+
+def hard(name: str, *overrides: str) -> Recipe:
+    """A recipe with all that could go wrong when a run goes on; it logs more rarely than it is killed."""
+    usual = ["training.ema_decay=0.9", "training.snapshot_every_images=40", "training.log_every_images=24"]
+    return recipe(name, *usual, *HARD.get(name, []), *overrides)
+
+
+def outcome(run: Run) -> tuple[dict[str, Tensor] | list[str], ...]:
+    """Weights, the best ones, the whole state of the training, and the log without times, in any order of its lines."""
+    log = [{key: value for key, value in line.items() if key not in TIMING} for line in run.log()]
+    return *(tensors(path) for path in (run.weights, run.best, run.checkpoint)), sorted(map(str, log))
+
+
+def assert_same_outcome(one: Run, other: Run) -> None:
+    for mine, theirs in zip(outcome(one), outcome(other), strict=True):
+        assert mine == theirs if isinstance(mine, list) else same(mine, theirs)

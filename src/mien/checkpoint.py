@@ -1,5 +1,11 @@
-"""The state of a training on disk: one safetensors file, no pickle, replaced atomically."""
+"""The state of a training on disk: one safetensors file with a checksum, no pickle, and the one before it.
 
+A file is written beside its place, then renamed, so that a kill leaves the old one or the new one, whole. What a disk
+does to it afterwards shows in its checksum.
+"""
+
+import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,34 +17,79 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mien.errors import RunError
+from mien.errors import RunError, not_written, shown
+from mien.foreign import json_object
 
 FORMAT = 1
+KEY = "mien"  # of the metadata, whose other keys safetensors would write in any order
+UNREADABLE = (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError)  # what a damaged file raises
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any], keep: Path | None = None) -> None:
     """Write a safetensors file beside the path, then rename it: the path holds the old file or the new, whole.
+
+    content: plain JSON, which goes into its metadata with a checksum of all.    keep: where the old file goes.
 
     Raises: RunError where the disk takes no more.
     """
     beside = path.with_name(path.name + ".tmp")
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
+    metadata = {KEY: json.dumps(content | {"sha256": checksum(whole, content)})}
     try:
-        safetensors.torch.save_file({name: t.contiguous() for name, t in tensors.items()}, beside, metadata)
+        safetensors.torch.save_file(whole, beside, metadata)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
+        if keep and path.exists():
+            path.replace(keep)
         beside.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: could not be written ({error}). What was there before is unharmed. "
-            "Make room on the disk, then `mien resume` the run."
-        ) from error
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise not_written(path, error) from error
+
+
+def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
+    """SHA-256 of tensors on the CPU with their names and shapes, and of what is written with them."""
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What is written with the tensors of a file, its checksum left out; the tensors are not looked at.
+
+    Raises: OSError, or one of UNREADABLE.
+    """
+    with safetensors.safe_open(path, framework="pt") as file:
+        content = json_object(file.metadata()[KEY])
+    content.pop("sha256", None)
+    return content
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What is written with the tensors of a file, and the tensors, on the CPU, if they are as they were written.
+
+    A file that was written before there were checksums is taken as it is.
+
+    Raises: OSError, or one of UNREADABLE.
+    """
+    with safetensors.safe_open(path, framework="pt") as file:
+        content = json_object(file.metadata()[KEY])
+        names = file.keys()
+        tensors = {name: file.get_tensor(name) for name in names}
+    written = content.pop("sha256", None)
+    if written is not None and written != checksum(tensors, content):
+        raise ValueError("its checksum is not that of what was written: the disk has changed it")
+    return content, tensors
 
 
 def save_checkpoint(
     path: Path, modules: dict[str, nn.Module], optimizers: dict[str, Optimizer], progress: dict[str, Any]
 ) -> None:
-    """Write weights, optimizer states and numbers (plain JSON) in one file.
+    """Write weights, optimizer states and numbers (plain JSON) in one file; the one that was there stays beside it.
 
     Raises: RunError where the disk takes no more.
     """
@@ -46,7 +97,59 @@ def save_checkpoint(
     for name, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{name}/{index}/{key}": value for key, value in state.items()}
-    write_tensors(path, tensors, {"mien": json.dumps({"format": FORMAT} | progress)})
+    write_tensors(path, tensors, {"format": FORMAT} | progress, keep=one_before(path))
+
+
+def one_before(path: Path) -> Path:
+    """Where the checkpoint before the one at this path is."""
+    return path.with_name(f"{path.stem}-before{path.suffix}")
+
+
+def recover(path: Path) -> str:
+    """Put the checkpoint before the last one in its place, where the last one is damaged or missing.
+
+    -> in words, what was wrong and where the training goes on; '' where nothing was.
+
+    Raises: RunError where there is a checkpoint, and none that is sound and of this version.
+    """
+    earlier = one_before(path)
+    if not (path.exists() or earlier.exists()):
+        return ""
+    if not (wrong := damage(path)):
+        read_progress(path)  # of this version, or nothing is touched
+        return ""
+    if not earlier.exists():
+        raise RunError(f"{path}: is not a checkpoint that can be read ({wrong}). Delete it to train from the start.")
+    if wrong_too := damage(earlier):
+        raise RunError(
+            f"{path}: is not a checkpoint that can be read ({wrong}), nor is the one before it ({wrong_too}). "
+            f"Delete it and {earlier.name} to train from the start."
+        )
+    images_seen = read_progress(earlier)["images_seen"]
+    earlier.replace(path)
+    return f"{path}: {wrong}; the checkpoint before it is sound, and training goes on from its {images_seen:,} images"
+
+
+def damage(path: Path) -> str:
+    """What keeps a file of tensors from being read, in words; '' for one that is sound.
+
+    Raises: RunError where it is not the file's fault.
+    """
+    try:
+        path.open("rb").close()
+        read_tensors(path)
+    except FileNotFoundError:
+        return "it is missing"
+    except PermissionError as error:
+        raise RunError(f"{path}: cannot be opened ({error}). Let it be read, then go on.") from error
+    except (OSError, *UNREADABLE) as error:
+        return in_one_line(error)
+    return ""
+
+
+def in_one_line(error: Exception) -> str:
+    """The beginning of what an error says."""
+    return " ".join(str(error).split())[:200]
 
 
 def read_progress(path: Path) -> dict[str, Any]:
@@ -55,16 +158,15 @@ def read_progress(path: Path) -> dict[str, Any]:
     Raises: RunError for a file that is not a checkpoint of this format.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            progress: dict[str, Any] = json.loads(file.metadata()["mien"])
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        progress = read_content(path)
+    except (OSError, *UNREADABLE) as error:
         raise RunError(
-            f"{path}: is not a checkpoint that can be read ({error}). Delete it to train this run from the start."
+            f"{path}: is not a checkpoint that can be read ({in_one_line(error)}). Delete it to train from the start."
         ) from error
     if progress.get("format") != FORMAT:
         raise RunError(
-            f"{path}: is a checkpoint of format {progress.get('format')}; this version of mien reads format {FORMAT}. "
-            "Use the version that provenance.json names, or delete it to train from the start."
+            f"{path}: is a checkpoint of format {shown(progress.get('format'))}; this version of mien reads format "
+            f"{FORMAT}. Use the version that provenance.json names, or delete it to train from the start."
         )
     return progress
 
@@ -78,7 +180,7 @@ def load_checkpoint(
     """
     progress = read_progress(path)
     try:
-        tensors = safetensors.torch.load_file(path, device=str(device))
+        tensors = {name: tensor.to(device) for name, tensor in read_tensors(path)[1].items()}
         for name, module in modules.items():
             module.load_state_dict(under(f"{name}/", tensors))
         for name, optimizer in optimizers.items():
@@ -91,9 +193,9 @@ def load_checkpoint(
             if any(fresh["state"][index].keys() != state.get(index, {}).keys() for index in fresh["state"]):
                 raise ValueError(f"it holds the state of another optimizer for {name}")
             optimizer.load_state_dict({"state": state, "param_groups": fresh["param_groups"]})
-    except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
+    except UNREADABLE as error:
         raise RunError(
-            f"{path}: does not fit the run's recipe ({' '.join(str(error).split())[:200]}). "
+            f"{path}: does not fit the run's recipe ({in_one_line(error)}). "
             "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
         ) from error
     return progress

@@ -9,8 +9,10 @@ MienError            a user can mend it: the command line prints it as one line 
 └── Interrupted      somebody stopped the training; what it had done is saved
 """
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class MienError(Exception):
@@ -46,3 +48,34 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in allowed}
     near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def printable(text: str) -> str:
+    """The text on one line that any terminal takes: control characters, and whatever else does not show, are escaped.
+
+    Names of files and attributes come from data, and could otherwise recolour, rewrite or lengthen what is printed.
+    """
+    return "".join(letter if letter.isprintable() else escaped(letter) for letter in text)
+
+
+def escaped(letter: str) -> str:
+    """A character in ASCII, as Python writes it: \\n, \\x1b, \\u202e."""
+    return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
+def not_written(path: Path, error: Exception) -> RunError:
+    """What to say where the disk does not take a file."""
+    before = "What was there before is unharmed" if path.parent.is_dir() else f"The folder {path.parent} is gone"
+    return RunError(
+        f"{path}: could not be written ({error}). {before}. "
+        "See that the disk is there, has room and can be written to, then `mien resume` the run."
+    )
+
+
+def shown(value: object) -> str:
+    """What was given, for a message: as Python writes it, but neither long nor deep."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100

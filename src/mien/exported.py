@@ -1,6 +1,5 @@
 """A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import sampling
-from mien.errors import RecipeError, RunError
+from mien import foreign, sampling
+from mien.errors import RecipeError, RunError, shown
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -166,16 +165,46 @@ def read(path: Path, threads: int) -> "tuple[InferenceSession, dict[str, Any]]":
     if not path.is_file():
         raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
     session = open_session(str(path), threads)
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
+    try:
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+        content = foreign.json_object("{}" if text is None else text)
+        if content and content.get("format") == FORMAT:
+            require_sound(session, content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: is damaged ({str(error)[:300]}). Export the run again.") from error
+    if not content:
         raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
-    content: dict[str, Any] = json.loads(text)
-    if content["format"] != FORMAT:
+    if content.get("format") != FORMAT:
         raise RunError(
-            f"{path}: an export of format {content['format']}; this version of mien reads format {FORMAT}. "
-            f"It was written by mien {content['mien']}: use that version, or export the run again."
+            f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
+            f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
         )
     return session, content
+
+
+def require_sound(session: "InferenceSession", content: dict[str, Any]) -> None:
+    """Whether the metadata is what an export writes, and the network takes and gives what it says.
+
+    Raises: ValueError, KeyError or TypeError where not.
+    """
+    model = content["recipe"]["model"]
+    size = foreign.count(content["recipe"]["data"]["size"], "data.size", most=foreign.LARGEST_SIDE)
+    latent_dim = foreign.count(model["latent_dim"], "model.latent_dim", least=1, most=foreign.MOST_LATENTS)
+    attributes = foreign.words(content["attributes"], "attributes")
+    foreign.combinations(content["combinations"], len(attributes))
+    foreign.crop(content["crop"])
+    foreign.count(content["images_seen"], "images_seen")
+    foreign.words([model["name"], content["weights"]], "the model's name and its weights")
+    images = {"x": [3, size, size]}
+    if content["part"] == "generator":
+        takes = {"z": [latent_dim]} | ({"y": [len(attributes)]} if attributes else {})
+        expected = takes, images
+    else:
+        expected = images, {"mu": [latent_dim], "logvar": [latent_dim]}
+    for described, shapes in zip((session.get_inputs(), session.get_outputs()), expected, strict=True):
+        found = {one.name: one.shape[1:] for one in described}
+        if found != shapes:
+            raise ValueError(f"its network has {shown(found)}, where the metadata asks for {shown(shapes)}")
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
@@ -189,7 +218,7 @@ def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
         raise RecipeError("ONNX Runtime is not installed: pip install 'mien[export]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors alone; they are raised as well
+    options.log_severity_level = 4  # errors are raised; what it prints of them is not ours to check
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no base of their own

@@ -64,6 +64,10 @@ class Hardware:
         """Whether one of the processes has this wish; all of them must call it."""
         return bool(self.mean(torch.tensor(float(wish))) > 0)
 
+    def meet(self) -> None:
+        """Wait until all processes are here."""
+        self.any(False)
+
     def place(self, model: Module) -> Module:
         """The model on this device, in the layout that convolutions are fastest in there."""
         if self.device.type == "cuda":
@@ -119,6 +123,15 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
             f"Devices here: {have}. Leave it at 'auto', or see `mien doctor`."
         )
     return torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+
+
+def memory_of(device: torch.device) -> int | None:
+    """All the memory of a device, or of the machine, in bytes; None where that is not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Precision:

@@ -1,5 +1,6 @@
 """Recipes: everything that decides one run, in a TOML file that is read, checked, overridden and written here."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -7,15 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
-from mien.errors import RecipeError, did_you_mean
+from mien.errors import RecipeError, did_you_mean, shown
 from mien.models import MODELS
 from mien.models.base import ModelConfig
 from mien.train import TrainConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
 Room = Literal["recipes", "plans", "studies"]
+MOST_BYTES = 256 * 2**10  # of a TOML file: a hundred times the longest that comes with mien
+MOST_DOTS = 64  # in a key; the parser's time grows with the square of them
+MOST_SHOWN = 200  # letters of a name in a message
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
+
+
+def _path(given: str) -> str:
+    if "\0" in given:
+        raise ValueError(f"{shown(given)} is no path: it holds a NUL.")
+    return given
+
+
+PathText = Annotated[str, AfterValidator(_path)]
 
 
 class DataConfig(BaseModel):
@@ -23,13 +37,13 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field("drawn", description="a folder, a .zip, drawn or drawn:COUNT")
+    source: PathText = Field("drawn", description="a folder, a .zip, drawn or drawn:COUNT")
     size: Literal[32, 64, 128] = 64
     crop: Literal["auto", "square"] | tuple[int, int, int, int] = Field(
         "auto",
         description="auto: the usual box for CelebA's layout, the centre square otherwise; or left, top, right, bottom",
     )
-    attributes_table: str | None = None
+    attributes_table: PathText | None = None
     skip_bad: bool = Field(False, description="go on although more than 1 % of the files cannot be used")
     horizontal_flips: bool = Field(False, description="mirror half of the training images")
 
@@ -38,9 +52,9 @@ def _model_config(given: object) -> object:
     if isinstance(given, ModelConfig) or not isinstance(given, Mapping):
         return given
     name = given.get("name")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise ValueError(
-            f"model.name is {name!r}, which is not a model.{did_you_mean(str(name), MODELS)} "
+            f"model.name is {shown(name)}, which is not a model.{did_you_mean(str(name), MODELS)} "
             f"Models: {', '.join(MODELS)}."
         )
     return MODELS[name].Config.model_validate(dict(given))
@@ -51,7 +65,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run's folder within a plan's")
+    name: str = Field(pattern=NAME, description="of the run's folder within a plan's")
     data: DataConfig = DataConfig()
     model: SerializeAsAny[Annotated[ModelConfig, BeforeValidator(_model_config)]]
     training: TrainConfig
@@ -71,15 +85,35 @@ def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, d
     """
     known = presets(room)
     path = known.get(str(name_or_path), Path(name_or_path))
-    if not path.is_file():
+    if not is_file(path):
+        name = str(name_or_path)[:MOST_SHOWN]
         raise RecipeError(
-            f"{name_or_path}: neither a preset nor a TOML file.{did_you_mean(str(name_or_path), known)} "
-            f"Presets: {', '.join(known)}."
+            f"{name}: neither a preset nor a TOML file.{did_you_mean(name, known)} Presets: {', '.join(known)}."
         )
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise RecipeError(f"{path}: {size:,} bytes, more than the {MOST_BYTES:,} that a TOML file may have here.")
     try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return path, parse_toml(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A table from TOML.  Raises: ValueError for what is none."""
+    if len(text) > MOST_BYTES or any(part.count(".") > MOST_DOTS for part in re.split(r"[={},\[\]\n]", text)):
+        raise ValueError("it is too long, or has too many dots in a row")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is too deep") from None
 
 
 def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -119,13 +153,17 @@ def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise RecipeError(f"{override!r}: expected key=value, such as training.epochs=10 or model.kl_weight=1e-3.")
+            raise RecipeError(
+                f"{shown(override)}: expected key=value, such as training.epochs=10 or model.kl_weight=1e-3."
+            )
         section: Any = result
         *sections, last = key.strip().split(".")
         for name in sections:
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
-                raise RecipeError(f"{override!r}: {name!r} is a value, not a section; nothing can be set inside it.")
+                raise RecipeError(
+                    f"{shown(override)}: {shown(name)} is a value, not a section; nothing can be set inside it."
+                )
         if last in ("epochs", "steps") and sections == ["training"]:  # the length is given as one or the other
             section.pop("epochs", None)
             section.pop("steps", None)
@@ -136,8 +174,8 @@ def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[
 def toml_value(text: str) -> Any:
     """A value as TOML reads it; text that is not TOML stays text, so that quotes are optional."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 
@@ -145,7 +183,7 @@ def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, A
     """The first thing that is wrong, in words."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"] if "[" not in str(part)]  # such as "literal['auto','square']"
-    place = ".".join(location)
+    place = ".".join(location)[:MOST_SHOWN]
     if first["type"] == "extra_forbidden":
         allowed = section(kind, location[:-1], table).model_fields
         return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
@@ -154,10 +192,10 @@ def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, A
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     if first["type"] == "model_type":
-        return f"{place} is {first['input']!r}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
+        return f"{place} is {shown(first['input'])}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
     field = section(kind, location[:-1], table).model_fields.get(location[-1])
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{place} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
+    return f"{place} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
 
 
 def section(kind: type[BaseModel], location: list[str], table: Mapping[str, Any]) -> type[BaseModel]:

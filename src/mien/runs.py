@@ -7,18 +7,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 import mien
-from mien.errors import RecipeError, RunError, RunInUse
-from mien.recipe import Recipe, check, to_toml
+from mien.errors import RunError, RunInUse, not_written
+from mien.foreign import json_object, log_line, scores
+from mien.recipe import Recipe, check, is_file, read_toml, to_toml
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMAT = 1
 ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
@@ -35,10 +39,10 @@ class Run:
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.weights = self.path / "weights.safetensors"
         self.best = self.path / "best.safetensors"
-        self.best_before = self.path / "best-before.safetensors"  # while the checkpoint may still go back to it
         self.metrics_file = self.path / "metrics.json"
         self.divergence_file = self.path / "diverged.json"
         self.samples = self.path / "samples"
+        self.lock = filelock.FileLock(self.path / ".lock", blocking=False)
 
     @classmethod
     def create(cls, path: str | Path, recipe: Recipe, fingerprint: str) -> "Run":
@@ -47,17 +51,18 @@ class Run:
         Raises: RunError where there is already a run, or no room for one.
         """
         run = cls(path)
-        if run.recipe_file.exists():
-            raise RunError(
-                f"{run.path}: holds a run already. `mien resume {run.path}` goes on with it; --out starts another."
-            )
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
+        with run.locked():  # two processes may be told to start the same run
+            if run.recipe_file.exists():
+                raise RunError(
+                    f"{run.path}: holds a run already. `mien resume {run.path}` goes on with it; --out starts another."
+                )
             run.require_room()
             write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
-        except OSError as error:
-            raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
         return run
 
     @classmethod
@@ -67,10 +72,12 @@ class Run:
         Raises: RunError where there is none, or it is of another version.
         """
         run = cls(path)
-        if not run.recipe_file.is_file():
+        if not is_file(run.recipe_file):
             inside = sorted(recipe.parent.name for recipe in run.path.glob(f"*/{run.recipe_file.name}"))
             give = f"one of the runs in it: {', '.join(inside)}" if inside else "a folder that `mien train` wrote"
-            raise RunError(f"{run.path}: is not a run folder (it has no {run.recipe_file.name}). Give {give}.")
+            raise RunError(
+                f"{str(run.path)[:300]}: is not a run folder (it has no {run.recipe_file.name}). Give {give}."
+            )
         version = run.provenance().get("format")
         if version != FORMAT:
             raise RunError(
@@ -81,10 +88,7 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
-        try:
-            return check(tomllib.loads(self.recipe_file.read_text(encoding="utf-8")), str(self.recipe_file))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{self.recipe_file}: is not TOML that can be read: {error}. Mend that line.") from error
+        return check(read_toml(self.recipe_file)[1], str(self.recipe_file))
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
         """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""
@@ -100,10 +104,10 @@ class Run:
     def add_start(self, device: str, precision: str) -> None:
         """Note that training starts, or goes on, here and now: on which device, in which precision and versions."""
         content = self.provenance()
+        given = content.get("starts")
+        earlier = given if isinstance(given, list) else []
         start = {"device": device, "precision": precision} | surroundings()
-        write_text(
-            self.provenance_file, json.dumps(content | {"starts": [*content.get("starts", []), start]}, indent=1)
-        )
+        write_text(self.provenance_file, json.dumps(content | {"starts": [*earlier, start]}, indent=1))
 
     def require_room(self) -> None:
         """Raises: RunError where the disk has too little room for checkpoints."""
@@ -116,37 +120,38 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep the folder to this process.
+        """Keep the folder to this process; within this one it may be asked for again. The end of a process ends it.
 
-        Raises: RunInUse where another one has it.
+        Raises: RunInUse where another one has it; RunError where the folder cannot be written.
         """
-        lock = filelock.FileLock(self.path / ".lock", blocking=False)
         try:
-            lock.acquire()
+            self.lock.acquire()
         except filelock.Timeout:
             raise RunInUse(
-                f"{self.path}: is in use by another process, which trains it. Wait for it, or stop it first."
+                f"{self.path}: is in use by another process, which trains or measures it. "
+                "Wait for it, or stop it first."
             ) from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error}. Choose another folder with --out.") from error
         try:
             yield
         finally:
-            lock.release()
+            self.lock.release()
 
     def append_log(self, line: dict[str, Any]) -> None:
-        """Add one line of numbers."""
-        with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Add one line of numbers.  Raises: RunError where the disk takes no more."""
+        try:
+            with self.log_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise not_written(self.log_file, error) from error
 
     def log(self) -> list[dict[str, Any]]:
-        """All lines; one that a kill cut short is left out."""
-        lines = []
-        if self.log_file.exists():
-            for text in self.log_file.read_text(encoding="utf-8").splitlines():
-                try:
-                    lines.append(json.loads(text))
-                except ValueError:
-                    continue
-        return lines
+        """All lines; one that a kill cut short, or that is none for another reason, is left out."""
+        if not self.log_file.exists():
+            return []
+        with self.log_file.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            return [line for text in file if (line := log_line(text))]
 
     def rewind_log(self, images_seen: int) -> None:
         """Drop the lines past a checkpoint: they will be written again."""
@@ -159,7 +164,7 @@ class Run:
             content = read_json(self.metrics_file) if self.metrics_file.exists() else {}
         except RunError:
             return {}
-        return {name: score for name, score in content.items() if isinstance(score, dict)}
+        return scores(content)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Replace the measured numbers."""
@@ -175,6 +180,14 @@ class Run:
         """Note that the run diverged, so that nobody trains it to the same end again."""
         write_text(self.divergence_file, json.dumps({"error": words}, indent=1))
 
+    def best_before(self, images_seen: int) -> Path:
+        """Where the best weights of a moment go, once there are better ones and a checkpoint may go back to these."""
+        return self.path / f"best-before-{images_seen}.safetensors"
+
+    def bests_before(self) -> list[Path]:
+        """All of them."""
+        return list(self.path.glob("best-before*.safetensors"))
+
     def measured_picture(self, name: str) -> Path:
         """Where a picture goes that a measurement made, such as 'neighbours'."""
         return self.path / "measured" / f"{name}.png"
@@ -184,14 +197,42 @@ class Run:
         return self.samples / f"{images_seen:010d}.png"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename: the path holds the old text or the new, whole."""
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A place beside the path to write to, which then takes the path's.
+
+    Raises: RunError, in words, where the disk takes no more.
+    """
     beside = path.with_name(path.name + ".tmp")
-    with beside.open("w", encoding="utf-8") as file:
+    try:
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise not_written(path, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, then rename: the path holds the old text or the new, whole.
+
+    Raises: RunError where the disk takes no more.
+    """
+    with written(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+
+
+def write_picture(path: Path, pixels: "NDArray[np.uint8]") -> None:
+    """Write a PNG beside, then rename it.  [H,W,3]
+
+    Raises: RunError where the disk takes no more.
+    """
+    from PIL import Image
+
+    with written(path) as beside:
+        Image.fromarray(pixels).save(beside, "PNG")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -200,7 +241,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises: RunError where the file is missing or is not one.
     """
     try:
-        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json_object(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{path}: cannot be read ({error}). The run folder is damaged; train it again.") from error
     return content

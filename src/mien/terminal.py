@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mien.errors import printable
+
 SHOWN_OF_SNAPSHOTS = {"validation/reconstruction": "validation reconstruction", "validation/fd_judge": "Fréchet"}
 SECONDS_BETWEEN_LINES = 15  # where the output is no terminal, and a bar would fill a log with its redrawing
 
@@ -47,7 +49,7 @@ class Terminal:
 
     def note(self, words: str) -> None:
         """Something worth a line."""
-        self.console.print(words, markup=False, soft_wrap=True)
+        self.console.print(printable(words), markup=False, soft_wrap=True)
 
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
         """A run has seen so many of its images; line holds the last numbers, and under "health" what is wrong."""
@@ -57,6 +59,7 @@ class Terminal:
         self._show(f"training {name}", images_seen, total, "  ".join([rate, *terms, *wrong]))
 
     def _show(self, words: str, done: int, total: int, numbers: str) -> None:
+        words = printable(words)
         if self.console.is_terminal:
             if words not in self.tasks:
                 self.tasks[words] = self.bars.add_task(words, total=total, numbers="")
@@ -85,9 +88,9 @@ def table_of_numbers(metrics: dict[str, dict[str, Any]], shown: Callable[[str], 
     table = Table(title="test numbers; ±: half of the 95 % interval over images")
     table.add_column(no_wrap=True)  # names that are cut short could not be told apart
     for name in metrics:
-        table.add_column(escape(name))
+        table.add_column(cell_of_words(name))
     for name in dict.fromkeys(name for scores in metrics.values() for name in scores if shown(name)):
-        table.add_row(escape(name), *(cell(scores.get(name)) for scores in metrics.values()))
+        table.add_row(cell_of_words(name), *(cell(scores.get(name)) for scores in metrics.values()))
     return table
 
 
@@ -104,5 +107,10 @@ def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:
     """Two columns of words."""
     table = Table(title=title, show_header=False, title_justify="left")
     for left, right in pairs:
-        table.add_row(escape(left), escape(right))
+        table.add_row(cell_of_words(left), cell_of_words(right))
     return table
+
+
+def cell_of_words(text: str) -> str:
+    """Words in a table's cell, as they are: names come from data."""
+    return escape(printable(text))

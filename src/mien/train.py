@@ -36,9 +36,9 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    batch_size: int = Field(128, ge=1, description="images of an update, over all processes")
-    epochs: float | None = Field(None, gt=0, description="passes over the training split; or give steps")
-    steps: int | None = Field(None, ge=1, description="of every phase once; or give epochs")
+    batch_size: int = Field(128, ge=1, le=2**20, description="images of an update, over all processes")
+    epochs: float | None = Field(None, gt=0, le=1e9, description="passes over the training split; or give steps")
+    steps: int | None = Field(None, ge=1, le=10**12, description="of every phase once; or give epochs")
     optimizer: OptimizerName = "adam"
     learning_rate: float = Field(2e-4, gt=0, lt=10)
     schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate, down to 0")

@@ -1,21 +1,17 @@
 """A trained model, ready to use: its weights and all that is needed to sample from it, in one file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien import sampling, views
-from mien.checkpoint import write_tensors
-from mien.errors import RecipeError, RunError
+from mien import foreign, sampling, views
+from mien.checkpoint import UNREADABLE, in_one_line, read_tensors, write_tensors
+from mien.errors import RecipeError, RunError, shown
 from mien.faces.pictures import Crop
 from mien.hardware import choose_device
 from mien.models import build
@@ -110,7 +106,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "crop": trained.crop,
         "validation/fd_judge": trained.distance,
     }
-    write_tensors(path, trained.model.state_dict(), {"mien": json.dumps(content)})
+    write_tensors(path, trained.model.state_dict(), content)
 
 
 def load_model(path: Path) -> TrainedModel:
@@ -121,22 +117,34 @@ def load_model(path: Path) -> TrainedModel:
     if not path.is_file():
         raise RunError(f"{path}: there are no weights yet. `mien resume {path.parent}` trains the run to its end.")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            content: dict[str, Any] = json.loads(file.metadata()["mien"])
+        content, tensors = read_tensors(path)
         if content["format"] != FORMAT:
             raise RunError(
-                f"{path}: weights of format {content['format']}; this version of mien reads format {FORMAT}. "
+                f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
                 "Use the version that wrote them."
             )
         recipe = check(content["recipe"], str(path))
+        require_fit(recipe, tensors)
         model = build(recipe.model, recipe.data.size)
-        model.load_state_dict(safetensors.torch.load_file(path))
-        images_seen = content["images_seen"]
-        counted = [(list(values), int(count)) for values, count in content["combinations"]]
-        crop = tuple(content["crop"]) if isinstance(content["crop"], list) else content["crop"]
-        distance = content.get("validation/fd_judge")
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"{path}: weights that cannot be read ({reason}). Train the run again.") from error
+        model.load_state_dict(tensors)
+        images_seen = foreign.count(content["images_seen"], "images_seen")
+        counted = foreign.combinations(content["combinations"], len(model.attributes))
+        crop = foreign.crop(content["crop"])
+        distance = foreign.number(content.get("validation/fd_judge"))
+    except (OSError, *UNREADABLE) as error:
+        raise RunError(f"{path}: weights that cannot be read ({in_one_line(error)}). Train the run again.") from error
     model.to(choose_device("auto")).eval()
     return TrainedModel(model, recipe, images_seen, counted, crop, distance)
+
+
+def require_fit(recipe: Recipe, tensors: Mapping[str, Tensor]) -> None:
+    """Whether these are the weights of the recipe's networks, found out before anything is allocated for them.
+
+    Raises: ValueError where not.
+    """
+    with torch.device("meta"):
+        expected = {name: tuple(t.shape) for name, t in build(recipe.model, recipe.data.size).state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name[:100]} is {found.get(name)}, where its recipe has {expected.get(name)}")

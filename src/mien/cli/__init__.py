@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from mien.cli.commands import resume, run, study, train
 from mien.cli.parser import build_parser
-from mien.errors import Interrupted, MienError
+from mien.errors import Interrupted, MienError, printable
+
+MOST_SHOWN = 1200  # letters of an error; a name in it may be as long as somebody likes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         namespace.function(namespace)
     except Interrupted as error:
-        print(f"mien: {error}", file=sys.stderr)
+        print(f"mien: {printable(str(error))}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("mien: stopped; what was written is kept, and `mien resume` goes on with it", file=sys.stderr)
@@ -35,6 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         training_failed = isinstance(error, OSError) and namespace.function in (run, train, study, resume)
         kept = "; what was written is kept, and `mien resume` goes on with it" if training_failed else ""
-        print(f"mien: {error}{kept}", file=sys.stderr)
+        print(f"mien: {printable(str(error))[:MOST_SHOWN]}{kept}", file=sys.stderr)
         return 2
     return 0

@@ -151,7 +151,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
     sub.add_argument("--only", default="", metavar="METRIC,METRIC", help="kinds of metrics (default: all)")
     sub.add_argument("--again", action="store_true", help="measure even what was measured already")
-    sub.add_argument("--inception", type=Path, metavar="FILE", help="TorchScript weights of the FID's network")
+    sub.add_argument("--inception", type=Path, metavar="FILE", help="the FID's network as ONNX: docs/measuring.md")
     sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(

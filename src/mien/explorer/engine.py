@@ -21,7 +21,7 @@ from mien.trained import TrainedModel, load_model
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-MOST_WAITING = 8  # requests behind the one that is computed
+MOST_WAITING = 64  # requests behind the one that is computed, in turn: who is sent away comes back and waits longer
 MOST_LOADED = 6  # models in memory at once
 
 Floats = NDArray[np.float32]

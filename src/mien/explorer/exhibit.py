@@ -37,6 +37,7 @@ MOST_CELL = 64  # pixels of a mapped face
 MOST_FILMED = 60  # sample grids of a run
 MOST_COMBINATIONS = 1_000  # of attributes, the most frequent ones
 JPEG_QUALITY = 85
+MOST_REPORT = 256 * 2**20  # bytes of a report that is shown
 FLOATS, HALVES = np.dtype("<f4"), np.dtype("<f2")  # little endian on every machine
 
 EngineName = Literal["server", "web"]
@@ -235,14 +236,14 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def add_film(files: dict[str, bytes], folder: str, run: Run) -> list[dict[str, Any]]:
-    """Put a run's sample grids among the files, evenly thinned; one that a kill cut short is left out."""
+    """Put a run's sample grids among the files, evenly thinned; one that is no picture is left out."""
     film = []
-    moments = sorted(path for path in run.samples.glob("*.png") if path.stem.isdecimal())
+    moments = sorted(path for path in run.samples.glob("*.png") if path.stem.isdecimal() and is_own(path, run.path))
     for row in spread(np.arange(len(moments)), MOST_FILMED):
         try:
             with Image.open(moments[row]) as picture:
                 content = jpeg(np.asarray(picture.convert("RGB")))
-        except OSError:
+        except (OSError, ValueError, Image.DecompressionBombError):
             continue
         file = f"{folder}/film/{moments[row].stem}.jpg"
         files[file] = content
@@ -264,7 +265,7 @@ def add_report(files: dict[str, bytes], run: Run) -> str | None:
     plan = run.path.resolve().parent
     for folder in ([plan] if is_plan(plan) else []) + [run.path]:
         page = folder / "report" / "report.html"
-        if page.is_file():
+        if is_own(page, folder) and page.stat().st_size <= MOST_REPORT:
             content = page.read_bytes()
             reports = {address: other for address, other in files.items() if address.startswith("report")}
             known = [address for address, other in reports.items() if other == content]
@@ -272,6 +273,11 @@ def add_report(files: dict[str, bytes], run: Run) -> str | None:
             files[address] = content
             return address
     return None
+
+
+def is_own(file: Path, folder: Path) -> bool:
+    """Whether a file is in a folder, and no link in it to one elsewhere, which is not to be shown to whoever looks."""
+    return file.is_file() and file.resolve().is_relative_to(folder.resolve())
 
 
 def onnx_files(folder: str, model: Model) -> dict[str, str | None]:

@@ -18,10 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.errors import MienError
 from mien.explorer import asked
 from mien.explorer.engine import Busy, Engine
 from mien.explorer.exhibit import FLOATS, Exhibit
 
+GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
+QUESTIONS = ("/api/generate", "/api/encode")
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -72,8 +75,8 @@ def application(exhibit: Exhibit, engine: Engine, host: str) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/api/generate", answering(generate), methods=["POST"]),
-            Route("/api/encode", answering(encode), methods=["POST"]),
+            Route(QUESTIONS[0], answering(generate), methods=["POST"]),
+            Route(QUESTIONS[1], answering(encode), methods=["POST"]),
             Route("/{path:path}", files_endpoint(exhibit.tree()), methods=["GET"]),
         ],
         middleware=[Middleware(Guard, names=names_of(host), exposed=not is_loopback(host))],
@@ -87,6 +90,8 @@ def files_endpoint(tree: Mapping[str, bytes]) -> Callable[[Request], Awaitable[R
 
     async def file(request: Request) -> Response:
         address = request.path_params["path"] or "index.html"
+        if f"/{address}" in QUESTIONS:
+            return refusal(405, "This is a question to be asked with POST.", {"allow": "POST"})
         if address not in tree:
             return refusal(404, "There is no such file here.")
         headers = {"etag": tags[address], "cache-control": "no-cache"}
@@ -111,6 +116,8 @@ def answering(
             return await endpoint(request)
         except asked.Refused as error:
             return refusal(error.status, str(error))
+        except (MienError, OSError):  # its words name a path, which is nobody's business over a network
+            return refusal(410, GONE)
         except Busy:
             words = "The explorer is busy: too many requests wait already. Ask again in a second."
             return refusal(503, words, {"retry-after": "1"})
@@ -187,8 +194,13 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        why = self.why_not(scope["method"], headers)
-        await (refusal(403, why) if why else self.app)(scope, receive, send_with_headers)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy before us may have gone by the other one, and would take the rest for a request of its own.
+            answer: ASGIApp = refusal(400, "The request has a Content-Length and a Transfer-Encoding.")
+        else:
+            why = self.why_not(scope["method"], headers)
+            answer = refusal(403, why) if why else self.app
+        await answer(scope, receive, send_with_headers)
 
     def why_not(self, method: str, headers: Headers) -> str:
         """Why a request is not let in; '' where it is."""

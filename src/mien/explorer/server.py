@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mien.errors import MienError
+from mien.explorer.connection import Connection
 from mien.explorer.engine import Engine, Runtime
 from mien.explorer.exhibit import Exhibit
 from mien.explorer.pages import application, is_loopback
@@ -74,7 +75,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_level="error",

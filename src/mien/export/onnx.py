@@ -227,7 +227,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
     Raises: RunError where the disk takes no more.
     """
-    beside = {path: path.with_name(path.name + ".tmp") for path in contents}
+    beside = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in contents}  # others may write too
     try:
         for path, content in contents.items():
             with beside[path].open("wb") as file:

@@ -193,6 +193,8 @@ def manifest(addresses: Iterable[str]) -> bytes:
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a bundle's files beside the folder, then move them in; what else an earlier bundle's folder holds, stays.
 
+    A new folder appears as a whole; in an earlier bundle's, the list names old and new files before the first is moved.
+
     Raises: RunError where the disk takes no more, or something else has the place of a file.
     """
     earlier, beside = earlier_files(folder), None
@@ -201,15 +203,21 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        whole = beside / folder.name  # which has the permissions of any folder, where the one around it is private
         for address, content in files.items():
-            write(beside / address, content)
+            write(whole / address, content)
+        if not (folder.exists() and any(folder.iterdir())):
+            if folder.exists():
+                folder.rmdir()
+            whole.rename(folder)
+            return
         write(folder / MANIFEST, manifest(earlier | set(files)))  # should it end half way, all of it is known
         for gone in earlier - set(files):
             (folder / gone).unlink(missing_ok=True)
             remove_if_empty((folder / gone).parent, folder)
         for address in sorted(files, key=MANIFEST.__eq__):  # the manifest last
             (folder / address).parent.mkdir(parents=True, exist_ok=True)
-            (beside / address).replace(folder / address)
+            (whole / address).replace(folder / address)
     except OSError as error:
         raise RunError(f"{folder}: could not be written ({error}). Make room, or give another folder.") from error
     finally:

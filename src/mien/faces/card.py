@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import printable
 from mien.faces import SPLITS, UNKNOWN
 from mien.faces.pictures import Crop, Original
 from mien.faces.readers import Layout
@@ -134,8 +135,8 @@ def lines(card: dict[str, Any]) -> list[str]:
     return [printable(line) for line in text]
 
 
-def printable(text: str) -> str:
-    """The text with the bytes of file names that are no UTF-8 escaped, so that any terminal takes it."""
+def encodable(text: str) -> str:
+    """The text with the bytes of file names that are no UTF-8 escaped, so that it can be written to a file."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -211,8 +212,10 @@ def _caveats(card: dict[str, Any], layout: Layout) -> list[str]:
     for name, words in counted:
         if count := card[name]["count"]:
             found.append(f"{count:,} {words}")
-    for column, why in card["columns_left_out"]:
-        found.append(f"column {column!r} was left out: {why}")
+    left_out = card["columns_left_out"]
+    found += [f"column {column!r} was left out: {why}" for column, why in left_out[:NAMED]]
+    if len(left_out) > NAMED:
+        found.append(f"{len(left_out) - NAMED:,} more columns were left out")
     for attribute in card["attributes"]:
         if attribute["share"]["train"] in (0.0, 1.0):
             found.append(f"in train every face is alike in {attribute['name']}")

@@ -1,22 +1,33 @@
 """What lies in a source, a folder or a .zip, without opening any picture."""
 
+import errno
 import hashlib
 import os
 import posixpath
 import stat
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import NamedTuple
 
-from mien.errors import DataError, did_you_mean
+from mien.errors import DataError, did_you_mean, shown
 from mien.faces.pictures import MAX_BYTES, BadPicture, extensions
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+# A name with more is no photograph's, and costs memory and time by the square: each of its ends may be asked for.
+MOST_DEEP, LONGEST_NAME = 32, 4096  # folders, letters
+MOST_BESIDE = 1000  # names among which the one that was meant is looked for
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
+# Of these zipfile unpacks no more than it is asked for; of bzip2 and LZMA a few bytes unpack to gigabytes.
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, OverflowError, struct.error)
 
 
 class _File(NamedTuple):
@@ -39,6 +50,24 @@ class Listing:
     signature: str
 
 
+def path_of(given: str | Path) -> Path:
+    """The path that somebody gave, with ~ as their home.
+
+    Raises: DataError for what no path can be.
+    """
+    try:
+        if not str(given):
+            raise ValueError("the name is empty")
+        path = Path(given).expanduser()
+        path.stat()
+    except (ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in NOT_THERE:
+            return path
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{shown(str(given))}: no path there can be ({why}). Check how it is written.") from None
+    return path
+
+
 def list_source(path: Path) -> Listing:
     """List a folder or a .zip; hidden files and the droppings of operating systems are passed over.
 
@@ -54,6 +83,7 @@ def list_source(path: Path) -> Listing:
         if path.is_file():
             digest.update(repr((path.stat().st_size, path.stat().st_mtime_ns)).encode())
         for file in found:
+            _check_name(path, file.name)
             ending = posixpath.splitext(file.name)[1].lower()
             if ending in known:
                 pictures.append(file.name)
@@ -74,7 +104,11 @@ def list_source(path: Path) -> Listing:
 def missing(path: Path, kind: str) -> DataError:
     """The error for a path that does not exist, with the nearest name beside it."""
     parent = path.parent
-    beside = [entry.name for entry in parent.iterdir()] if os.access(parent, os.R_OK) and parent.is_dir() else []
+    beside = (
+        [entry.name for entry in islice(parent.iterdir(), MOST_BESIDE)]
+        if os.access(parent, os.R_OK) and parent.is_dir()
+        else []
+    )
     where = did_you_mean(path.name, beside) if beside else f" There is no folder {parent} either."
     return DataError(f"{path}: no such {kind}.{where}")
 
@@ -91,14 +125,7 @@ def reader(path: Path) -> Callable[[str], bytes]:
             return read(path, name)
         except PermissionError:
             raise BadPicture("no permission to read it") from None
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            NotImplementedError,
-            RuntimeError,
-            KeyError,
-        ) as error:
+        except (OSError, RuntimeError, KeyError, EOFError, zlib.error, *DAMAGED) as error:
             # RuntimeError is how zipfile says that a password is needed.
             raise BadPicture(f"cannot be read: {error}") from None
 
@@ -115,12 +142,23 @@ def _read_from_folder(path: Path, name: str) -> bytes:
 def _read_from_zip(path: Path, name: str) -> bytes:
     archive, members = _open_zip(path, path.stat().st_mtime_ns)
     _check_bytes(members[name].file_size)
-    return archive.read(members[name])  # zipfile hands out no more than the declared size
+    if members[name].compress_type not in BOUNDED:
+        raise BadPicture("packed with neither deflate nor no method at all; make the .zip anew, the usual way")
+    with archive.open(members[name]) as file:
+        return file.read(members[name].file_size)  # without a bound, a member that lies is unpacked whole and then cut
+
+
+def _check_name(path: Path, name: str) -> None:
+    if name.count("/") > MOST_DEEP or len(name) > LONGEST_NAME:
+        raise DataError(
+            f"{path}: {shown(name)} lies {name.count('/'):,} folders deep and has {len(name):,} letters; up to "
+            f"{MOST_DEEP} and {LONGEST_NAME:,} are read. Rename it, or leave it out."
+        )
 
 
 def _check_bytes(count: int) -> None:
     if count > MAX_BYTES:
-        raise BadPicture(f"{count:,} bytes, more than the {MAX_BYTES:,} that a picture may have")
+        raise BadPicture(f"{count:,} bytes, more than the {MAX_BYTES:,} that a file may have")
 
 
 def _walk_folder(top: Path) -> Iterator[_File]:
@@ -135,19 +173,21 @@ def _walk_folder(top: Path) -> Iterator[_File]:
             for entry in entries:
                 if _is_noise(entry.name):
                     continue
-                if entry.is_dir():
-                    waiting.append((f"{prefix}{entry.name}/", entry.path))
-                    continue
                 try:
+                    if entry.is_dir():
+                        waiting.append((f"{prefix}{entry.name}/", entry.path))
+                        continue
                     about = entry.stat()
-                except OSError:  # a link to nothing
+                except PermissionError:
+                    raise
+                except OSError:  # a link to nothing, or to itself
                     continue
                 if stat.S_ISREG(about.st_mode):
                     yield _File(prefix + entry.name, about.st_size, about.st_mtime_ns)
 
 
 def _walk_zip(path: Path) -> Iterator[_File]:
-    if not zipfile.is_zipfile(path):
+    if not path.is_file() or not zipfile.is_zipfile(path):  # a pipe is not opened: that would wait for ever
         raise DataError(
             f"{path}: neither a folder nor a .zip. Give the folder that holds the pictures, a .zip of it, "
             "or 'drawn' for the embedded faces."
@@ -162,7 +202,7 @@ def _open_zip(path: Path, mtime_ns: int) -> tuple[zipfile.ZipFile, dict[str, zip
     """An archive and its members by cleaned name; nothing is ever written out, so a name can do no harm."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path}: a damaged .zip ({error}). Download or make it again.") from None
     members = {}
     for member in archive.infolist():

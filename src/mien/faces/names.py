@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from mien.faces.pictures import extensions
 
+MOST_PARTS = 33  # of a path, from its end: a table may hold anything, and there are as many tails as parts
 SEVERAL = -1  # a name that fits more than one picture
 
 
@@ -46,6 +47,6 @@ def _without_ending(name: str) -> str:
 
 def _tails(path: str) -> Iterator[tuple[str, int]]:
     """'a/b/c' -> ('a/b/c', 3), ('b/c', 2), ('c', 1)"""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = [part for part in path.split("/") if part not in ("", ".")][-MOST_PARTS:]
     for start in range(len(parts)):
         yield "/".join(parts[start:]), len(parts) - start

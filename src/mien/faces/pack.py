@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError
+from mien.errors import DataError, printable
 from mien.faces import Faces, card
+from mien.faces.listing import path_of
 from mien.faces.pictures import Box, Original
 from mien.faces.readers import Layout
 from mien.faces.sources import Chunk, Drawn, Photographs, Source, key
@@ -25,6 +26,7 @@ from mien.faces.stream import cores, in_order
 SIZES = (32, 64, 128)
 FEWEST = 16  # pictures
 MOST_BAD = 0.01  # share of the pictures
+MOST_SHOWN = 100  # letters of a name in a message
 FEW = 500  # pictures; below this, starting processes costs more than it brings
 
 Progress = Callable[[str, int, int], None]
@@ -53,14 +55,14 @@ def open_faces(
     Raises: DataError: no such source, no pictures, too few or too many bad ones, a table that does not fit, no room.
     """
     _check(size, crop)
-    if is_pack(Path(source).expanduser()):
-        return _open_itself(Path(source).expanduser().absolute(), size, crop is None and attributes_table is None)
     found: Source
     if str(source).partition(":")[0] == "drawn":
         found = Drawn(str(source), size)
     else:
-        table = Path(attributes_table).expanduser() if attributes_table else None
-        found = Photographs(Path(source).expanduser(), size, crop, table, skip_bad)
+        path = path_of(source)
+        if is_pack(path):
+            return _open_itself(path.absolute(), size, crop is None and attributes_table is None)
+        found = Photographs(path, size, crop, path_of(attributes_table) if attributes_table else None, skip_bad)
     name = re.sub(r"\W+", "-", found.name).strip("-")[:40] or "faces"
     folder = Path(cache or default_cache()).expanduser().absolute() / f"{name}-{key(found, VERSION)[:12]}"
     faces = read_pack(folder, found.signature)
@@ -193,7 +195,7 @@ def _check_count(source: str, count: int, what: str) -> None:
 def _check_bad(source: Source, count: int, total: int, bad: Sequence[Sequence[str]]) -> None:
     if source.skip_bad or count <= MOST_BAD * total:
         return
-    first = card.printable("; ".join(f"{name} ({reason})" for name, reason in bad[:3]))
+    first = "; ".join(printable(f"{name[:MOST_SHOWN]} ({reason})") for name, reason in bad[:3])
     raise DataError(
         f"{source.words}: {count:,} or more of {total:,} files are bad, more than 1 %: {first}. "
         "Mend or remove them, or leave them out with --skip-bad (skip_bad=True)."

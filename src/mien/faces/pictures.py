@@ -24,6 +24,7 @@ Crop = Box | Literal["square", "celeba"]
 CELEBA_SIZE = (178, 218)  # of the aligned pictures
 CELEBA_BOX: Box = (25, 50, 153, 178)
 MAX_BYTES = 256 * 2**20  # a larger file is no photograph of a face
+MOST_SHOWN = 300  # letters of a path in a message
 # Formats that Pillow registers, but that are no photographs, only stubs, or (EPS) handed to another program.
 NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 
@@ -118,8 +119,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise BadPicture("pixels are floating-point numbers, whose range is not known")
     if image.mode.startswith("I"):
-        deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray((np.clip(deep, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+        deep = np.asarray(image)
+        if deep.dtype.itemsize > 2:  # one copy and no more: a large picture has a hundred million pixels
+            deep = np.clip(deep, 0, 65535).astype(np.uint16)
+        return Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
@@ -134,7 +137,18 @@ def read_picture(path: Path, size: int, crop: Crop = "square") -> NDArray[np.uin
     """
     try:
         with quiet():
-            return decode(path.read_bytes(), size, crop)[0]
-    except (OSError, BadPicture) as error:
+            return decode(_bytes_of(path), size, crop)[0]
+    except (OSError, ValueError, BadPicture) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{path}: cannot be used: {why}. Give a JPEG, PNG or whatever else Pillow opens.") from None
+        raise DataError(
+            f"{str(path)[:MOST_SHOWN]}: cannot be used: {why}. Give a JPEG, PNG or whatever else Pillow opens."
+        ) from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # to open a pipe would wait for ever, and a device has no end
+        raise BadPicture("not a file")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise BadPicture(f"{size:,} bytes, more than the {MAX_BYTES:,} that a picture may have")
+    return path.read_bytes()

@@ -46,7 +46,9 @@ class _Tables:
 
     def read(self, table: Path | str) -> bytes:
         try:
-            return table.read_bytes() if isinstance(table, Path) else reader(self.listing.path)(table)
+            if isinstance(table, Path):
+                return reader(table.parent)(table.name)
+            return reader(self.listing.path)(table)
         except (OSError, BadPicture) as error:
             raise DataError(f"{self.called(table)}: the table cannot be read ({error}).") from None
 
@@ -67,6 +69,8 @@ def find_table(listing: Listing, table: Path) -> Path | str:
         )
     if table.as_posix() in listing.tables:
         return table.as_posix()
+    if table.exists():
+        raise DataError(f"{table}: a pipe or a device, where the file of a table was expected. Give a .csv or .tsv.")
     raise missing(table, "table")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ ALLOCATOR_HINT = 31 << 20
 DRAWN_COUNT = 20_000
 MOST_DRAWN = 5_000_000
 SEED = 0  # of drawn faces
+MOST_SHOWN = 60  # letters of what was given, in a message
 PROBE = 64  # drawn faces that tell whether the drawing has changed since a pack was made
 
 
@@ -129,9 +131,9 @@ class Drawn:
         from mien.faces.drawn import draw
 
         count = words.partition(":")[2] or str(DRAWN_COUNT)
-        if not (count.isdecimal() and int(count) <= MOST_DRAWN):
+        if not (re.fullmatch("[0-9]{1,9}", count) and int(count) <= MOST_DRAWN):
             raise DataError(
-                f"{words}: {count!r} is not a number of faces up to {MOST_DRAWN:,}. "
+                f"{words[:MOST_SHOWN]}: {count[:MOST_SHOWN]!r} is not a number of faces up to {MOST_DRAWN:,}. "
                 "Write 'drawn' or, for example, 'drawn:5000'."
             )
         self.words, self._count, self._size = words, int(count), size

@@ -118,11 +118,16 @@ def read_pack(folder: Path, signature: str | None) -> Faces | None:
         if about["version"] != VERSION or signature not in (None, about["signature"]):
             return None
         images = np.load(folder / "images.npy", mmap_mode="r")
-        attributes, split = np.load(folder / "attributes.npy"), np.load(folder / "split.npy")
+        # Mapped first: of a file that claims more than it holds nothing is allocated.
+        attributes, split = (
+            np.array(np.load(folder / name, mmap_mode="r")) for name in ("attributes.npy", "split.npy")
+        )
+        _check_shapes(images, attributes, split, about["attribute_names"])
         files = tuple(about["files"]) if "files" in about else _names(folder, about["files_bytes"], len(images))
         if (folder / "pack.json").read_text() != text or not len(images) == len(attributes) == len(split):
             return None  # another process replaced it between two reads
-    except (OSError, ValueError, KeyError):
+        about = about | {"card": dict(about["card"])}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         return None
     return Faces(
         images=images,
@@ -133,6 +138,14 @@ def read_pack(folder: Path, signature: str | None) -> Faces | None:
         fingerprint=about["fingerprint"],
         card={**about["card"], "pack": str(folder)},
     )
+
+
+def _check_shapes(images: NDArray[Any], attributes: NDArray[Any], split: NDArray[Any], names: Sequence[str]) -> None:
+    kinds = [array.dtype.name for array in (images, attributes, split)]
+    if kinds != ["uint8", "int8", "uint8"] or images.ndim != 4 or images.shape[2:] != (images.shape[1], 3):
+        raise ValueError("images, attributes or split are not of their kinds")
+    if attributes.shape != (len(images), len(names)) or split.shape != (len(images),) or split.max(initial=0) > 2:
+        raise ValueError("attributes or split are not those of the images")
 
 
 def _names(folder: Path, size: int, count: int) -> FileNames:

@@ -4,8 +4,8 @@ CSV, TSV or semicolons, told apart by the header, or CelebA's text form (a line 
 """
 
 import csv
-import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,12 +13,16 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.faces.names import Finder
 
 _UNKNOWN, _MINUS_ONE, _NOT_BINARY = -1, 2, 3  # beside 0 and 1
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0}
 _WORDS |= dict.fromkeys(("", "na", "n/a", "nan", "?", "none", "null"), _UNKNOWN)
+MOST_CELLS, MOST_COLUMNS = 50_000_000, 10_000
+MOST_ATTRIBUTES = 1000  # every two of them are correlated
+LONGEST_NAME = 100  # letters of an attribute's name
+_SHORT = 8  # letters of a cell that many rows are likely to have
 _ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
 
 
@@ -66,10 +70,9 @@ def parse(content: bytes, source: str) -> Table:
         table = _delimited(lines, source)
     if not table.rows:
         raise DataError(f"{source}: a table without rows. It needs a line of names, then one line a picture.")
-    named = [name for name in table.columns if name]
-    for name in named:
-        if named.count(name) > 1:
-            raise DataError(f"{source}: two columns are called {name!r}. Rename or remove one.")
+    for name, count in Counter(name for name in table.columns if name).most_common(1):
+        if count > 1:
+            raise DataError(f"{source}: two columns are called {shown(name)}. Rename or remove one.")
     return table
 
 
@@ -138,9 +141,26 @@ def _delimited(lines: list[str], source: str) -> Table:
 def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
     """Every line that has cells, with its number, from 1; blanks around a cell are cut off."""
     delimiter = _delimiter([line for line in lines if line.strip()][:20])
-    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, skipinitialspace=True)
-    found = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-    return [(line, row) for line, row in found if any(row)]
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
+    plain, found, count = _Stripped().__getitem__, [], 0
+    for cells in reader:
+        row = list(map(plain, cells))
+        if any(row):
+            found.append((reader.line_num, row))
+            count += len(row)
+        if count > MOST_CELLS:
+            raise csv.Error(f"more than {MOST_CELLS:,} values")
+    return found
+
+
+class _Stripped(dict[str, str]):
+    """A cell without the blanks around it; of short ones each is held once, however many rows have it."""
+
+    def __missing__(self, cell: str) -> str:
+        plain = cell.strip()
+        if len(cell) <= _SHORT:
+            self[cell] = plain
+        return plain
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -163,6 +183,8 @@ def _header(cells: list[str], where: str) -> tuple[str, ...]:
         raise DataError(f"{where}: values where the names of the columns should be. Put a line of names above.")
     while len(cells) > 2 and not cells[-1]:
         cells.pop()
+    if len(cells) > MOST_COLUMNS:
+        raise DataError(f"{where}: {len(cells):,} columns; a table may have {MOST_COLUMNS:,}. Leave out what is none.")
     return tuple(cells)
 
 
@@ -205,8 +227,8 @@ def _match(table: Table, codes: NDArray[np.int8], pictures: Sequence[str]) -> tu
     best = max(candidates, key=lambda column: sum(place is not None and place >= 0 for place, _ in found[column]))
     if all(place is None for place, _ in found[best]):
         raise DataError(
-            f"{table.source}: no row matches a picture. A name in the table: {table.rows[0][0]!r}; "
-            f"a picture: {pictures[0]!r}. Names may lack folder and ending, but must be the same otherwise."
+            f"{table.source}: no row matches a picture. A name in the table: {shown(table.rows[0][0])}; "
+            f"a picture: {shown(pictures[0])}. Names may lack folder and ending, but must be the same otherwise."
         )
     return best, found[best]
 
@@ -232,17 +254,23 @@ def _attributes(
             continue
         if (column == _NOT_BINARY).any():
             row = int(np.argmax(column == _NOT_BINARY))
-            left_out.append((name, f"line {table.lines[row]} has {table.rows[row][at]!r}"))
+            left_out.append((name, f"line {table.lines[row]} has {shown(table.rows[row][at])}"))
         elif (column == _UNKNOWN).all():
             left_out.append((name, "no value in any row"))
+        elif len(name) > LONGEST_NAME:
+            left_out.append((name[:LONGEST_NAME], f"its name has {len(name):,} letters, more than {LONGEST_NAME}"))
         else:
             kept.append(at)
             if {0, 1, _MINUS_ONE} <= set(np.unique(column).tolist()):
                 codes[column == 0, at] = _UNKNOWN
                 notes.append(f"{table.source}: {name} has -1, 0 and 1; 0 was taken as not known")
     if not kept:
-        why = "; ".join(f"column {name!r}: {reason}" for name, reason in left_out[:3]) or "there are only names"
+        why = "; ".join(f"column {shown(name)}: {reason}" for name, reason in left_out[:3]) or "there are only names"
         raise DataError(f"{table.source}: no column is an attribute ({why}). Values may be {_ALLOWED}.")
+    if len(kept) > MOST_ATTRIBUTES:
+        raise DataError(
+            f"{table.source}: {len(kept):,} attributes; there may be {MOST_ATTRIBUTES:,}. Leave out columns."
+        )
     values = codes[:, kept]
     values[values == _MINUS_ONE] = 0
     return values, tuple(table.columns[at] for at in kept), left_out, notes
@@ -286,12 +314,12 @@ def parse_partition(content: bytes, source: str, pictures: Sequence[str]) -> NDA
             if number == 1:  # the CSV form has a header
                 continue
             raise DataError(
-                f"{source}, line {number}: partition {side!r}. It may be 0 (train), 1 (validation), 2 (test)."
+                f"{source}, line {number}: partition {shown(side)}. It may be 0 (train), 1 (validation), 2 (test)."
             )
         if place is not None and place >= 0:
             given[place] = int(side)
     if (given == _UNKNOWN).all():
         raise DataError(
-            f"{source}: no line matches a picture, such as {pictures[0]!r}. Remove the file or mend the names."
+            f"{source}: no line matches a picture, such as {shown(pictures[0])}. Remove the file or mend the names."
         )
     return given

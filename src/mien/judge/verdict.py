@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.checkpoint import write_tensors
+from mien.checkpoint import UNREADABLE, one_before, read_tensors, recover, write_tensors
 from mien.errors import RunError
 from mien.faces import Faces
 from mien.faces.batches import Batches, signed_chunks
@@ -85,10 +84,10 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
     """
     config = JudgeConfig()
     tells = learnable(faces)
-    asked = {"version": VERSION, "faces": faces.fingerprint, "size": faces.size, "attributes": tells}
-    settings = json.dumps(asked | {"config": config.model_dump(mode="json")}, sort_keys=True)
+    settings = {"version": VERSION, "faces": faces.fingerprint, "size": faces.size, "attributes": list(tells)}
+    settings["config"] = config.model_dump(mode="json")
     folder = default_cache() / "judges"
-    path = folder / f"{hashlib.sha256(settings.encode()).hexdigest()[:20]}.safetensors"
+    path = folder / f"{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]}.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,10 +100,21 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
         torch.manual_seed(0)
         network = JudgeNetwork(config, faces.size, tells).to(device)
         if not read_network(path, network, settings):
-            train_network(network, faces, config, here, path.with_suffix(".unfinished"), progress)
-            write_tensors(path, network.state_dict(), {"mien": settings})
-            path.with_suffix(".unfinished").unlink(missing_ok=True)
+            unfinished = path.with_suffix(".unfinished")
+            try:
+                recover(unfinished)
+            except RunError:
+                forget(unfinished)
+            train_network(network, faces, config, here, unfinished, progress)
+            write_tensors(path, network.state_dict(), settings)
+            forget(unfinished)
     return Judge(network.eval(), tells)
+
+
+def forget(checkpoint: Path) -> None:
+    """Delete a checkpoint and the one before it."""
+    for path in (checkpoint, one_before(checkpoint)):
+        path.unlink(missing_ok=True)
 
 
 def learnable(faces: Faces) -> tuple[str, ...]:
@@ -114,14 +124,14 @@ def learnable(faces: Faces) -> tuple[str, ...]:
     return tuple(name for name, usable in zip(faces.attribute_names, enough, strict=True) if usable)
 
 
-def read_network(path: Path, network: JudgeNetwork, settings: str) -> bool:
+def read_network(path: Path, network: JudgeNetwork, settings: dict[str, Any]) -> bool:
     """Fill a network from the cache; False where it is not there, or not sound: then it is trained again."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            if file.metadata()["mien"] != settings:
-                return False
-        network.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+        content, tensors = read_tensors(path)
+        if content != settings:
+            return False
+        network.load_state_dict(tensors)
+    except (OSError, *UNREADABLE):
         return False
     return True
 

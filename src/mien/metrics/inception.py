@@ -1,28 +1,34 @@
 """The network of the Fréchet inception distance, from a file that the user has."""
 
 import hashlib
-import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mien.errors import RecipeError
-from mien.hardware import choose_device
 from mien.views import Pictures
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 FEATURES = 2_048
 CHUNK = 32
-EXPECTED = "TorchScript of the FID's Inception network, as inception-2015-12-05.pt of StyleGAN's metrics is"
+SIDES = (32, 64)  # of pictures that a network is tried with: it has to take any
+EXPECTED = (
+    "an ONNX file of the FID's Inception network, from pictures uint8 [N,3,S,S] to features float32 [N,2048]; "
+    "docs/measuring.md says how to make one"
+)
 
 
 class InceptionFeatures:
-    """What the FID's network sees; it resizes pictures itself.
+    """What the FID's network sees; it resizes pictures itself. Run by ONNX Runtime, since ONNX holds no code of Python.
 
-    Source: Heusel et al. 2017 (arXiv:1706.08500); the file is that of Karras et al. 2020 (arXiv:2006.06676).
+    Source: Heusel et al. 2017 (arXiv:1706.08500).
 
-    Raises: RecipeError where the file is not there, or not that network.
+    Raises: RecipeError where the file is not there, or not that network, or ONNX Runtime is not installed.
     """
 
     name = "inception"
@@ -30,21 +36,23 @@ class InceptionFeatures:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise RecipeError(f"{path}: there is no such file. Give one: {EXPECTED}.")
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        self.protocol = f"features of Inception, weights sha256:{digest[:12]}, resized by the network itself"
-        self.device = choose_device("auto")
+            raise RecipeError(f"{path}: there is no such file. Give {EXPECTED}.")
+        content = self.path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        self.protocol = f"features of Inception, ONNX file sha256:{digest[:12]}, resized by the network itself"
         try:
-            with warnings.catch_warnings():  # deprecated, and the only format that this network is found in
-                warnings.filterwarnings("ignore", r".*torch\.jit\.load", DeprecationWarning)
-                network = torch.jit.load(self.path, map_location=self.device)  # type: ignore[no-untyped-call]
-            self.network = network.eval()
-            shape = self.seen(np.zeros((2, 64, 64, 3), np.uint8)).shape
-        except (RuntimeError, TypeError, AttributeError, ValueError) as error:
-            reason = (str(error).strip() or "unknown").splitlines()[-1][:200]
+            self.session = opened(content)
+            self.input = self.session.get_inputs()[0].name
+            shapes = {self.seen(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
+        except ImportError as error:
+            raise RecipeError("--inception takes ONNX Runtime: pip install 'mien[features]'") from error
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            reason = " ".join(str(error).split())[:200]
             raise RecipeError(f"{path}: is not the network that is expected ({reason}). Give {EXPECTED}.") from error
-        if shape != (2, FEATURES):
-            raise RecipeError(f"{path}: gives features {list(shape)} of two pictures, not [2, 2048]. Give {EXPECTED}.")
+        if shapes != {(2, FEATURES)}:
+            raise RecipeError(
+                f"{path}: gives features {sorted(map(list, shapes))} of two pictures, not [2, 2048]. Give {EXPECTED}."
+            )
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
@@ -53,7 +61,16 @@ class InceptionFeatures:
 
     def seen(self, images: Pictures) -> NDArray[np.float32]:
         """Features of a few pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
-        x = torch.from_numpy(np.array(images.transpose(0, 3, 1, 2))).to(self.device)
-        with torch.no_grad():
-            features: NDArray[np.float32] = self.network(x, return_features=True).float().cpu().numpy()
+        x = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        features: NDArray[np.float32] = np.asarray(self.session.run(None, {self.input: x})[0], np.float32)
         return features
+
+
+def opened(content: bytes) -> "InferenceSession":
+    """A session of ONNX Runtime on the CPU, from a file's bytes: it can name no other file to be read."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what is wrong is raised
+    return InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -94,7 +94,7 @@ def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> d
     half = len(unrelated.images) // 2
     shuffled = np.random.default_rng(SEED).permutation(len(unrelated.images))  # they may be in the order of classes
     one, other = unrelated.of(shuffled[:half]), unrelated.of(shuffled[half : 2 * half])
-    words = f"{how}; {{}} between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
+    over = f"between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
     scores: dict[str, Score] = {}
     for name, distance, what in (
         ("pixels", pixel_distance, "mean absolute difference of pixels"),
@@ -102,7 +102,7 @@ def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> d
     ):
         apart = distance(one, other)
         if half and apart.mean() > 0:
-            scores[f"change_{name}_{attribute}"] = ratio(distance(off, on), apart, words.format(what))
+            scores[f"change_{name}_{attribute}"] = ratio(distance(off, on), apart, f"{how}; {what} {over}")
     return scores
 
 

@@ -12,11 +12,21 @@ from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
-from mien.plans.folder import FORMAT, Plan, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
+from mien.plans.folder import FORMAT, Plan, alone, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
 from mien.plans.measuring import Measuring, measure_run, measure_runs
 from mien.plans.training import Observer, read_faces, require_runnable
 from mien.plans.workers import require_some_processes, work
-from mien.recipe import DataConfig, Recipe, apply_overrides, check, read_toml, section, validated, with_source
+from mien.recipe import (
+    DataConfig,
+    Recipe,
+    apply_overrides,
+    check,
+    is_file,
+    read_toml,
+    section,
+    validated,
+    with_source,
+)
 from mien.runs import Run, write_text
 
 __all__ = [
@@ -59,7 +69,7 @@ def load_plan(name_or_path: str | Path) -> Plan:
     path, table = read_toml(name_or_path, "plans")
     plan = validated(Plan, table, str(path))
     beside = [path.parent / name for name in plan.recipes]
-    recipes = [str(file) if file.is_file() else name for file, name in zip(beside, plan.recipes, strict=True)]
+    recipes = [str(file) if is_file(file) else name for file, name in zip(beside, plan.recipes, strict=True)]
     return plan.model_copy(update={"recipes": recipes})
 
 
@@ -73,7 +83,8 @@ def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
     tables = [(str(path), table) for path, table in (read_toml(name) for name in plan.recipes)]
     names = [check(table, where).name for where, table in tables]
     if len(set(names)) < len(names):
-        raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({', '.join(names)}). Rename one.")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RecipeError(f"plan {plan.name}: two of its recipes have one name ({twice}). Rename one.")
     shared = share_out(overrides, dict(zip(names, (table for _, table in tables), strict=True)))
     return [
         check(apply_overrides(table, shared[name]), where) for name, (where, table) in zip(names, tables, strict=True)
@@ -139,12 +150,15 @@ def begin_plan(
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if is_plan(folder):
-        raise RunError(f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another.")
     settled, skipped = settle(plan, recipes, faces)
-    for recipe in settled:
-        Run.create(folder / recipe.name, recipe, faces.fingerprint)
-    write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
+    with alone(folder):
+        if is_plan(folder):
+            raise RunError(
+                f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another."
+            )
+        for recipe in settled:
+            Run.create(folder / recipe.name, recipe, faces.fingerprint)
+        write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
     return folder, faces
 
 
@@ -219,7 +233,8 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
     run = Run.open(path)
     faces = faces_of(run, observer, source)
     measure_runs([run], Measuring(faces), observer)
-    return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
+    with alone(path):
+        return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
 
 
 def evaluate_folder(
@@ -233,7 +248,7 @@ def evaluate_folder(
 ) -> dict[str, dict[str, Any]]:
     """Measure a run, or every trained run of a plan.  -> run name: metric name: value, low, high, images, protocol
 
-    names: of the kinds of metrics, all by default.    inception: a TorchScript file of the network of the FID.
+    names: of the kinds of metrics, all by default.    inception: an ONNX file of the network of the FID.
     again: even what was measured already.    source: where the faces are now, by default where the recipe says.
 
     Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.
@@ -250,7 +265,8 @@ def evaluate_folder(
             observer.note(words)
     if is_plan(path):
         measure_runs(runs, measuring, observer)
-        write_plan_metrics(path, runs, faces)
+        with alone(path):
+            write_plan_metrics(path, runs, faces)
     else:
         measure_run(runs[0], measuring, observer)
     return {run.path.name: run.metrics() for run in runs}
@@ -270,6 +286,7 @@ def write_report(folder: Path, faces: Faces) -> PlanResult:
     from mien.report.build import build_report  # matplotlib is slow to import, and training does not need it
 
     content, runs = read_plan(folder), plan_runs(folder)
-    metrics = write_plan_metrics(folder, runs, faces)
-    report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
+    with alone(folder):
+        metrics = write_plan_metrics(folder, runs, faces)
+        report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
     return PlanResult(folder, report, metrics, content["skipped"])

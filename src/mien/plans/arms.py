@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import RecipeError, did_you_mean
+from mien.errors import RecipeError, did_you_mean, shown
 from mien.metrics import METRICS
 from mien.plans import share_out
 from mien.plans.measuring import sketch
-from mien.recipe import Recipe, apply_overrides, check, read_toml, validated, with_source
+from mien.recipe import Recipe, apply_overrides, check, is_file, read_toml, validated, with_source
 from mien.studies import Arm, Budget, Study, unmeasured
 
 WIDEST = 1024  # of a body, when its width is chosen
 LENGTHS = {"training.steps", "training.epochs"}  # keys that say how long a run is
+MOST_NAMED = 10  # arms in a message
 SNAPSHOTS = 2  # of a run through its training: enough to see how it went, and a study has many runs
 
 
@@ -36,13 +37,13 @@ def load_study(name_or_path: str | Path) -> Study:
     for name in study.metrics:
         if name not in METRICS:
             raise RecipeError(
-                f"{path}: {name!r} is not a metric.{did_you_mean(name, METRICS)} Metrics: {', '.join(METRICS)}."
+                f"{path}: {shown(name)} is not a metric.{did_you_mean(name, METRICS)} Metrics: {', '.join(METRICS)}."
             )
     require_measured(study, str(path))
 
     def found(recipe: str) -> str:
         beside = path.parent / recipe
-        return str(beside.resolve()) if recipe and beside.is_file() else recipe
+        return str(beside.resolve()) if recipe and is_file(beside) else recipe
 
     arms = tuple(arm.model_copy(update={"recipe": found(arm.recipe)}) for arm in study.arms)
     return study.model_copy(update={"recipe": found(study.recipe), "arms": arms})
@@ -106,8 +107,8 @@ def require_no_seed(study: Study, given: Mapping[str, set[str]]) -> None:
     """
     if seeded_arms := [name for name, keys in given.items() if "training.seed" in keys]:
         raise RecipeError(
-            f"study {study.name}: training.seed is given for {', '.join(seeded_arms)}, and a study trains every "
-            "arm from the seeds 0, 1, 2 and so on. Leave it out; --seeds says how many."
+            f"study {study.name}: training.seed is given for {', '.join(seeded_arms[:MOST_NAMED])}, and a study trains "
+            "every arm from the seeds 0, 1, 2 and so on. Leave it out; --seeds says how many."
         )
 
 

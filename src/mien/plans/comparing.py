@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import RunError
 from mien.metrics import METRICS
-from mien.plans.folder import faces_of, is_plan, plan_runs
+from mien.plans.folder import alone, faces_of, is_plan, plan_runs
 from mien.plans.measuring import Measuring, measure_run
 from mien.plans.studies import FORMAT, numbers_of
 from mien.plans.training import Observer
@@ -50,17 +50,16 @@ def compare_runs(
     measuring = Measuring(faces, names or tuple(METRICS))
     for run in runs:
         if not run.divergence():
-            with run.locked():
-                measure_run(run, measuring, observer)
+            measure_run(run, measuring, observer)
     arms = grouped(runs)
     folder = Path(out) if out else Path("runs") / f"compare-{datetime.now():%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True, exist_ok=True)
     results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in arms.items()}}
-    write_text(folder / RESULTS_FILE, json.dumps(results, indent=1))
     shown = tuple(axis for axis in AXES if any(value_of(run.metrics(), axis.metric) is not None for run in runs))
     length = "runs of the same recipe but for its seed are one arm"
     facts = Facts(f"{len(runs)} runs compared", "", shown or AXES[:1], None, length, "arm")
-    return write_study(folder / PAGE_FILE, facts, arms, (), {}, faces)
+    with alone(folder):
+        write_text(folder / RESULTS_FILE, json.dumps(results, indent=1))
+        return write_study(folder / PAGE_FILE, facts, arms, (), {}, faces)
 
 
 def runs_at(paths: Sequence[str | Path]) -> list[Run]:

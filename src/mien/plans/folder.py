@@ -1,16 +1,19 @@
 """A plan's folder: the runs in it and what it remembers of the plan."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 from pydantic import BaseModel, ConfigDict, Field
 
-from mien.errors import RunError
+from mien.errors import RunError, shown
 from mien.faces import Faces
 from mien.plans.training import Observer, read_faces
-from mien.recipe import with_source
+from mien.recipe import NAME, with_source
 from mien.runs import Run, read_json, write_text
 
 FORMAT = 1
@@ -22,9 +25,27 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     title: str
-    recipes: list[str] = Field(min_length=1)
+    recipes: list[str] = Field(min_length=1, max_length=100)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Begin, or report, what is in a folder as the only process that does; others wait. The end of a process ends it.
+
+    Raises: RunError where the folder cannot be written.
+    """
+    lock = filelock.FileLock(folder / ".report.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error}. Choose another folder with --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_plan(folder: Path) -> bool:
@@ -71,7 +92,12 @@ def read_plan(folder: Path) -> dict[str, Any]:
     content = read_json(folder / PLAN_FILE)
     if content.get("format") != FORMAT:
         raise RunError(
-            f"{folder}: is a plan of format {content.get('format')}; this version of mien reads format {FORMAT}. "
-            "Use the version that wrote it."
+            f"{folder}: is a plan of format {shown(content.get('format'))}; this version of mien reads format "
+            f"{FORMAT}. Use the version that wrote it."
         )
+    names = content.get("runs")
+    if not isinstance(names, list) or not all(isinstance(name, str) and re.fullmatch(NAME, name) for name in names):
+        raise RunError(f"{folder / PLAN_FILE}: its runs are {shown(names)}, not names of folders. Run the plan again.")
+    if not names or not isinstance(content.get("title"), str) or not isinstance(content.get("skipped"), dict):
+        raise RunError(f"{folder / PLAN_FILE}: has no runs, title or skipped. It is damaged; run the plan again.")
     return content

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from PIL import Image
 
 from mien.errors import RecipeError, RunError, did_you_mean
 from mien.faces import Faces
@@ -20,7 +19,7 @@ from mien.models import build
 from mien.models.base import Model
 from mien.plans.training import Observer
 from mien.recipe import Recipe
-from mien.runs import Run
+from mien.runs import Run, write_picture
 from mien.trained import load_model
 from mien.views import Pictures, grid
 
@@ -52,14 +51,26 @@ class Measuring:
 def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None) -> None:
     """Score a trained run and write its metrics, one kind after the other, so that a kill costs only the last.
 
-    Raises: RunError where there are no weights yet, or the faces are not those the run was trained on.
+    Raises: RunError where there are no weights yet, or the faces are not those the run was trained on; RunInUse where
+    another process trains or measures it.
     """
     require_measurable(run, measuring.faces)
     weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
-    kept = {name: s for name, s in run.metrics().items() if s.get("weights") == weights and s.get("metric") in METRICS}
-    missing = missing_metrics(run, measuring, kept)
-    if not missing:
+    if not missing_metrics(run, measuring, measured_of(run, weights)):
         return
+    with run.locked():
+        measure_missing(run, weights, measuring, observer)
+
+
+def measured_of(run: Run, weights: str) -> dict[str, Any]:
+    """The numbers of a run that are of these weights."""
+    return {name: s for name, s in run.metrics().items() if s.get("weights") == weights and s.get("metric") in METRICS}
+
+
+def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Observer | None) -> None:
+    """Measure what nobody has measured of these weights, in a folder that this process has."""
+    kept = measured_of(run, weights)
+    missing = missing_metrics(run, measuring, kept)
     subject = subject_of(run, measuring, observer)
     stamp: dict[str, Any] = {"weights": weights, "extractors": [extractor.name for extractor in subject.extractors]}
     for place, name in enumerate(missing):
@@ -119,9 +130,7 @@ def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subjec
     if made is not None:
         path = run.measured_picture(name)
         path.parent.mkdir(exist_ok=True)
-        beside = path.with_suffix(".tmp")
-        Image.fromarray(grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1])).save(beside, "PNG")
-        beside.replace(path)
+        write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
 
 
 def in_order(scores: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What is done at every snapshot of a training: sample pictures, numbers on validation, and the best weights kept."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from mien import losses, views
-from mien.checkpoint import read_progress
+from mien.checkpoint import UNREADABLE, one_before, read_content
 from mien.faces import Faces
 from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.faces.splits import spread
@@ -26,7 +23,7 @@ from mien.metrics.frechet import frechet_distance, gaussian_of
 from mien.metrics.posterior import active
 from mien.metrics.sharpness import laplacian_variance
 from mien.models.base import Discriminates, Encodes, Model
-from mien.runs import Run
+from mien.runs import Run, write_picture
 from mien.trained import TrainedModel, save_model
 
 SHOWN, SHOWN_SEED = 32, 0
@@ -65,7 +62,7 @@ class Snapshots:
     def __call__(self, model: Model, images_seen: int) -> None:
         """Write pictures and numbers, and the weights where they are the best so far."""
         sheet = views.grid(views.generate(model, *self.shown), columns=8)
-        Image.fromarray(sheet).save(self.run.sample_file(images_seen))
+        write_picture(self.run.sample_file(images_seen), sheet)
         numbers = self.measure(model)
         if numbers:
             line = {"images_seen": images_seen} | numbers
@@ -161,34 +158,46 @@ def comparable(line: dict[str, Any]) -> bool:
 
 
 def keep_best(run: Run, trained: TrainedModel) -> None:
-    """Write the best weights; those before stay too while the checkpoint is not past the new ones.
+    """Write the best weights; of those before stay what a checkpoint may still go back to.
 
     Raises: RunError where the disk takes no more.
     """
-    if kept_at(run.best) <= checkpointed(run):
-        run.best.replace(run.best_before)
+    checkpoints = [checkpointed(path) for path in (run.checkpoint, one_before(run.checkpoint))]
+    if (seen := kept_at(run.best)) <= checkpoints[0]:
+        run.best.replace(run.best_before(int(seen)))
+    needed = {newest(run.bests_before(), seen) for seen in checkpoints}
+    for path in run.bests_before():
+        if path not in needed:
+            path.unlink()
     save_model(run.best, trained)
 
 
 def rewind_best(run: Run) -> None:
     """Put the best weights back to those of when the checkpoint was written, as the log is."""
-    seen = checkpointed(run)
+    seen = checkpointed(run.checkpoint)
     if kept_at(run.best) <= seen:
         return
     run.best.unlink(missing_ok=True)
-    if kept_at(run.best_before) <= seen:
-        run.best_before.replace(run.best)
+    if earlier := newest(run.bests_before(), seen):
+        earlier.replace(run.best)
+
+
+def newest(paths: list[Path], seen: float) -> Path | None:
+    """The last of some weights that have seen no more images than this; None where there are none."""
+    return max((path for path in paths if kept_at(path) <= seen), key=kept_at, default=None)
 
 
 def kept_at(path: Path) -> float:
     """How many images some weights have seen, from their metadata alone; infinitely many where there are none."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return int(json.loads(file.metadata()["mien"])["images_seen"])
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+        return int(read_content(path)["images_seen"])
+    except (OSError, *UNREADABLE):
         return math.inf
 
 
-def checkpointed(run: Run) -> int:
-    """How many images the checkpoint has seen; -1 where there is none."""
-    return int(read_progress(run.checkpoint)["images_seen"]) if run.checkpoint.exists() else -1
+def checkpointed(path: Path) -> int:
+    """How many images a checkpoint has seen; -1 where there is none that can be read."""
+    try:
+        return int(read_content(path)["images_seen"])
+    except (OSError, *UNREADABLE):
+        return -1

@@ -9,14 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from mien.errors import RecipeError, RunError
 from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.plans import ONE_BY_ONE, require_same_faces, settle
 from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded
-from mien.plans.folder import Plan, is_plan, plan_faces, read_plan, write_plan
+from mien.plans.folder import Plan, alone, is_plan, plan_faces, read_plan, write_plan
 from mien.plans.measuring import sketch
 from mien.plans.training import Observer, read_faces
 from mien.plans.workers import require_some_processes, work
@@ -146,8 +144,7 @@ def lay_out(
 
     Raises: RunError where the folder holds another plan or study, or a run of another recipe.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock"):  # two processes may be told to begin the same study
+    with alone(folder):  # two processes may be told to begin the same study
         known = begun(folder, study)
         for recipe in recipes:
             path = folder / recipe.name
@@ -228,10 +225,11 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
         "left_out": content["skipped"],
         "claims": [jsonable(asdict(one) | {"claim": one.claim.model_dump(mode="json")}) for one in answers],
     }
-    write_text(path / RESULTS_FILE, json.dumps(results, indent=1))
     words = budget_words(study, length, arms, faces)
     facts = Facts(study.title, study.about, study.axes, study.trade_off, words, varied(study))
-    page = write_study(path / PAGE_FILE, facts, arms, answers, content["skipped"], faces)
+    with alone(path):
+        write_text(path / RESULTS_FILE, json.dumps(results, indent=1))
+        page = write_study(path / PAGE_FILE, facts, arms, answers, content["skipped"], faces)
     return StudyResult(path, page, answers, content["skipped"])
 
 

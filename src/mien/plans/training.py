@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 import torch
 
-from mien.checkpoint import read_progress
+from mien.checkpoint import one_before, read_progress, recover
 from mien.errors import DataError, Interrupted, RecipeError, RunError
 from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware, choose_device, hardware, rank, require_one_process
+from mien.hardware import Hardware, choose_device, hardware, memory_of, rank, require_one_process
 from mien.health import Watch
 from mien.judge import Judge, judge_of
 from mien.models import build
@@ -25,6 +25,8 @@ from mien.recipe import DataConfig, Recipe, apply_overrides, check
 from mien.runs import Run
 from mien.train import Trainer
 from mien.trained import Combinations, TrainedModel, save_model
+
+TRAINING_BYTES = 12  # of a weight, at the least: itself, its gradient and an optimizer's state in float32
 
 
 class Observer(Protocol):
@@ -85,10 +87,18 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
 def require_runnable(recipe: Recipe) -> None:
     """Find out before a folder is made.
 
-    Raises: RecipeError for a device that is not here, or networks that cannot take the images.
+    Raises: RecipeError for a device that is not here, or networks that cannot take the images or have no room.
     """
-    choose_device(recipe.training.device)
-    build(recipe.model, recipe.data.size)
+    device = choose_device(recipe.training.device)
+    with torch.device("meta"):  # at no cost: a recipe may ask for terabytes
+        model = build(recipe.model, recipe.data.size)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    room = memory_of(device)
+    if room and weights * TRAINING_BYTES > room:
+        raise RecipeError(
+            f"{recipe.name}: its networks have {weights:,} weights, which take {weights * TRAINING_BYTES / 2**30:,.0f} "
+            f"GiB to train, and there are {room / 2**30:,.1f}. Lower model.width, model.latent_dim or model.depth."
+        )
 
 
 def wait_for_run(path: Path | None) -> Run:
@@ -128,13 +138,14 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     model = build(changed.model, changed.data.size)
     images_per_step = changed.training.images_per_step(model)
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
-    seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
-    if seen > total:
-        raise RecipeError(
-            f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
-            f"Give it at least training.steps={-(-seen // images_per_step)}."
-        )
     with run.locked():
+        recover(run.checkpoint)
+        seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
+        if seen > total:
+            raise RecipeError(
+                f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
+                f"Give it at least training.steps={-(-seen // images_per_step)}."
+            )
         run.rewrite_recipe(changed)
 
 
@@ -156,12 +167,16 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
         return
     with hardware(recipe.training.device, recipe.training.precision) as here:
         if here.rank > 0:
+            here.meet()
             make_trainer(run, recipe, faces, here).run()
             return
         with run.locked():
             run.require_room()
+            if (words := recover(run.checkpoint)) and observer:
+                observer.note(words)
+            here.meet()  # the others read the checkpoint that is left
             run.add_start(str(here.device), here.precision)
-            run.rewind_log(checkpointed(run))
+            run.rewind_log(checkpointed(run.checkpoint))
             rewind_best(run)
             try:
                 judge = judge_for(recipe, faces, observer)
@@ -170,8 +185,9 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
             except Interrupted as stopped:
                 raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(resume or run.path))}") from None
             counted, crop = combinations(faces, trainer.model), faces.crop
+            for path in (one_before(run.checkpoint), *run.bests_before()):
+                path.unlink(missing_ok=True)  # nothing goes back to them now; and room for the weights
             save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted, crop))
-            run.best_before.unlink(missing_ok=True)
 
 
 def judge_for(recipe: Recipe, faces: Faces, observer: Observer | None = None) -> Judge | None:

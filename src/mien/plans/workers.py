@@ -90,7 +90,7 @@ def taken(run: Run, measuring: Measuring, folder: Path, observer: Observer | Non
     try:
         if not run.divergence():
             train_run(run, measuring.faces, observer, resume=folder)
-            with run.locked():
+            with run.locked():  # so that one that is in use is none that is damaged
                 measure_runs([run], measuring, observer)
     except Diverged as error:
         run.write_divergence(str(error))

@@ -1,5 +1,6 @@
 """Building the report: from runs and faces to one page that stands alone, and the figures beside it."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ import mien
 from mien import figures, views
 from mien.errors import RunError
 from mien.faces import SPLITS, UNKNOWN, Faces
-from mien.faces.card import printable, strongest
+from mien.faces.card import encodable, strongest
 from mien.report import words
 from mien.report.chapters import Chapter, number_runs, open_chapter
 from mien.report.numbers import tabulate
@@ -155,19 +156,21 @@ def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
 
 
 def write(folder: Path, page: str, pictures: Mapping[str, bytes]) -> Path:
-    """Write the report beside the old one, then put it in its place.
+    """Write the report beside the old one, then put it in its place; what a killed process left of one goes.
 
     Raises: RunError where the folder cannot be written.
     """
     report = folder / "report"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".report-*"):
+            shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as beside:
             fresh = Path(beside) / "new"
             (fresh / "figures").mkdir(parents=True)
             for name, content in pictures.items():
                 (fresh / "figures" / name).write_bytes(content)
-            (fresh / "report.html").write_text(printable(page), encoding="utf-8")
+            (fresh / "report.html").write_text(encodable(page), encoding="utf-8")
             if report.exists():
                 report.rename(Path(beside) / "old")  # and goes with the folder around it
             fresh.rename(report)

@@ -43,7 +43,7 @@ MEASURES = {
     ),
 }
 BASELINES = {"test": "the model", "baseline_mean_face": "the mean face"}
-EXTRACTORS = {"judge": "the judge's", "face": "face network's", "imagenet": "ImageNet network's"}
+EXTRACTORS = {"judge": "the judge's", "face": "face network's"}
 DISTANCES = {
     "fd": ("Fréchet distance", "lower is better, down to the floor of real images"),
     "fid": ("FID", "lower is better, down to the floor of real images"),

@@ -12,7 +12,7 @@ import numpy as np
 import mien
 from mien.errors import MienError
 from mien.faces import Faces
-from mien.faces.card import printable
+from mien.faces.card import encodable
 from mien.report.arms import (
     ArmChapter,
     number,
@@ -86,7 +86,7 @@ def write_study(
             ],
         )
     )
-    write_text(path, printable(page))
+    write_text(path, encodable(page))
     return path
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 
-from mien.errors import did_you_mean
+from mien.errors import did_you_mean, shown
 
 
 def each(*parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -14,8 +14,8 @@ def each(*parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 COUNT = re.compile(r"_\d+[kM]?(?=_|$)")  # of samples, in a metric's name
-EXTRACTORS = ("judge", "face", "imagenet", "inception")
-DISTANCES = ("fid", "fd_judge", "fd_face", "fd_imagenet", "kid", "kid_judge", "kid_face", "kid_imagenet")
+EXTRACTORS = ("judge", "face", "inception")
+DISTANCES = ("fid", "fd_judge", "fd_face", "kid", "kid_judge", "kid_face")
 SHARES = ("precision_", "recall_", "density_", "coverage_")
 COMPARED = ("", "_train", "_floor_train", "_floor_halves")  # samples with test or training images; real ones in place
 RECONSTRUCTED = ("test_", "baseline_mean_face_", "baseline_pca_[0-9]*_")  # of several PCAs, one has to be named
@@ -74,7 +74,7 @@ def unmeasured(name: str, kinds: Collection[str]) -> str:
     """Why a number of that name cannot come from these kinds of metrics, in words, or ''."""
     possible = kinds_of(name)
     if not possible:
-        return f"{name!r} is not a number that can be measured.{did_you_mean(name, spelt())}"
+        return f"{shown(name)} is not a number that can be measured.{did_you_mean(name, spelt())}"
     if not set(possible) & set(kinds):
         return f"{name!r} is measured by {' or '.join(possible)}, which this study leaves out. Add it to metrics."
     return ""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mien.errors import did_you_mean
+from mien.errors import did_you_mean, shown
 from mien.studies.verdicts import Claim
 
 BudgetName = Literal["quick", "full"]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+MOST_ARMS = 1000  # each is trained several times
 SCIENTIFIC_BELOW = 0.1  # a smaller number is an arm's name as 1e-2
 
 
@@ -75,6 +77,9 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
+        count = math.prod(len(values) for values in self.vary.values()) + len(self.arms)
+        if count > MOST_ARMS:
+            raise ValueError(f"{count:.3g} arms; a study may have {MOST_ARMS:,}. Give fewer values in vary.")
         names = [arm.name for arm in self.all_arms()]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
@@ -86,17 +91,22 @@ class Study(Part):
         said = [name for claim in self.claims for name in (claim.arm, *claim.than)]
         for name in [*said, *([self.same_parameters_as] if self.same_parameters_as else [])]:
             if name not in names:
-                raise ValueError(f"{name!r} is not an arm.{did_you_mean(name, names)} Arms: {', '.join(names)}.")
+                raise ValueError(
+                    f"{shown(name)} is not an arm.{did_you_mean(name, names)} Arms: {', '.join(names[:20])}."
+                )
         plotted = [axis.metric for axis in self.axes]
         for name in (self.trade_off.x, self.trade_off.y) if self.trade_off else ():
             if name not in plotted:
-                raise ValueError(f"trade_off: {name!r} is not the metric of an axis. Axes: {', '.join(plotted)}.")
+                raise ValueError(f"trade_off: {shown(name)} is not the metric of an axis. Axes: {', '.join(plotted)}.")
         return self
 
     def all_arms(self) -> list[Arm]:
         """Every combination of what varies, then the arms by hand."""
         varied = [
-            [(name, f"{key}={json.dumps(value)}") for name, value in zip(arm_names(key, values), values, strict=True)]
+            [
+                (name, f"{key}={json.dumps(value, default=str)}")
+                for name, value in zip(arm_names(key, values), values, strict=True)
+            ]
             for key, values in self.vary.items()
         ]
         combined = [
@@ -116,9 +126,11 @@ def arm_names(key: str, values: Sequence[object]) -> list[str]:
     for value in values:
         name = arm_name(value)
         if not re.match(NAME, name):
-            raise ValueError(f"vary: {key} has the value {value!r}, which makes no name for an arm. Give it in arms.")
+            raise ValueError(
+                f"vary: {key[:100]} has the value {shown(value)}, which makes no name for an arm. Give it in arms."
+            )
         if name in names:
-            raise ValueError(f"vary: {key} has two values that make one name ({name}). Give one of them in arms.")
+            raise ValueError(f"vary: {key[:100]} has two values that make one name ({name}). Give one of them in arms.")
         names.append(name)
     return names
 

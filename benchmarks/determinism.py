@@ -1,0 +1,70 @@
+"""How far weights drift apart where only the number of threads differs; and that nothing else makes them differ.
+
+    python benchmarks/determinism.py [--threads 1 2] [--steps 1 30]
+
+A VAE and a GAN are trained on drawn faces from the same seed, twice with each number of threads. Drift is the root of
+the mean squared difference of all weights to those by the first number of threads, over the root mean square of how
+far training has moved them.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import measuring
+import torch
+from torch import Tensor
+
+from mien.faces import Faces, open_faces
+from mien.faces.batches import Batches
+from mien.hardware import Hardware
+from mien.models import build
+from mien.recipe import load_recipe
+from mien.train import Trainer
+
+MODELS = {"vae": "vae-quick", "gan": "gan-quick"}
+
+
+def weights(name: str, steps: int, threads: int, faces: Faces) -> Tensor:
+    """All weights in a row, after so many steps by so many threads."""
+    torch.set_num_threads(threads)
+    recipe = load_recipe(MODELS[name], ["training.precision=float32"])
+    torch.manual_seed(0)
+    model = build(recipe.model, recipe.data.size)
+    if steps:
+        training = recipe.training.model_copy(update={"steps": steps, "epochs": None, "ema_decay": 0.0})
+        here = Hardware(torch.device("cpu"), "float32")
+        with tempfile.TemporaryDirectory() as folder:
+            Trainer(model, Batches(faces, "train"), training, here, checkpoint=Path(folder) / "checkpoint").run()
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def rows_of(name: str, steps: int, threads: list[int], faces: Faces) -> list[dict[str, Any]]:
+    """What each number of threads comes to, beside the first."""
+    start, rows = weights(name, 0, 1, faces), []
+    first = weights(name, steps, threads[0], faces)
+    for number in threads:
+        one, other = (weights(name, steps, number, faces) for _ in range(2))
+        drift = float((one - first).square().mean().sqrt() / (first - start).square().mean().sqrt())
+        again = "equal" if torch.equal(one, other) else "not equal"
+        rows.append({"model": name, "steps": steps, "by_threads": number, "again": again, "drift": drift})
+    return rows
+
+
+def main() -> int:
+    """-> 0; 1 where the same number of threads gave other weights"""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: %(default)s")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 30], help="default: %(default)s")
+    args = parser.parse_args()
+    faces = open_faces("drawn:2000", size=32)
+    rows = [row for name in MODELS for steps in args.steps for row in rows_of(name, steps, args.threads, faces)]
+    print(measuring.table(rows, {key: key for key in rows[0]}))
+    print(measuring.write_csv("determinism", rows, trials=2))
+    return int(any(row["again"] != "equal" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What stands beside the tensors in files of weights, and in logs and numbers, checked: a file may come from anybody.
+
+Whatever raises ValueError here is refused in words by who reads the file.
+"""
+
+import json
+import math
+from typing import Any
+
+from mien.errors import shown
+
+MOST = 2**63  # of a count
+LARGEST_SIDE = 128  # of an image, in pixels
+MOST_LATENTS = 65536
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """A JSON object.  Raises: ValueError for anything else."""
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("JSON that is too deep") from None
+    if not isinstance(content, dict):
+        raise ValueError("JSON, but not an object")
+    return content
+
+
+def count(value: object, name: str, least: int = 0, most: int = MOST) -> int:
+    """A whole number.  Raises: ValueError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name} is {shown(value)}, not a whole number from {least} to {most}")
+    return value
+
+
+def number(value: object) -> float | None:
+    """A finite number that NumPy can hold as it is, or None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST:
+        return float(value)
+    return value if isinstance(value, float) and math.isfinite(value) else None
+
+
+def words(value: object, name: str) -> list[str]:
+    """A list of texts.  Raises: ValueError."""
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise ValueError(f"{name} is {shown(value)}, not a list of texts")
+    return value
+
+
+def combinations(value: object, attributes: int) -> list[tuple[list[int], int]]:
+    """Values of the attributes, and how many faces have them.  Raises: ValueError."""
+    found = []
+    for pair in value if isinstance(value, list) else (value,):
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], list):
+            raise ValueError(f"combinations hold {shown(pair)}, not values and a count")
+        if len(pair[0]) != attributes or not all(known in (0, 1) for known in pair[0]):
+            raise ValueError(f"combinations hold {shown(pair[0])}, not {attributes} values of 0 or 1")
+        found.append(([int(known) for known in pair[0]], count(pair[1], "a count of combinations")))
+    if attributes and not sum(faces for _, faces in found):
+        raise ValueError("combinations count no faces")
+    return found
+
+
+def crop(value: object) -> Any:
+    """What was kept of each picture: a word, or left, top, right, bottom.  Raises: ValueError."""
+    if isinstance(value, list) and len(value) == 4:
+        return tuple(count(side, "a side of the crop", most=2**31) for side in value)
+    if value not in ("square", "celeba"):
+        raise ValueError(f"the crop is {shown(value)}")
+    return value
+
+
+def log_line(text: str) -> dict[str, Any] | None:
+    """A line of a log, with those of its entries that are numbers or sentences; None for what is none."""
+    try:
+        line = json_object(text)
+        images_seen = count(line.get("images_seen"), "images_seen")
+    except ValueError:
+        return None
+    kept = {
+        name: value
+        for name, value in line.items()
+        if (is_sentences(value) if name == "words" else number(value) is not None)
+    }
+    return kept | {"images_seen": images_seen}
+
+
+def is_sentences(value: object) -> bool:
+    """Whether an entry of a log is what was said of the training."""
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def scores(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Those entries of a run's numbers that are numbers; the others count as not measured."""
+    return {name: score for name, score in content.items() if isinstance(score, dict) and is_score(score)}
+
+
+def is_score(score: dict[str, Any]) -> bool:
+    """Whether an entry has a value, and whatever else it has is of its kind."""
+    ends = [score.get(name) for name in ("low", "high", "images")]
+    texts = [score.get(name) for name in ("protocol", "metric", "weights")]
+    return (
+        is_number(score.get("value"))
+        and (ends[0] is None) == (ends[1] is None)
+        and all(end is None or is_number(end) for end in ends)
+        and all(text is None or isinstance(text, str) for text in texts)
+        and (ends[2] is None or number(ends[2]) is not None)
+    )
+
+
+def is_number(value: object) -> bool:
+    """Whether JSON had a number, which may be NaN or without end, as Python writes them."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and (isinstance(value, float) or number(value) is not None)
