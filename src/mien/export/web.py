@@ -211,7 +211,8 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
                 folder.rmdir()
             whole.rename(folder)
             return
-        write(folder / MANIFEST, manifest(earlier | set(files)))  # should it end half way, all of it is known
+        write(beside / MANIFEST, manifest(earlier | set(files)))
+        (beside / MANIFEST).replace(folder / MANIFEST)  # should it end half way, all of it is known
         for gone in earlier - set(files):
             (folder / gone).unlink(missing_ok=True)
             remove_if_empty((folder / gone).parent, folder)
