@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
+import tiny
 from mien import figures, views
 from mien.faces import UNKNOWN, Faces, drawn, open_faces
 from mien.faces.batches import to_signed
@@ -92,7 +93,7 @@ class Mirror(Model):
 
 
 def subject_of(model: Model, people: Faces, judge: Judge) -> Subject:
-    trained = TrainedModel(model, None, 0, combinations(people, model))  # type: ignore[arg-type]
+    trained = TrainedModel(model, tiny.recipe("acgan"), 0, combinations(people, model))
     return Subject(trained, people, judge, (JudgeFeatures(judge),))
 
 
