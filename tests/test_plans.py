@@ -214,7 +214,7 @@ def test_an_override_that_no_recipe_takes_is_refused(override: str, message: str
 
 
 def test_two_recipes_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"two of its recipes have one name \(vae, vae\). Rename one"):
+    with pytest.raises(RecipeError, match=r"two of its recipes have one name \(vae\). Rename one"):
         plan_recipes(load_plan(plan_file(tmp_path, "vae-quick", "vae-coursework")))
 
 
