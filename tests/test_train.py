@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -469,6 +470,14 @@ def test_the_log_counts_images_and_names_phases_and_terms(trained_runs: dict[str
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
     terms = {"discriminator/adversarial_real", "discriminator/adversarial_fake", "generator/adversarial"}
     assert set(lines[0]) == {"images_seen", *TIMING, *terms}
+
+
+def test_seconds_of_training_are_no_more_than_passed_and_no_snapshot_counts(tmp_path: Path) -> None:
+    seconds: list[float] = []
+    options = {"log": lambda line: seconds.append(line["seconds"]), "snapshot": lambda *given: time.sleep(0.5)}
+    started = time.monotonic()
+    tiny.trainer(tiny.model("vae"), tmp_path, steps=4, log_every_images=8, **options).run()
+    assert 0 < seconds[-1] <= time.monotonic() - started - 2 * 0.5
 
 
 def test_sample_grids_are_of_the_same_latents_through_the_run(trained_runs: dict[str, Run]) -> None:

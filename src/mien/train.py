@@ -127,11 +127,12 @@ class Trainer:
         has ended.
         """
         keep_freed_memory()
-        if self.checkpoint.exists():
+        resumed = self.checkpoint.exists()
+        if resumed:
             self._restore()
-        elif self.hardware.rank == 0:
-            self._snapshot()
         saved = self.since = time.monotonic()
+        if not resumed and self.hardware.rank == 0:
+            self._snapshot()
         with self.hardware.generators_kept(), stop_requested(True) as stop:
             while self.images_seen < self.total and not self._stopping(stop):
                 before = self.images_seen
