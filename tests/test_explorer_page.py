@@ -412,6 +412,7 @@ def test_a_server_that_is_gone_is_told_in_words(sites: dict[str, Site], visit: A
 
 def test_a_problem_stays_until_something_succeeds_that_was_begun_after_it(sites: dict[str, Site], visit: Any) -> None:
     page = visit(sites["server"]).open("sample")
+    pixels(page)  # once the page's own faces are there, nothing but the tasks below succeeds
     shown = page.evaluate(
         """async () => {
           const { Shell } = await import('./app/shell.js');
