@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from measuring import RECORDED, read_csv
+from memory import COLUMNS as MEMORY
 
 from mien.figures.style import COLORS, MUTED, style
 
@@ -97,16 +98,6 @@ def operations_table(rows: Sequence[Row]) -> str:
     return markdown(turned, {"operation": ""} | {model: model for model in models})
 
 
-MEMORY = {
-    "preset": "",
-    "size": "image",
-    "batch": "batch",
-    "precision": "precision",
-    "million_parameters": "M parameters",
-    "imported_mib": "imported MiB",
-    "peak_mib": "peak MiB",
-    "training_mib": "training MiB",
-}
 PARTS = {"model": "", "part": "part", "milliseconds": "ms", "share": "share"}
 GPU = {
     "what": "",

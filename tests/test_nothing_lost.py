@@ -32,7 +32,7 @@ from mien.faces import Faces, open_faces
 from mien.faces.store import default_cache
 from mien.judge import judge_of
 from mien.plans import evaluate_folder
-from mien.plans.snapshots import Snapshots, kept_at, rewind_best
+from mien.plans.snapshots import kept_at, rewind_best
 from mien.plans.training import train_run
 from mien.report.build import build_report
 from mien.report.build import write as write_report
@@ -199,13 +199,7 @@ EVERY_STEP = ("training.snapshot_every_images=8", OFTEN)
 
 @pytest.fixture
 def distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Snapshots whose distances are known beforehand, whenever they are taken."""
-
-    def measure(snapshots: Snapshots, model: Any) -> dict[str, float]:
-        taken = [line for line in snapshots.run.log() if "validation/fd_judge" in line]
-        return {"validation/fd_judge": DISTANCES[len(taken)]}
-
-    monkeypatch.setattr(Snapshots, "measure", measure)
+    tiny.measure_distances(monkeypatch, DISTANCES)
 
 
 @pytest.mark.parametrize(("images", "best"), [(16, None), (24, 8), (48, 32), (64, 40)])

@@ -17,7 +17,7 @@ from mien import open_run, runs
 from mien.checkpoint import write_tensors
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
-from mien.plans.snapshots import Snapshots, rewind_best
+from mien.plans.snapshots import rewind_best
 from mien.plans.training import change_length, train_run
 from mien.runs import Run, write_text
 from mien.trained import load_model
@@ -287,13 +287,7 @@ EVERY_STEP = ("training.snapshot_every_images=8", "training.checkpoint_every_sec
 
 @pytest.fixture
 def distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Snapshots whose distances are known beforehand, whenever they are taken."""
-
-    def measure(snapshots: Snapshots, model: Any) -> dict[str, float]:
-        taken = [line for line in snapshots.run.log() if "validation/fd_judge" in line]
-        return {"validation/fd_judge": DISTANCES[len(taken)]}
-
-    monkeypatch.setattr(Snapshots, "measure", measure)
+    tiny.measure_distances(monkeypatch, DISTANCES)
 
 
 def kept(run: Run) -> tuple[int, float | None]:

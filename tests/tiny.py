@@ -1,9 +1,11 @@
 """Trainings that take a second: small faces, narrow networks, a few steps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.subject import Subject
 from mien.models import MODELS
 from mien.models.base import Model
+from mien.plans.snapshots import Snapshots
 from mien.plans.training import start_run, train_run
 from mien.recipe import Recipe, apply_overrides, check
 from mien.runs import Run
@@ -157,3 +160,13 @@ def outcome(run: Run) -> tuple[dict[str, Tensor] | list[str], ...]:
 def assert_same_outcome(one: Run, other: Run) -> None:
     for mine, theirs in zip(outcome(one), outcome(other), strict=True):
         assert mine == theirs if isinstance(mine, list) else same(mine, theirs)
+
+
+def measure_distances(monkeypatch: pytest.MonkeyPatch, distances: Sequence[float]) -> None:
+    """Let snapshots have distances that are known beforehand, whenever they are taken."""
+
+    def measure(snapshots: Snapshots, some_model: Model) -> dict[str, float]:
+        taken = [line for line in snapshots.run.log() if "validation/fd_judge" in line]
+        return {"validation/fd_judge": distances[len(taken)]}
+
+    monkeypatch.setattr(Snapshots, "measure", measure)

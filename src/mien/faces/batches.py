@@ -20,7 +20,7 @@ class Batch:
     """Faces a model is trained on: a batch, or a part of one.
 
     x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
-    first, whole: where its faces stand in the batch that it is a part of, and how many that one has; 0: it is no part.
+    first, whole: where its faces stand in the batch that it is a part of, and how many that has; 0: it is whole.
     kept: what one phase of a step leaves for a later one, [N,...] each.
     """
 
@@ -140,6 +140,4 @@ class Batches:
             flip = torch.from_numpy(draws < 0.5).to(self.device, non_blocking=True)
             x = torch.where(flip[:, None, None, None], x.flip(3), x)
         y = self._y[torch.from_numpy(rows).to(self.device, non_blocking=True)]
-        if first == 0 and after == count:
-            return Batch(x, y)
         return Batch(x, y, first, count)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import DataError
+from mien.faces.allocator import keep_freed_blocks
 from mien.faces.portrait import paint
 
 ATTRIBUTES: tuple[str, ...] = (
@@ -32,7 +33,6 @@ ATTRIBUTES: tuple[str, ...] = (
 )
 SIZES = (32, 64, 128)
 CHUNK_PIXELS = 96 * 64 * 64  # painted at once; fewer pay numpy's cost a call more often: measured
-ALLOCATOR_HINT = 31 << 20  # bytes; see `render`
 
 
 @dataclass(frozen=True)
@@ -186,9 +186,7 @@ def render(attributes: ArrayLike, factors: ArrayLike, size: int) -> NDArray[np.u
     columns = np.concatenate([np.asarray(attributes, np.float32), np.asarray(factors, np.float32)], axis=1).T
     images = np.empty((columns.shape[1], size, size, 3), np.uint8)
     at_once = CHUNK_PIXELS // size**2
-    # glibc keeps blocks for reuse up to the size of the largest it has seen freed. Without this one, never touched,
-    # each operation's memory goes back to the system and page faults cost 40 % of the speed. Harmless elsewhere.
-    np.empty(ALLOCATOR_HINT, np.uint8)
+    keep_freed_blocks()
     for start in range(0, len(images), at_once):
         rows = slice(start, start + at_once)
         person = {

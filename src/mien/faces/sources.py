@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
+from mien.faces.allocator import keep_freed_blocks
 from mien.faces.listing import list_source, reader
 from mien.faces.pictures import BadPicture, Crop, Original, decode, quiet
 from mien.faces.readers import Layout, find_table, read_layout
@@ -20,9 +21,6 @@ from mien.faces.tables import Labels
 
 CHUNK = 128  # pictures handed to a process at once
 CHUNK_BYTES = 16 * 2**20  # about as many at most, where their bytes are handed over
-# glibc keeps freed blocks for reuse up to the size of the largest it has seen freed. Without one of this many bytes,
-# never touched, page faults cost a quarter of the decoder's speed. Harmless elsewhere.
-ALLOCATOR_HINT = 31 << 20
 DRAWN_COUNT = 20_000
 MOST_DRAWN = 5_000_000
 SEED = 0  # of drawn faces
@@ -191,7 +189,7 @@ def read_all(path: Path, names: Sequence[str]) -> Iterator[bytes | BadPicture]:
 def decode_chunk(names: Sequence[str], where: Path | Sequence[bytes | BadPicture], size: int, crop: Crop) -> Chunk:
     """Decode pictures of a source; runs in any process.    where: the folder that they are in, or what was read."""
     contents = read_all(where, names) if isinstance(where, Path) else where
-    np.empty(ALLOCATOR_HINT, np.uint8)
+    keep_freed_blocks()
     images = np.empty((len(names), size, size, 3), np.uint8)
     chunk = Chunk(images, [], [])
     with quiet():

@@ -6,6 +6,7 @@ import { context } from "../picture.js";
 import { Plot } from "../plot.js";
 import { colourOf, fillLegend } from "./map-colour.js";
 import { listen } from "./map-input.js";
+import { without } from "./without.js";
 
 const METHODS = /** @type {Record<string, string>} */ ({ tsne: "t-SNE", pca: "PCA" });
 const HINTS = /** @type {Record<string, string>} */ ({
@@ -16,7 +17,10 @@ const HINTS = /** @type {Record<string, string>} */ ({
 /** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
 function mount(page) {
   const run = page.run();
-  if (!run.map) return without(page);
+  if (!run.map) {
+    const why = run.notes?.[0] ?? `${run.name} has no encoder, so there is no map of its latents.`;
+    return without(page, why, (other) => Boolean(other.map));
+  }
   const stage = makeStage(page);
   const controls = makeControls(page, stage);
   stage.load();
@@ -34,27 +38,6 @@ function mount(page) {
       picture: () => stage.picture(),
     }),
   };
-}
-
-/** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
-function without(page) {
-  const run = page.run();
-  const why = run.notes?.[0] ?? `${run.name} has no encoder, so there is no map of its latents.`;
-  const others = page.exhibit.runs.filter((other) => other.map);
-  const buttons = others.map((other) =>
-    button(`Use ${other.name}`, () => page.state.update({ run: other.id, snapshot: "", face: "", before: "" })),
-  );
-  const root = element(
-    "div",
-    { className: "view" },
-    element(
-      "div",
-      { className: "stage empty" },
-      element("p", {}, why),
-      element("div", { className: "row" }, ...buttons),
-    ),
-  );
-  return { root, update: () => {}, leave: () => {}, shown: () => null };
 }
 
 /** @param {import("../main.js").Page} page */

@@ -6,6 +6,7 @@ import { element } from "../dom.js";
 import { Latest, generateAll } from "../engine.js";
 import { keep, originOf, usualAttributes, write } from "../face.js";
 import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { without } from "./without.js";
 
 const LARGEST = 60e6; // bytes of a photograph
 const MOST_PIXELS = 120e6;
@@ -16,7 +17,10 @@ let photograph = null;
 /** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
 function mount(page) {
   const run = page.run();
-  if (!run.encodes) return without(page);
+  if (!run.encodes) {
+    const why = `${run.name} has no encoder, so it cannot take a photo: a ${run.model.toUpperCase()} only makes faces.`;
+    return without(page, why, (other) => other.encodes);
+  }
   const latest = new Latest(page.fail);
   const result = makeResult(page);
   const place = element("div", { className: "stage photo" });
@@ -58,27 +62,6 @@ function mount(page) {
     shown: result.shown,
     open,
   };
-}
-
-/** Where a model cannot take a photo: why, and one that can. @param {import("../main.js").Page} page */
-function without(page) {
-  const run = page.run();
-  const others = page.exhibit.runs.filter((other) => other.encodes);
-  const words = `${run.name} has no encoder, so it cannot take a photo: a ${run.model.toUpperCase()} only makes faces.`;
-  const buttons = others.map((other) =>
-    button(`Use ${other.name}`, () => page.state.update({ run: other.id, snapshot: "", face: "", before: "" })),
-  );
-  const root = element(
-    "div",
-    { className: "view" },
-    element(
-      "div",
-      { className: "stage empty" },
-      element("p", {}, words),
-      element("div", { className: "row" }, ...buttons),
-    ),
-  );
-  return { root, update: () => {}, leave: () => {}, shown: () => null };
 }
 
 /** @param {import("../main.js").Page} page */
