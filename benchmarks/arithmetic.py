@@ -20,8 +20,8 @@ def flops_of_image(recipe: Recipe, faces: Faces) -> float:
     """Floating-point operations of one image in a step of a recipe, in matrix products and convolutions of all phases.
 
     A multiplication and an addition are two. For a VAE it is three times the forward pass, less the gradient by the
-    image, which nobody asks for; for an adversarial model what its phases ask for: generated images as often as mien
-    makes them, and no gradients by weights that are frozen.
+    image, which nobody asks for; for an adversarial model what its phases ask for: images generated
+    once for each of the two, and no gradients by weights that are frozen.
     """
     training = recipe.training.model_copy(update={"batch_size": COUNTED, "steps": 1, "epochs": None})
     model = build(recipe.model, faces.size)

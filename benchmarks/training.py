@@ -55,9 +55,9 @@ PEER_TABLE = (
 )
 
 
-def changed(what: str, models: tuple[str, ...] = ("vae", "gan", "acgan")) -> Peer:
+def changed(what: str) -> Peer:
     """mien, with something done otherwise."""
-    return Peer(f"mien, {what}", "mien_trainer", "auto", models=models, change=what)
+    return Peer(f"mien, {what}", "mien_trainer", "auto", change=what)
 
 
 CHANGES = (
@@ -66,7 +66,6 @@ CHANGES = (
     changed("memory given back to the system"),
     changed("default layout"),
     changed("optimizer one tensor at a time"),
-    changed("generated images made twice", ("gan", "acgan")),
     changed("compiled networks"),
 )
 

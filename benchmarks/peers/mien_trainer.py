@@ -50,8 +50,6 @@ def change(trainer: Trainer, what: str) -> None:
         for network in trainer.model.modules():
             if isinstance(layers := getattr(network, "convolutions", None), torch.nn.Module):
                 layers.register_forward_pre_hook(lambda layers, given: (given[0].contiguous(),))
-    elif what == "generated images made twice":
-        trainer.model.fake_again = trainer.model.fake  # type: ignore[assignment]
     elif what:
         raise SystemExit(f"no change is called {what!r}")
 

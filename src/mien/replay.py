@@ -58,7 +58,7 @@ class Replays:
         return terms
 
     def _fill(self, number: int, batch: Batch) -> Batch:
-        """Copy a batch to its fixed place, where one phase's recording also leaves what the next one's reads."""
+        """Copy a batch to its fixed place."""
         if number not in self.places:
             self.places[number] = Batch(torch.empty_like(batch.x), torch.empty_like(batch.y))
         place = self.places[number]

@@ -1,7 +1,7 @@
 """Batches for training: which faces come next is a pure function of the seed and the images already seen."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,14 +21,12 @@ class Batch:
 
     x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
     first, whole: where its faces stand in the batch that it is a part of, and how many that has; 0: it is whole.
-    kept: what one phase of a step leaves for a later one, [N,...] each.
     """
 
     x: Tensor
     y: Tensor
     first: int = 0
     whole: int = 0
-    kept: dict[str, Tensor] = field(default_factory=dict)
 
     def noise(self, dimensions: int) -> Tensor:
         """Standard normal noise for these faces, by PyTorch's own generator.  -> [N,dimensions]
@@ -43,8 +41,7 @@ class Batch:
         middle, whole = -(-len(self.x) // 2), self.whole or len(self.x)
 
         def part(rows: slice, first: int) -> Batch:
-            kept = {name: tensor[rows] for name, tensor in self.kept.items()}
-            return Batch(self.x[rows], self.y[rows], self.first + first, whole, kept)
+            return Batch(self.x[rows], self.y[rows], self.first + first, whole)
 
         return part(slice(middle), 0), part(slice(middle, None), middle)
 

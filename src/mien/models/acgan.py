@@ -76,7 +76,7 @@ class ACGAN(Adversarial):
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator gets wrong: real or generated, and which attributes."""
         real_logit, real_attributes = self.judge(batch.x)
-        fake_logit, fake_attributes = self.judge(self.fake_again(batch))
+        fake_logit, fake_attributes = self.judge(self.fake(batch))
         terms = {
             "adversarial_real": losses.judged_real(real_logit).mean(),
             "adversarial_fake": losses.judged_fake(fake_logit).mean(),

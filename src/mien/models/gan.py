@@ -28,8 +28,10 @@ class GANConfig(AdversarialConfig):
 class Adversarial(Model):
     """A generator and a discriminator, each frozen while the other moves; what they minimise is the subclass's.
 
-    The generator moves first, and the discriminator learns on the same generated images: they are made once a step. The
-    lazy R1 penalty is a phase of its own. Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
+    The discriminator moves first, and each learns on images made for it alone: docs/speed.md has what sharing them
+    gained, and cost. The lazy R1 penalty is a phase of its own.
+
+    Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
     """
 
     generator: nn.Module
@@ -42,7 +44,7 @@ class Adversarial(Model):
         discriminator = Phase("discriminator", ("discriminator",), self.discriminator_loss, repeat=updates)
         r1 = Phase("r1", ("discriminator",), self.r1_loss, every=config.r1_every)
         generator = Phase("generator", ("generator",), self.generator_loss)
-        self.phases = (generator, discriminator, r1) if config.r1_weight else (generator, discriminator)
+        self.phases = (discriminator, r1, generator) if config.r1_weight else (discriminator, generator)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator minimises."""
@@ -53,14 +55,8 @@ class Adversarial(Model):
         raise NotImplementedError
 
     def fake(self, batch: Batch) -> Tensor:
-        """Images generated for this batch, kept for the discriminator.  -> [N,3,S,S]"""
-        x_fake = self.generate(batch.noise(self.latent_dim), batch.y)
-        batch.kept["x_fake"] = x_fake.detach()
-        return x_fake
-
-    def fake_again(self, batch: Batch) -> Tensor:
-        """The images that the generator's phase made for this batch; others, where it made none.  -> [N,3,S,S]"""
-        return batch.kept["x_fake"] if "x_fake" in batch.kept else self.fake(batch)
+        """Images from new noise and the attributes of a batch.  -> [N,3,S,S]"""
+        return self.generate(batch.noise(self.latent_dim), batch.y)
 
     def realness(self, x: Tensor) -> Tensor:
         """The discriminator's logit of an image being real.  [N,3,S,S] -> [N]"""
@@ -91,7 +87,7 @@ class GAN(Adversarial):
         """What the discriminator gets wrong on real and on generated images."""
         return {
             "adversarial_real": losses.judged_real(self.realness(batch.x)).mean(),
-            "adversarial_fake": losses.judged_fake(self.realness(self.fake_again(batch))).mean(),
+            "adversarial_fake": losses.judged_fake(self.realness(self.fake(batch))).mean(),
         }
 
     def generator_loss(self, batch: Batch) -> Terms:
