@@ -33,7 +33,7 @@ from measuring import table, write_csv
 
 PERCENTILES = (50, 95, 99, 100)
 MEBIBYTE = 2**20
-TINY = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.device=cpu")
+TINY = ("model.width=4", "model.latent_dim=8", "training.batch_size=2", "training.device=cpu")
 Row = dict[str, Any]
 Kinds = dict[str, tuple[str, str, bytes | None]]  # name to method, path and body
 

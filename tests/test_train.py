@@ -367,7 +367,7 @@ def test_the_moving_average_trails_the_weights_and_copies_the_statistics() -> No
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.add_(1)
-    average.update(model, steps=1_000)
+    average.update(steps=1_000)
     for mine, before, theirs in zip(average.model.parameters(), old, model.parameters(), strict=True):
         torch.testing.assert_close(mine, 0.9 * before + 0.1 * theirs)
     assert all(mine.equal(theirs) for mine, theirs in zip(average.model.buffers(), model.buffers(), strict=True))
@@ -380,7 +380,7 @@ def test_the_moving_average_soon_forgets_the_random_start() -> None:
         for tensor in model.parameters():
             tensor.add_(1)
     for step in range(1, 60):
-        average.update(model, step)
+        average.update(step)
     for mine, theirs in zip(average.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs)
 

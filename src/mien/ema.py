@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
@@ -15,11 +15,14 @@ class MovingAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
+        self.weights: list[Tensor] = list(self.model.parameters())
+        self.originals: list[Tensor] = list(model.parameters())
+        self.buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
 
     @torch.no_grad()
-    def update(self, model: nn.Module, steps: int) -> None:
-        """Move towards the model, which has made so many steps. Buffers are copied as they are."""
+    def update(self, steps: int) -> None:
+        """Move towards the original, which has made so many steps. Buffers are copied as they are."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+        torch._foreach_lerp_(self.weights, self.originals, 1 - decay)
+        for mine, theirs in self.buffers:
             mine.copy_(theirs)

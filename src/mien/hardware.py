@@ -38,6 +38,13 @@ class Hardware:
         kept: contextlib.AbstractContextManager[None] = torch.random.fork_rng(devices)
         return kept
 
+    def seed(self, seed: int) -> None:
+        """Seed this device's generator; `torch.manual_seed` takes half a millisecond for those that are not here."""
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.get_device_module(self.device).manual_seed(seed)
+
     def average_gradients(self, parameters: list[Tensor]) -> None:
         """Replace every gradient by its mean over the processes; one message for all of them."""
         if self.processes == 1:

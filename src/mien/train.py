@@ -102,7 +102,9 @@ class Trainer:
         self.checkpoint, self.log, self.snapshot, self.progress, self.note = checkpoint, log, snapshot, progress, note
         recordable = config.cuda_graphs and hardware.device.type == "cuda" and hardware.processes == 1
         self.replays = Replays() if recordable else None
-        self.optimizers = {phase.moves: make_optimizer(parameters(model, phase), config) for phase in model.phases}
+        self.moved = {phase.moves: parameters(model, phase) for phase in model.phases}
+        self.optimizers = {moves: make_optimizer(moved, config) for moves, moved in self.moved.items()}
+        self.moving: tuple[str, ...] | None = None  # the networks that are not frozen now
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.images_per_step = config.images_per_step(model)
         self.total = config.total_images(len(batches), self.images_per_step)
@@ -194,20 +196,22 @@ class Trainer:
         learning_rate = self._learning_rate()
         for index, phase in enumerate(self.model.phases):
             if step % phase.every == 0:
-                freeze_all_but(self.model, phase.moves)
+                if phase.moves != self.moving:
+                    freeze_all_but(self.model, phase.moves)
+                    self.moving = phase.moves
                 self.optimizers[phase.moves].set_learning_rate(learning_rate)
                 for number in range(phase.repeat):
                     seed = update_seed(self.config.seed, self.images_seen, index, number)
                     self.meter.add(phase.name, self._update(phase, batches, number, seed))
         self.images_seen += self.images_per_step
         if self.average:
-            self.average.update(self.model, step + 1)
+            self.average.update(step + 1)
 
     def _update(self, phase: Phase, batches: list[list[Batch]], number: int, seed: int) -> Terms:
         """One optimizer update, on a batch in as many pieces as it takes to fit into memory."""
         while True:
             try:
-                torch.manual_seed(seed)
+                self.hardware.seed(seed)
                 if self.replays and len(batches[number]) == 1:
                     return self.replays(phase.name, number, partial(self._minimise, phase, seed), batches[number])
                 return self._minimise(phase, seed, batches[number])
@@ -225,13 +229,13 @@ class Trainer:
         sums: Terms = {}
         for piece in pieces:
             if len(pieces) > 1:
-                torch.manual_seed(seed)  # each piece draws for the whole batch, and takes what is its own
+                self.hardware.seed(seed)  # each piece draws for the whole batch, and takes what is its own
             with self.hardware.autocast():
                 terms = phase.loss(piece)
             terms = {name: term * (len(piece.x) / images) for name, term in terms.items()}
             torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
             sums = {name: term.detach() + sums[name] if sums else term.detach() for name, term in terms.items()}
-        self.hardware.average_gradients(parameters(self.model, phase))
+        self.hardware.average_gradients(self.moved[phase.moves])
         optimizer.step()
         return sums
 
