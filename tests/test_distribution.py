@@ -15,6 +15,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
+import tiny
 from mien.faces import Faces
 from mien.metrics.counts import cut, halves, in_words, round_count
 from mien.metrics.coverage import coverage_scores, nearest
@@ -218,7 +219,7 @@ def test_only_distances_in_features_of_inception_are_called_fid_and_they_agree_w
     identity = nn.Identity()
     identity.num_features = 48
     reference = FrechetInceptionDistance(identity)
-    seen = Pixels("")(subject.samples[:count]), cut(Pixels("")(subject.real("test")), count)
+    seen = Pixels("")(subject.samples[:count]), cut(Pixels("")(tiny.all_real(subject, "test")), count)
     for images, real in zip(seen, (False, True), strict=True):
         reference.update(torch.from_numpy(images), real=real)
     assert scores[f"fid_{count}"].value == pytest.approx(float(reference.compute()), abs=1e-3)

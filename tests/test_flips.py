@@ -230,7 +230,7 @@ def test_of_a_colour_of_hair_the_renderers_numbers_say_that_the_others_are_off(
 ) -> None:
     monkeypatch.setattr(flips_module, "RENDERED", 4)
     subject = subject_of(Painter(None), people, judge)
-    scores = of_the_renderer(subject, name, real, reader_of(subject, real))
+    scores = of_the_renderer(subject, name, real, reader_of(subject))
     assert {key.split("_")[1] for key in scores} == {"renderer"}
     said = {"the other colours of hair off in both" in score.protocol for score in scores.values()}
     assert said == {name == "Black_Hair"}
@@ -255,18 +255,18 @@ def test_ceiling_and_chance_are_the_shares_of_all_pairs() -> None:
     faces, labels = seen(*random.random(40)), random.integers(-1, 2, 40).astype(np.int8)
     sees = faces.sees(0)
     right = ~sees[labels == 0][:, None] & sees[labels == 1]
-    assert ceiling(faces, labels, "A", ["A"])["flip_ceiling_A"].value == pytest.approx(right.mean())
+    assert ceiling(faces.probabilities, labels, "A", ["A"])["flip_ceiling_A"].value == pytest.approx(right.mean())
     flipped = ~sees[:, None] & sees
     assert report(faces, faces, "A", ["A"], faces, "")["flip_chance_A"].value == pytest.approx(flipped.mean())
 
 
 def test_faces_of_one_kind_have_no_ceiling() -> None:
-    assert ceiling(seen(0.1, 0.2, 0.3), np.zeros(3, np.int8), "A", ["A"]) == {}
+    assert ceiling(seen(0.1, 0.2, 0.3).probabilities, np.zeros(3, np.int8), "A", ["A"]) == {}
 
 
 def test_real_faces_with_and_without_an_attribute_differ_in_others_as_welch_says(real: Look, people: Faces) -> None:
     labels = people.attributes[people.rows("test"), 0]
-    score = ceiling(real, labels, "Male", drawn.ATTRIBUTES)["leak_real_Male->Beard"]
+    score = ceiling(real.probabilities, labels, "Male", drawn.ATTRIBUTES)["leak_real_Male->Beard"]
     beard = real.probabilities[:, drawn.ATTRIBUTES.index("Beard")].astype(float)
     welch = stats.ttest_ind(beard[labels == 1], beard[labels == 0], equal_var=False).confidence_interval(0.95)
     assert (score.low, score.high) == pytest.approx((welch.low, welch.high), rel=0.02)
@@ -339,7 +339,7 @@ def test_whatever_attributes_are_called_the_plate_reads_what_was_written() -> No
     off, on = (Look(np.zeros((9, 4, 4, 3), np.uint8), p, p) for p in random.random((2, 9, len(names)), np.float32))
     labels, written = np.arange(9, dtype=np.int8) % 2, {}
     for name in names:
-        written |= report(off, on, name, names, off, "") | ceiling(off, labels, name, names)
+        written |= report(off, on, name, names, off, "") | ceiling(off.probabilities, labels, name, names)
     read = read_leakage({key: ReadScore(score.value, images=score.images) for key, score in written.items()})
     assert read is not None
     assert (read.rows, read.columns, read.pairs) == (tuple(names), tuple(names), 9)

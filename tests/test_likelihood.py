@@ -184,7 +184,7 @@ def test_the_likeliest_variance_is_the_mean_squared_error() -> None:
 
 def test_the_baseline_is_the_probabilistic_pca_of_scikit_learn() -> None:
     values = (RANDOM.normal(size=(500, 4)) @ RANDOM.normal(size=(4, 20)) + RANDOM.normal(size=(500, 20))).astype("f4")
-    gaussian, pca = fit_principal_gaussian(values, 4), PCA(4).fit(values)
+    gaussian, pca = fit_principal_gaussian(values.copy(), 4), PCA(4).fit(values)
     assert gaussian.noise(values) == pytest.approx(pca.noise_variance_, rel=5e-3)
     assert gaussian.log_density(values, pca.noise_variance_) == pytest.approx(pca.score_samples(values), rel=1e-3)
 

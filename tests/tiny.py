@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces import Faces, open_faces
+from mien.faces import Faces, Split, open_faces
 from mien.faces.batches import Batch, Batches
 from mien.hardware import Hardware
 from mien.judge import judge_of
@@ -98,6 +99,11 @@ def subject(run: Run, some_faces: Faces) -> Subject:
     """A trained run to be measured, with the judge of its faces."""
     judge = judge_of(some_faces)
     return Subject(load_model(run.weights), some_faces, judge, (JudgeFeatures(judge),))
+
+
+def all_real(subject: Subject, split: Split) -> NDArray[np.uint8]:
+    """Its real images of a split at once, uint8 [N,S,S,3]."""
+    return np.concatenate(list(subject.real(split)))
 
 
 def tensors(path: Path) -> dict[str, Tensor]:

@@ -53,13 +53,12 @@ def flips(subject: Subject) -> dict[str, Score]:
         unrelated, pairs = pairs_of_directions(subject, model)
     else:
         return {}
-    real = look_at_real(subject)
-    reader = reader_of(subject, real)
+    reader = reader_of(subject)
     scores = reader.scores() if reader else {}
     for pair in pairs:
         labels = subject.faces.attributes[subject.rows("test"), subject.faces.attribute_names.index(pair.attribute)]
         scores |= report(pair.off, pair.on, pair.attribute, tells, unrelated, pair.how)
-        scores |= ceiling(real, labels, pair.attribute, tells)
+        scores |= ceiling(subject.probabilities("test"), labels, pair.attribute, tells)
         scores |= reader.shifts(pair.off.features, pair.on.features, pair.attribute, pair.how) if reader else {}
         if reader and pair.attribute in drawn.ATTRIBUTES:
             scores |= of_the_renderer(subject, pair.attribute, unrelated, reader)
@@ -71,12 +70,6 @@ def look_at_samples(subject: Subject) -> Look:
     images = subject.samples[:PAIRS]
     features = subject.features(subject.extractors[0], "samples")[:PAIRS]
     return Look(images, features, subject.judge.probabilities(images))
-
-
-def look_at_real(subject: Subject) -> Look:
-    """The test faces as the judge sees them."""
-    images = subject.real("test")
-    return Look(images, subject.features(subject.extractors[0], "test"), subject.judge.probabilities(images))
 
 
 def pairs_of_labels(subject: Subject) -> Iterator[Pairs]:
@@ -142,14 +135,15 @@ def edited_attributes(subject: Subject) -> list[str]:
     return order[:MOST_EDITED]
 
 
-def reader_of(subject: Subject, real: Look) -> FactorReader | None:
+def reader_of(subject: Subject) -> FactorReader | None:
     """What reads the factors of drawn faces; None for photographs, whose factors nobody knows."""
     known = factors(subject.faces)
     if known is None:
         return None
-    features = subject.features(subject.extractors[0], "train")
-    train, test = known[subject.rows("train")], known[subject.rows("test")]
-    return read_factors(subject.faces.card["factors"], (features, train), (real.features, test))
+    judge = subject.extractors[0]
+    train = subject.features(judge, "train"), known[subject.rows("train")]
+    test = subject.features(judge, "test"), known[subject.rows("test")]
+    return read_factors(subject.faces.card["factors"], train, test)
 
 
 def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: FactorReader) -> dict[str, Score]:

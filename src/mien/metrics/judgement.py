@@ -11,7 +11,7 @@ from mien.metrics.subject import Subject
 def judgement(subject: Subject) -> dict[str, Score]:
     """Balanced accuracy and AUC of the judge for each attribute it tells, on the test split."""
     rows = subject.rows("test")
-    probabilities = subject.judge.probabilities(subject.faces.images[rows])
+    probabilities = subject.probabilities("test")
     scores: dict[str, Score] = {}
     for index, name in enumerate(subject.judge.attributes):
         truth = subject.faces.attributes[rows, subject.faces.attribute_names.index(name)]

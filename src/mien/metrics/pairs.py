@@ -123,24 +123,27 @@ def feature_distance(one: Look, other: Look) -> NDArray[np.float64]:
     return apart
 
 
-def ceiling(real: Look, labels: NDArray[np.int8], attribute: str, tells: Sequence[str]) -> dict[str, Score]:
+def ceiling(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int8], attribute: str, tells: Sequence[str]
+) -> dict[str, Score]:
     """How the judge does on real faces, which limits what it can see in pairs; and what goes with the attribute there.
 
+    probabilities: the judge's, of real faces.  [N,A]
     labels: the attribute of the real faces, 1 has it, 0 has not, -1 unknown.  [N]
     Nothing where one kind is missing.
     """
-    without, having = real.of(labels == 0), real.of(labels == 1)
-    if attribute not in tells or min(len(without.images), len(having.images)) < 2:
+    without, having = probabilities[labels == 0], probabilities[labels == 1]
+    if attribute not in tells or min(len(without), len(having)) < 2:
         return {}
     column, count = tells.index(attribute), int((labels >= 0).sum())
     protocol = (
         f"test split; share of random pairs of a face without {attribute} and one with it that the judge sees so: "
         "its true-negative rate x its true-positive rate"
     )
-    scores = {f"flip_ceiling_{attribute}": product(~without.sees(column), having.sees(column), protocol)}
+    scores = {f"flip_ceiling_{attribute}": product(without[:, column] <= SEEN, having[:, column] > SEEN, protocol)}
     for place, other in enumerate(tells):
         if other != attribute:
-            change = having.probabilities[:, place], without.probabilities[:, place]
+            change = having[:, place], without[:, place]
             words = (
                 f"test split; the judge's mean probability of {other} of faces with {attribute}, less that without it"
             )

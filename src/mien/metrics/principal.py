@@ -57,10 +57,10 @@ class PrincipalGaussian(NamedTuple):
 
 
 def fit_principal_gaussian(values: NDArray[np.float32], components: int) -> PrincipalGaussian:
-    """The leading principal components of values, found by randomized decomposition.  [N,D]"""
+    """The leading principal components of values, found by randomized decomposition; they are overwritten.  [N,D]"""
     from sklearn.decomposition import PCA
 
-    pca = PCA(components, svd_solver="randomized", random_state=0).fit(values)
+    pca = PCA(components, copy=False, svd_solver="randomized", random_state=0).fit(values)
     return PrincipalGaussian(pca.mean_, pca.components_, pca.explained_variance_.astype(np.float64), len(values))
 
 

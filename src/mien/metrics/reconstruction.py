@@ -20,12 +20,12 @@ MSE = "mean over pixels in [-1, 1], no quantization"
 
 
 class Distances(NamedTuple):
-    """Three distances of each image to what becomes of it, and what the extractors see of that.  [N] x 3"""
+    """Distances of each image to what becomes of it; of features the squared one, by the extractor's name.  [N] each"""
 
     mse: NDArray[np.float64]
     psnr: NDArray[np.float64]
     ssim: NDArray[np.float64]
-    features: dict[str, NDArray[np.float32]]
+    features: dict[str, NDArray[np.float64]]
 
 
 def reconstruction(subject: Subject) -> dict[str, Score]:
@@ -55,17 +55,31 @@ def through(model: Model, x: Tensor) -> Tensor:
 
 
 def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distances:
-    """Distances between the test images and what becomes of them."""
-    errors, similarities, stored = [], [], []
-    for x in signed_chunks(subject.real("test")):
-        x_hat = reconstruct(x)
-        errors.append((x_hat - x).square().mean((1, 2, 3)))
-        similarities.append(structural_similarity(x_hat, x))
-        stored.append(to_stored(x_hat))
+    """Distances between the test images and what becomes of them, some at a time."""
+    errors, similarities = [], []
+    apart: dict[str, list[NDArray[np.float64]]] = {extractor.name: [] for extractor in subject.extractors}
+    first = 0
+    for images in subject.real("test"):
+        stored = []
+        for x in signed_chunks(images):
+            x_hat = reconstruct(x)
+            errors.append((x_hat - x).square().mean((1, 2, 3)))
+            similarities.append(structural_similarity(x_hat, x))
+            stored.append(to_stored(x_hat))
+        for extractor in subject.extractors:
+            features = subject.features(extractor, "test")[first : first + len(images)]
+            apart[extractor.name].append(squared_distances(extractor(np.concatenate(stored)), features))
+        first += len(images)
     mse = torch.cat(errors).double().numpy()
     psnr = 10 * np.log10(4 / np.maximum(mse, 1e-12))  # 4 is the square of the range of [-1, 1]
-    features = {extractor.name: extractor(np.concatenate(stored)) for extractor in subject.extractors}
-    return Distances(mse, psnr, torch.cat(similarities).double().numpy(), features)
+    of_features = {name: np.concatenate(pieces) for name, pieces in apart.items()}
+    return Distances(mse, psnr, torch.cat(similarities).double().numpy(), of_features)
+
+
+def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Squared Euclidean distances of features, pair by pair.  [N,D] x 2 -> [N]"""
+    distances: NDArray[np.float64] = np.square(one.astype(np.float64) - other).sum(1)
+    return distances
 
 
 def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str, Score]:
@@ -76,24 +90,21 @@ def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str,
         f"{name}_ssim": mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
     }
     for extractor in subject.extractors:
-        distances = perceptual_distance(subject.features(extractor, "test"), found.features[extractor.name])
+        distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
         if distances is not None:
             how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
             scores[f"{name}_perceptual_{extractor.name}"] = mean_score(distances, f"{how}test split, {how_far}")
     return scores
 
 
-def perceptual_distance(features: NDArray[np.float32], features_hat: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N,D] x 2 -> [N]
+def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N], [N,D] -> [N]
 
     In units of the mean squared distance of two different images, which is twice the features' total variance; None
     where they do not vary.
     """
     total = 2 * float(features.var(axis=0, ddof=1, dtype=np.float64).sum()) if len(features) > 1 else 0.0
-    if total == 0:
-        return None
-    distances: NDArray[np.float64] = np.square(features_hat.astype(np.float64) - features).sum(1) / total
-    return distances
+    return squared / total if total else None
 
 
 def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:

@@ -1,5 +1,6 @@
 """What is measured: a trained model, its faces, and what several metrics need, computed once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -19,9 +20,10 @@ from mien.trained import TrainedModel
 
 SAMPLE_SEED = 1  # of the samples that are measured; those shown in a report are of another
 FEWEST_SAMPLES, MOST_IMAGES = 2_000, 10_000
+READ = 2_048  # images at a time, so that memory does not grow with the split
 MOST_ENCODED: dict[Split, int] = {"train": 5_000, "validation": 2_000, "test": 2_000}  # for metrics of latents
 Where = Split | Literal["samples"]
-Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name, images -> features
+Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name or "probabilities", images -> features
 
 
 @dataclass
@@ -59,9 +61,11 @@ class Subject:
         """Which faces of a split are measured: all, but of the training split at most 10,000, evenly spread."""
         return spread(self.faces.rows(split), MOST_IMAGES) if split == "train" else self.faces.rows(split)
 
-    def real(self, split: Split) -> views.Pictures:
-        """Images of those rows.  -> uint8 [N,S,S,3]"""
-        return self.faces.images[self.rows(split)]
+    def real(self, split: Split) -> Iterator[views.Pictures]:
+        """Images of those rows, some at a time.  -> uint8 [n,S,S,3]"""
+        rows = self.rows(split)
+        for start in range(0, max(len(rows), 1), READ):  # once where there are none
+            yield self.faces.images[rows[start : start + READ]]
 
     def features(self, extractor: Extractor, where: Where) -> NDArray[np.float32]:
         """What an extractor sees in real images of a split, or in the samples.  -> [N,D]"""
@@ -71,7 +75,14 @@ class Subject:
             return self._of_samples[extractor.name]
         key = (extractor.name, where)
         if key not in self.seen:
-            self.seen[key] = extractor(self.real(where))
+            self.seen[key] = np.concatenate([extractor(images) for images in self.real(where)])
+        return self.seen[key]
+
+    def probabilities(self, split: Split) -> NDArray[np.float32]:
+        """How likely the judge holds each of its attributes in real images of a split.  -> [N,A]"""
+        key = ("probabilities", split)
+        if key not in self.seen:
+            self.seen[key] = np.concatenate([self.judge.probabilities(images) for images in self.real(split)])
         return self.seen[key]
 
     def principal(self) -> PrincipalGaussian:
