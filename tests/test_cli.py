@@ -153,8 +153,14 @@ def test_reconstruct_puts_originals_over_reconstructions(trained_runs: dict[str,
 def test_data_shows_packs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str], faces: Any) -> None:
     assert main(["data", "show", tiny.SOURCE, "--size", "32", "--out", "sheet.png"]) == 0
     assert main(["data", "pack", tiny.SOURCE, "--size", "32"]) == 0
+    assert main(["data", "verify", tiny.SOURCE, "--size", "32"]) == 0
     assert main(["data", "draw", "--count", "3", "--size", "32", "--out", "drawn.png"]) == 0
-    assert matches(capsys.readouterr().out, "Male", f"packed: 200 faces of drawn:200, fingerprint {faces.fingerprint}")
+    assert matches(
+        capsys.readouterr().out,
+        "Male",
+        f"packed: 200 faces of drawn:200, fingerprint {faces.fingerprint}",
+        "as they were packed: 200",
+    )
     assert pixels(tmp_path / "drawn.png").shape == (32, 3 * 34 - 2, 3)
     assert (tmp_path / "sheet.png").exists()
 
@@ -315,6 +321,20 @@ def test_mistakes_in_sampling(trained_runs: dict[str, Run], capsys: pytest.Captu
     assert "seed 0 or more" in mistake(capsys, "sample", run, "--seed", "-1")
     assert "cannot be written" in mistake(capsys, "sample", run, "--out", "nowhere/faces.png")
     assert "cannot be written" in mistake(capsys, "sample", run, "--out", "faces.docx")
+
+
+def test_a_picture_that_cannot_be_written_whole_leaves_the_old_one(
+    trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(image: Image.Image, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    Path("faces.png").write_text("old")
+    monkeypatch.setattr(Image.Image, "save", half)
+    assert "No space left" in mistake(capsys, "sample", str(trained_runs["vae"].path), "--out", "faces.png")
+    assert Path("faces.png").read_text() == "old"
+    assert [path.name for path in Path().glob("faces*")] == ["faces.png"]
 
 
 def test_mistakes_in_reconstructing(

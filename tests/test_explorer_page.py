@@ -499,3 +499,16 @@ def test_a_bundle_opened_from_the_disk_says_what_to_do(browser: Browser, plan: P
     page.goto((tmp_path / "bundle" / "index.html").as_uri())
     expect(page.locator("#problem")).to_contain_text("python -m http.server")
     page.close()
+
+
+def test_a_report_that_somebody_wrote_runs_no_script_in_a_bundle(browser: Browser, run_of: Any, tmp_path: Path) -> None:
+    run = run_of("gan")
+    (run.path / "report").mkdir()
+    styled = "<!doctype html><title>asked</title><style>p { color: red }</style><p>numbers</p>"
+    (run.path / "report" / "report.html").write_text(f"{styled}<script>document.title = 'ran'</script>")
+    export_web(run.path, tmp_path / "site", test_faces=True)
+    page = browser.new_page()
+    page.goto((tmp_path / "site" / "report" / "report.html").as_uri())
+    assert page.title() == "asked"
+    expect(page.locator("p")).to_have_css("color", "rgb(255, 0, 0)")
+    page.close()

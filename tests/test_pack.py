@@ -235,6 +235,20 @@ def test_a_damaged_pack_is_made_again(faces: Path, cache: Path) -> None:
         assert open_faces(faces, size=32).fingerprint == first.fingerprint
 
 
+@pytest.mark.parametrize("name", ["images.npy", "attributes.npy", "split.npy"])
+def test_a_bit_that_flips_in_a_pack_is_found_by_verifying_it(tmp_path: Path, cache: Path, name: str) -> None:
+    fill(tmp_path / "faces", sound_files())
+    table = "file,Male\n" + "".join(f"{name},1\n" for name in ("grey.png", "16bit.png"))
+    (tmp_path / "faces" / "attributes.csv").write_text(table)
+    pack.verify(open_faces(tmp_path / "faces", size=32))
+    path = Path(open_faces(tmp_path / "faces", size=32).card["pack"]) / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"is not as it was packed.*Delete the folder"):
+        pack.verify(open_faces(tmp_path / "faces", size=32))
+
+
 def test_names_stay_those_of_the_images_when_the_pack_is_replaced(faces: Path, cache: Path) -> None:
     first = open_faces(faces, size=32)
     (faces / "000.png").rename(faces / "renamed.png")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
     "show": ("seed",),
     "pack": ("seed", "count", "out"),
+    "verify": ("seed", "count", "out"),
     "draw": ("path", "crop", "attributes", "skip_bad"),
 }
 
@@ -234,12 +235,15 @@ def reconstruct(args: argparse.Namespace) -> None:
 
 
 def save_picture(image: Any, path: Path) -> None:
-    """Write a picture in the format its name ends in.  Raises: RecipeError where that cannot be done."""
+    """Write a picture in the format its name ends in, whole.  Raises: RecipeError where that cannot be done."""
     from PIL import Image
 
+    beside = path.with_name(f"{path.stem}.tmp{path.suffix}")
     try:
-        Image.fromarray(image).save(path)
+        Image.fromarray(image).save(beside)
+        beside.replace(path)
     except (OSError, ValueError) as error:
+        beside.unlink(missing_ok=True)
         raise RecipeError(
             f"--out {path}: cannot be written ({error}). Give a .png or .jpg in a folder that exists."
         ) from error
@@ -328,6 +332,7 @@ def data(args: argparse.Namespace) -> None:
     """`mien data`"""
     from mien import views
     from mien.faces.card import lines
+    from mien.faces.pack import verify
     from mien.plans.training import read_faces
     from mien.recipe import DataConfig, toml_value, validated
     from mien.terminal import Terminal
@@ -348,6 +353,10 @@ def data(args: argparse.Namespace) -> None:
         faces = read_faces(validated(DataConfig, asked | {"source": args.path or "drawn"}, "mien data"), terminal)
     if args.action == "pack":
         print(f"packed: {len(faces.files):,} faces of {faces.card['source']}, fingerprint {faces.fingerprint}")
+        return
+    if args.action == "verify":
+        verify(faces)
+        print(f"as they were packed: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
         return
     print("\n".join(lines(faces.card)))
     if args.out:

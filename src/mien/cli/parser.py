@@ -207,12 +207,13 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub = command(
         "data",
         does.data,
-        "Look at faces, pack them, or draw some.",
+        "Look at faces, pack them, see that a pack is undamaged, or draw some.",
         "mien data show ~/faces",
         "mien data pack ~/celeba.zip --size 128",
+        "mien data verify ~/celeba.zip --size 128",
         "mien data draw --count 48 --out drawn.png",
     )
-    sub.add_argument("action", choices=["show", "pack", "draw"])
+    sub.add_argument("action", choices=["show", "pack", "verify", "draw"])
     sub.add_argument("path", nargs="?", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
     add_preparation(sub)
     sub.add_argument("--count", type=int, help="faces of the contact sheet, or to draw (default: 48)")

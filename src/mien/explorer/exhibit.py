@@ -38,6 +38,10 @@ MOST_FILMED = 60  # sample grids of a run
 MOST_COMBINATIONS = 1_000  # of attributes, the most frequent ones
 JPEG_QUALITY = 85
 MOST_REPORT = 256 * 2**20  # bytes of a report that is shown
+# A report stands alone: its styles and pictures are within it, and it needs no script. Whoever wrote it, nothing of it
+# comes before the policy, so that it holds in a bundle too, which others serve without our headers.
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+POLICY_FIRST = f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{REPORT_POLICY}">'.encode()
 FLOATS, HALVES = np.dtype("<f4"), np.dtype("<f2")  # little endian on every machine
 
 EngineName = Literal["server", "web"]
@@ -266,7 +270,7 @@ def add_report(files: dict[str, bytes], run: Run) -> str | None:
     for folder in ([plan] if is_plan(plan) else []) + [run.path]:
         page = folder / "report" / "report.html"
         if is_own(page, folder) and page.stat().st_size <= MOST_REPORT:
-            content = page.read_bytes()
+            content = POLICY_FIRST + page.read_bytes()
             reports = {address: other for address, other in files.items() if address.startswith("report")}
             known = [address for address, other in reports.items() if other == content]
             address = known[0] if known else f"report{f'-{len(reports) + 1}' if reports else ''}/report.html"

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mien.errors import MienError
 from mien.explorer import asked
 from mien.explorer.engine import Busy, Engine
-from mien.explorer.exhibit import FLOATS, Exhibit
+from mien.explorer.exhibit import FLOATS, REPORT_POLICY, Exhibit
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
 QUESTIONS = ("/api/generate", "/api/encode")
@@ -43,11 +43,6 @@ MEDIA = {
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-# A report stands alone: its styles and pictures are within it, and it needs no script.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
 )
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -98,7 +93,7 @@ def files_endpoint(tree: Mapping[str, bytes]) -> Callable[[Request], Awaitable[R
         media = MEDIA.get(PurePosixPath(address).suffix, "application/octet-stream")
         if media in (MEDIA[".html"], MEDIA[".js"]):  # a script may be that of a worker, which has its own policy
             ours = address == "index.html" or media == MEDIA[".js"]
-            headers["content-security-policy"] = PAGE_POLICY if ours else REPORT_POLICY
+            headers["content-security-policy"] = PAGE_POLICY if ours else f"{REPORT_POLICY}; frame-ancestors 'none'"
         if tags[address] in request.headers.get("if-none-match", ""):  # its headers replace those that a browser kept
             return Response(status_code=304, headers=headers)
         return Response(tree[address], media_type=media, headers=headers)

@@ -25,6 +25,7 @@ from mien.faces.stream import cores, in_order
 
 SIZES = (32, 64, 128)
 FEWEST = 16  # pictures
+HASHED = 1_024  # pictures at a time
 MOST_BAD = 0.01  # share of the pictures
 MOST_SHOWN = 100  # letters of a name in a message
 FEW = 500  # pictures; below this, starting processes costs more than it brings
@@ -94,6 +95,34 @@ def _open_itself(folder: Path, size: int, as_packed: bool) -> Faces:
     return faces
 
 
+def verify(faces: Faces) -> None:
+    """See that a pack's pixels, attributes, split and names are still those that were packed, by their fingerprint.
+
+    Raises: DataError where the disk has changed them.
+    """
+    content = hashlib.sha256()
+    for start in range(0, len(faces.images), HASHED):
+        content.update(faces.images[start : start + HASHED].data)
+    _add_labels(content, faces.attributes, faces.attribute_names, faces.files[:], faces.split)
+    if content.hexdigest() != faces.fingerprint:
+        raise DataError(
+            f"{faces.card['pack']}: is not as it was packed: its disk has changed it. Delete the folder, and the "
+            "pictures are packed again when they are used next; runs trained from it may have seen damaged pictures."
+        )
+
+
+def _add_labels(
+    content: "hashlib._Hash",
+    attributes: NDArray[np.int8],
+    names: Sequence[str],
+    files: Sequence[str],
+    split: NDArray[np.uint8],
+) -> None:
+    """Add to a fingerprint what a pack holds besides its pixels."""
+    for part in (attributes.tobytes(), json.dumps([list(names), list(files)]).encode(), split.tobytes()):
+        content.update(part)
+
+
 def factors(faces: Faces) -> NDArray[np.float32] | None:
     """The continuous factors of drawn faces, float32 [N,F], named in card['factors']; None for photographs."""
     path = Path(faces.card["pack"]) / "factors.npy"
@@ -136,8 +165,7 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
     division = divide(digests, layout.given[gathered.rows])
     files = [layout.pictures[row] for row in gathered.rows]
     attributes = layout.labels.values[gathered.rows]
-    for part in (attributes.tobytes(), json.dumps([layout.labels.names, files]).encode(), division.split.tobytes()):
-        content.update(part)
+    _add_labels(content, attributes, layout.labels.names, files, division.split)
     arrays: dict[str, NDArray[Any]] = {"attributes": attributes, "split": division.split}
     about: dict[str, Any] = {
         "signature": source.signature,
