@@ -1,7 +1,7 @@
 """Under load: many clients for minutes, a training of very many steps, a million pictures; is memory flat?
 
     python benchmarks/soak.py explorer runs/coursework/vae    # 50 clients for 3 minutes: results/soak_explorer.csv
-    python benchmarks/soak.py training                        # 100,000 steps: results/soak_training.csv
+    python benchmarks/soak.py training                        # 2,000,000 steps: results/soak_training.csv
     python benchmarks/soak.py pictures                        # a million, 3.2 GB of disk: results/soak_pictures.csv
 
 Each watches a process of `mien` and its children from outside, twice a second: the memory that is theirs and the files
@@ -48,12 +48,12 @@ def main() -> None:
     part.add_argument("--seconds", type=float, default=180)
     part.add_argument("--pause", type=float, default=0.5, help="mean seconds between an answer and the next request")
     part = parts.add_parser("training", help="a tiny model for very many steps")
-    part.add_argument("--steps", type=int, default=100_000)
+    part.add_argument("--steps", type=int, default=2_000_000)
     part.add_argument("--model", default="vae-quick", help="name of a preset")
     part = parts.add_parser("pictures", help="a pack of very many pictures, trained from and evaluated")
     part.add_argument("--pictures", type=int, default=1_000_000)
     part.add_argument("--steps", type=int, default=2_000)
-    part.add_argument("--only", default="distribution,reconstruction,diversity", help="what is measured")
+    part.add_argument("--only", default="", help="what is measured (default: all)")
     part.add_argument("--cache", type=Path, metavar="DIR", help="where the pack and the judge stay, or are already")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mien-soak-") as folder:
@@ -231,14 +231,16 @@ def soak_training(given: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def soak_pictures(given: argparse.Namespace, folder: Path) -> list[Row]:
-    """Very many drawn pictures: packed, trained from, measured; the judge is trained with the training."""
+    """Very many drawn pictures: packed, verified, trained from, measured, reported; training trains the judge too."""
     source, run, cache = f"drawn:{given.pictures}", folder / "run", given.cache or folder / "cache"
     first = "opened" if cache.exists() else "packed"
     length = ("training.batch_size=128", f"training.steps={given.steps}")
     commands = {
         first: ["data", "show", source, "--size", "32", "--out", str(folder / "sheet.png")],
+        "verified": ["data", "verify", source, "--size", "32"],
         "trained from": ["train", "vae-quick", "--data", source, "--size", "32", "--out", str(run), *TINY, *length],
         "evaluated": ["evaluate", str(run), "--only", given.only],
+        "reported": ["report", str(run)],
     }
     about = {"pictures": given.pictures}
     rows = [run_mien(what, command, folder, cache) | about for what, command in commands.items()]
