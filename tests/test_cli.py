@@ -16,7 +16,7 @@ import tiny
 from awkward import numbered, write
 from mien import doctor, runs
 from mien.cli import build_parser, main
-from mien.cli.commands import overrides_of
+from mien.cli.training import overrides_of
 from mien.runs import Run
 from mien.terminal import Terminal, table_of_numbers
 

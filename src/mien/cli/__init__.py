@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from mien.cli.commands import resume, run, study, train
 from mien.cli.parser import build_parser
+from mien.cli.training import resume, run, study, train
 from mien.errors import Interrupted, MienError, printable
 
 MOST_SHOWN = 1200  # letters of an error; a name in it may be as long as somebody likes

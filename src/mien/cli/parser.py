@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mien
-from mien.cli import commands as does
+from mien.cli import looking, training
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -40,7 +40,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that train."""
     sub = command(
         "run",
-        does.run,
+        training.run,
         "Train, measure and report every model of a plan.",
         "mien run",
         "mien run --data ~/faces data.horizontal_flips=true",
@@ -54,7 +54,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "train",
-        does.train,
+        training.train,
         "Train one recipe.",
         "mien train vae-quick",
         "mien train gan-coursework --data ~/faces --out runs/my-gan training.steps=2000",
@@ -66,7 +66,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "resume",
-        does.resume,
+        training.resume,
         "Go on with a run, a plan or a study that was stopped, exactly where it stood.",
         "mien resume runs/quick-20261124-163000",
         "mien resume runs/my-gan training.steps=4000",
@@ -81,7 +81,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that compare."""
     sub = command(
         "study",
-        does.study,
+        training.study,
         "Train arms from several seeds, measure them, and say of each claim whether it holds.",
         "mien study kl-weight",
         "mien study vae-gan --data ~/faces --seeds 3 --images 100000 --processes 2",
@@ -106,7 +106,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "compare",
-        does.compare,
+        training.compare,
         "Compare runs of the same faces; those that differ in their seed alone are one arm.",
         "mien compare runs/my-vae runs/my-gan",
         "mien compare runs/quick-20261124-163000 runs/other --only distribution sharpness",
@@ -120,7 +120,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that look at what was trained, at faces and at the machine."""
     sub = command(
         "sample",
-        does.sample,
+        looking.sample,
         "Draw new faces from a trained run.",
         "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
         "mien sample exported.onnx --count 8",
@@ -133,7 +133,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "reconstruct",
-        does.reconstruct,
+        looking.reconstruct,
         "Put pictures through a VAE: the originals above, their reconstructions below.",
         "mien reconstruct runs/quick-20261124-163000/vae me.jpg you.png --out both.png",
     )
@@ -143,7 +143,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "evaluate",
-        does.evaluate,
+        looking.evaluate,
         "Measure a run, or every run of a plan, completely, and print the numbers.",
         "mien evaluate runs/quick-20261124-163000",
         "mien evaluate runs/my-gan --only distribution,sharpness --again",
@@ -155,14 +155,14 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(
-        "report", does.report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
+        "report", looking.report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
     )
     sub.add_argument("folder", type=Path, metavar="FOLDER")
     sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(
         "explore",
-        does.explore,
+        looking.explore,
         "Play with trained runs in a browser: sample, edit, walk, map, compare. Nothing leaves this machine.",
         "mien explore runs/quick-20261124-163000",
         "mien explore runs/my-vae runs/my-gan --port 8000 --no-browser",
@@ -183,7 +183,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "export",
-        does.export,
+        looking.export,
         "Write a trained run for use elsewhere: as an ONNX file, or as a page that any host of files can show.",
         "mien export runs/quick-20261124-163000/vae --to onnx vae.onnx",
         "mien export runs/quick-20261124-163000 --to web site",
@@ -206,7 +206,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     sub = command(
         "data",
-        does.data,
+        looking.data,
         "Look at faces, pack them, see that a pack is undamaged, or draw some.",
         "mien data show ~/faces",
         "mien data pack ~/celeba.zip --size 128",
@@ -220,7 +220,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--seed", type=int, help="of the drawing (default: 0)")
     sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
 
-    command("doctor", does.doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
+    command("doctor", looking.doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
 
 
 def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> None:
