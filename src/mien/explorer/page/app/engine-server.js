@@ -1,6 +1,6 @@
 /** The engine behind `mien explore`: asks the server that the page came from. */
 
-import { Queue } from "./engine.js";
+import { Queue } from "./queue.js";
 
 const TRIES = 5; // of a request that a busy server turned away
 

@@ -1,6 +1,6 @@
 /** The engine of the static bundle: ONNX Runtime in a worker of this page, so that the page stays quick. */
 
-import { Queue } from "./engine.js";
+import { Queue } from "./queue.js";
 
 /** @typedef {import("./exhibit.js").Run} Run */
 

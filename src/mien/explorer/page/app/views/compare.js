@@ -2,9 +2,10 @@
 
 import { button, group, slider, toggle } from "../controls.js";
 import { counted, element } from "../dom.js";
-import { Latest, generateAll } from "../engine.js";
+import { generateAll } from "../engine.js";
 import { latentOf, seeded } from "../face.js";
 import { context, faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { Latest } from "../queue.js";
 import { attributeControls } from "./sample.js";
 
 const FACES = 8; // of a row

@@ -2,9 +2,10 @@
 
 import { button, toggle } from "../controls.js";
 import { element } from "../dom.js";
-import { Latest, generateAll } from "../engine.js";
+import { generateAll } from "../engine.js";
 import { described, latentOf, parse, write } from "../face.js";
 import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { Latest } from "../queue.js";
 import { attributeKnobs, directionKnobs, groups } from "./edit-knobs.js";
 import { sampledFaces } from "./sample.js";
 

@@ -3,9 +3,10 @@
 import { button, group } from "../controls.js";
 import { Crop } from "../crop.js";
 import { element } from "../dom.js";
-import { Latest, generateAll } from "../engine.js";
+import { generateAll } from "../engine.js";
 import { keep, originOf, usualAttributes, write } from "../face.js";
 import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { Latest } from "../queue.js";
 import { without } from "./without.js";
 
 const LARGEST = 60e6; // bytes of a photograph

@@ -2,9 +2,10 @@
 
 import { button, choice, group, rove, slider, toggle } from "../controls.js";
 import { element, spoken } from "../dom.js";
-import { Latest, generateAll } from "../engine.js";
+import { generateAll } from "../engine.js";
 import { latentOf, seeded } from "../face.js";
 import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { Latest } from "../queue.js";
 import { anySeed } from "../random.js";
 
 const COUNTS = ["12", "24", "48"];

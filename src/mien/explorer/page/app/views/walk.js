@@ -3,10 +3,11 @@
 import { button, group, slider, toggle } from "../controls.js";
 import { element } from "../dom.js";
 import { save, savePicture } from "../download.js";
-import { Latest, generateAll } from "../engine.js";
+import { generateAll } from "../engine.js";
 import { described, latentOf, write } from "../face.js";
 import { between } from "../great-circle.js";
 import { context, faceCanvas, paint, plain, savedSize, sheet } from "../picture.js";
+import { Latest } from "../queue.js";
 import { sampledFaces } from "./sample.js";
 
 const STEPS = 16; // pictures from one face to the next
