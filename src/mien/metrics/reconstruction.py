@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces.batches import signed_chunks, to_stored
+from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.metrics.principal import PrincipalGaussian
 from mien.metrics.score import Score, mean_score
 from mien.metrics.subject import Subject
@@ -55,25 +55,27 @@ def through(model: Model, x: Tensor) -> Tensor:
 
 
 def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distances:
-    """Distances between the test images and what becomes of them, some at a time."""
-    errors, similarities = [], []
-    apart: dict[str, list[NDArray[np.float64]]] = {extractor.name: [] for extractor in subject.extractors}
-    first = 0
+    """Distances between the test images and what becomes of them, some at a time.
+
+    Each goes to its place among all: many small tensors, kept where large ones come and go, would hold gigabytes.
+    """
+    count, first = len(subject.rows("test")), 0
+    mse, ssim = np.empty(count), np.empty(count)
+    apart = {extractor.name: np.empty(count) for extractor in subject.extractors}
     for images in subject.real("test"):
-        stored = []
-        for x in signed_chunks(images):
-            x_hat = reconstruct(x)
-            errors.append((x_hat - x).square().mean((1, 2, 3)))
-            similarities.append(structural_similarity(x_hat, x))
-            stored.append(to_stored(x_hat))
+        images_hat = np.empty_like(images)
+        for start, x in zip(range(0, len(images), CHUNK), signed_chunks(images), strict=True):
+            x_hat, rows = reconstruct(x), slice(first + start, first + start + len(x))
+            mse[rows] = (x_hat - x).square().mean((1, 2, 3)).numpy()
+            ssim[rows] = structural_similarity(x_hat, x).numpy()
+            images_hat[start : start + len(x)] = to_stored(x_hat)
+        rows = slice(first, first + len(images))
         for extractor in subject.extractors:
-            features = subject.features(extractor, "test")[first : first + len(images)]
-            apart[extractor.name].append(squared_distances(extractor(np.concatenate(stored)), features))
+            features = subject.features(extractor, "test")[rows]
+            apart[extractor.name][rows] = squared_distances(extractor(images_hat), features)
         first += len(images)
-    mse = torch.cat(errors).double().numpy()
     psnr = 10 * np.log10(4 / np.maximum(mse, 1e-12))  # 4 is the square of the range of [-1, 1]
-    of_features = {name: np.concatenate(pieces) for name, pieces in apart.items()}
-    return Distances(mse, psnr, torch.cat(similarities).double().numpy(), of_features)
+    return Distances(mse, psnr, ssim, apart)
 
 
 def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
