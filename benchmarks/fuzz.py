@@ -4,11 +4,10 @@
 
 The inputs are those of tests/hostile_*.py, cut, spliced and spoilt at random, by a stream that the seed decides. What a
 reader may do is to succeed, or to raise its own error; anything else is printed with the input and ends in exit code 1.
+fuzz_guided.py changes the same inputs with an eye on which lines they reach.
 """
 
 import argparse
-import base64
-import json
 import random
 import sys
 import tempfile
@@ -17,31 +16,20 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from measuring import write_csv
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import hostile
-import hostile_pictures
-import hostile_recipes
-import hostile_runs
-import hostile_sources
-import hostile_tables
-from mien.errors import MienError
-from mien.explorer import asked
-from mien.faces.listing import list_source, reader
-from mien.faces.pictures import BadPicture, decode, quiet
-from mien.faces.readers import read_layout
-from mien.faces.tables import label, parse, parse_partition
-from mien.foreign import log_line
-from mien.recipe import load_recipe
-from mien.trained import load_model
+from fuzz_targets import targets
 
-NAMES = hostile_tables.NAMES
+import hostile
+from mien.errors import MienError
+from mien.faces.pictures import BadPicture
+
 SPLICED = (
     b"\x00",
     b"\xff" * 4,
@@ -56,93 +44,7 @@ SPLICED = (
     b"1e999",
     b".",
 )
-SHAPES = {"run": asked.Shape(32, 8, 2, True, frozenset({"last"}))}
 SECONDS = 10  # a single input may take
-
-
-def partition(content: bytes, folder: Path) -> None:
-    """A list of who is in which part."""
-    parse_partition(content, "t.txt", NAMES)
-
-
-def table(content: bytes, folder: Path) -> None:
-    """A table of attributes."""
-    label(parse(content, "t.csv"), NAMES)
-
-
-def archive(content: bytes, folder: Path) -> None:
-    """A .zip: what is in it, its table, and every member's bytes."""
-    path = folder / "a.zip"
-    path.write_bytes(content)
-    listing = list_source(path)
-    read = reader(path)
-    for name in listing.pictures:
-        try:
-            read(name)
-        except BadPicture:
-            continue
-    read_layout(listing, None)
-
-
-def picture(content: bytes, folder: Path) -> None:
-    """A picture."""
-    with quiet():
-        assert decode(content, 32, "square")[0].shape == (32, 32, 3)
-
-
-def recipe(content: bytes, folder: Path) -> None:
-    """A recipe."""
-    (folder / "r.toml").write_bytes(content)
-    load_recipe(folder / "r.toml")
-
-
-def request(content: bytes, folder: Path) -> None:
-    """What the explorer's page asks for."""
-    try:
-        asking = asked.parse(content, SHAPES)
-        asked.latents(asking)
-        asked.picture(asking)
-    except asked.Refused:
-        return
-
-
-def weights(content: bytes, folder: Path) -> None:
-    """A file of weights."""
-    (folder / "w.safetensors").write_bytes(content)
-    load_model(folder / "w.safetensors").sample(1)
-
-
-def log(content: bytes, folder: Path) -> None:
-    """Lines of a log."""
-    for line in content.decode("utf-8", "replace").split("\n"):
-        log_line(line)
-
-
-Target = tuple[Callable[[bytes, Path], None], Callable[[], Sequence[bytes]]]
-
-
-def targets() -> dict[str, Target]:
-    """Readers, and what to begin with."""
-    tables = [*hostile_tables.sound().values(), *hostile_tables.unsound().values(), *hostile_tables.made().values()]
-    parts = hostile_tables.partitions().values()
-    short = [content for content in tables if len(content) < 20_000]
-    z = base64.b64encode(np.zeros((2, 8), "<f4").tobytes()).decode()
-    y = base64.b64encode(np.ones((2, 2), "<f4").tobytes()).decode()
-    asking = {"run": "run", "snapshot": "last", "count": 2, "z": z, "y": y, "x": base64.b64encode(bytes(3072)).decode()}
-    recipes = [path.read_bytes() for path in sorted(Path(hostile_recipes.__file__).parent.glob("../src/mien/*/*.toml"))]
-    return {
-        "table": (table, lambda: short),
-        "partition": (partition, lambda: [text for text in parts if len(text) < 20_000]),
-        "zip": (archive, lambda: [hostile_sources.plain_zip(kind) for kind in ("deflate", "stored", "bzip2", "lzma")]),
-        "picture": (picture, lambda: [*hostile_pictures.whole().values(), *hostile_pictures.sound().values()]),
-        "recipe": (recipe, lambda: recipes),
-        "request": (request, lambda: [json.dumps(asking).encode(), b"{}", b"[]"]),
-        "weights": (weights, lambda: [hostile_runs.sound()[0]]),
-        "log": (
-            log,
-            lambda: [line.encode("utf-8", "replace") for line in hostile_runs.lines().values() if len(line) < 999],
-        ),
-    }
 
 
 def spoilt(seeds: Sequence[bytes], dice: random.Random) -> bytes:
@@ -169,10 +71,13 @@ def spoilt(seeds: Sequence[bytes], dice: random.Random) -> bytes:
     return bytes(content)
 
 
-def tried(reading: Callable[[bytes, Path], None], content: bytes, folder: Path) -> str:
-    """How a reader ended: 'success', 'refusal', or the traceback of what it must not do."""
+def tried(reading: Callable[[bytes, Path], None], content: bytes, folder: Path, *, limited: bool = True) -> str:
+    """How a reader ended: 'success', 'refusal', or the traceback of what it must not do.
+
+    limited: stop what takes longer than it may, which needs the alarm clock.
+    """
     try:
-        with warnings.catch_warnings(), hostile.limited(SECONDS):
+        with warnings.catch_warnings(), hostile.limited(SECONDS) if limited else nullcontext():
             warnings.simplefilter("ignore")
             reading(content, folder)
     except (MienError, BadPicture) as error:

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+import hostile_onnx
 import tiny
 from hostile import Case
 from hostile_recipes import VALUES
@@ -60,6 +61,10 @@ def cases() -> Iterator[Case]:
         yield Case("run folders", f"a plan of {name}", partial(plan_of, runs))
     for name, content in exported().items():
         yield Case("ONNX", name, partial(onnx_of, content))
+    for name, content in hostile_onnx.programs().items():
+        yield Case("ONNX", name, partial(onnx_of, content), must="refusal")
+    for name, content in (hostile_onnx.odd_weights() | {"as much as is allowed": hostile_onnx.costly()}).items():
+        yield Case("ONNX", name, partial(onnx_of, content), must="success")
 
 
 @cache
@@ -227,7 +232,7 @@ def scores() -> dict[str, str]:
             fields = {"value": "1.0", "low": "0.5", "high": "2.0", "images": "10", "protocol": '"p"'} | {key: value}
             score = "{" + ", ".join(f'"{k}": {v}' for k, v in fields.items()) + "}"
             odd[f"{key} is {name}"] = f'{{"test_mse": {score}, "flip_rate_\\u001b[2J": {score}}}'
-    return odd
+    return odd | {"a score without an interval": '{"test_mse": {"value": 1.0}}'}
 
 
 def measured(content: str, folder: Path) -> None:
@@ -267,29 +272,11 @@ def plan_of(runs: str, folder: Path) -> None:
 # ONNX
 
 
-@cache
-def graph() -> Any:
-    """A generator of 2 numbers to grey images, as small as can be."""
-    from onnx import TensorProto, helper
-
-    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 2])
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 32, 32])
-    weights = helper.make_tensor("w", TensorProto.FLOAT, [2, 3072], np.zeros(6144, np.float32))
-    shape = helper.make_tensor("s", TensorProto.INT64, [4], [-1, 3, 32, 32])
-    nodes = [helper.make_node("MatMul", ["z", "w"], ["m"]), helper.make_node("Reshape", ["m", "s"], ["x"])]
-    model = helper.make_model(
-        helper.make_graph(nodes, "g", [z], [x], [weights, shape]), opset_imports=[helper.make_opsetid("", 17)]
-    )
-    model.ir_version = 8
-    return model
-
-
 def exported() -> dict[str, bytes]:
     """Files of `mien export`, damaged and with odd metadata."""
-    recipe = {"data": {"size": 32}, "model": {"name": "vae", "latent_dim": 2}}
-    content = {"format": 1, "mien": "0", "part": "generator", "recipe": recipe, "attributes": [], "combinations": []}
-    content |= {"crop": "square", "images_seen": 8, "encodes": False, "weights": "0"}
-    plain = with_metadata(json.dumps(content))
+    content = hostile_onnx.CONTENT
+    recipe = content["recipe"]
+    plain = hostile_onnx.with_metadata(json.dumps(content))
     dice = random.Random(7)
     found = {"as it is": plain, "no bytes": b"", "noise": dice.randbytes(3000)}
     found |= {f"cut at {part}/8": plain[: len(plain) * part // 8] for part in range(1, 8)}
@@ -297,12 +284,16 @@ def exported() -> dict[str, bytes]:
         spoilt = bytearray(plain)
         spoilt[dice.randrange(len(plain) - 24_600) if at % 2 else -dice.randrange(1, 400)] ^= 1 << dice.randrange(8)
         found[f"damaged {at}"] = bytes(spoilt)
-    found |= {f"metadata that is {name}": with_metadata(text) for name, text in CONTENTS.items() if text.isprintable()}
+    found |= {
+        f"metadata that is {name}": hostile_onnx.with_metadata(text)
+        for name, text in CONTENTS.items()
+        if text.isprintable()
+    }
     for key in content:
         for name, value in RUBBISH.items():
             fields = {name: json.dumps(given) for name, given in content.items()} | {key: value}
             text = "{" + ", ".join(f'"{k}": {v}' for k, v in fields.items()) + "}"
-            found[f"{key} is {name}"] = with_metadata(text)
+            found[f"{key} is {name}"] = hostile_onnx.with_metadata(text)
     for change in (
         {"latent_dim": 3},
         {"latent_dim": 10**15},
@@ -310,20 +301,16 @@ def exported() -> dict[str, bytes]:
         {"latent_dim": "2"},
         {"name": ["vae"]},
     ):
-        found[f"a model of {change}"] = with_metadata(
+        found[f"a model of {change}"] = hostile_onnx.with_metadata(
             json.dumps(content | {"recipe": recipe | {"model": recipe["model"] | change}})
         )
-    found["images of another size"] = with_metadata(json.dumps(content | {"recipe": recipe | {"data": {"size": 64}}}))
-    found["attributes that the network does not take"] = with_metadata(json.dumps(content | {"attributes": ["Male"]}))
+    found["images of another size"] = hostile_onnx.with_metadata(
+        json.dumps(content | {"recipe": recipe | {"data": {"size": 64}}})
+    )
+    found["attributes that the network does not take"] = hostile_onnx.with_metadata(
+        json.dumps(content | {"attributes": ["Male"]})
+    )
     return found
-
-
-def with_metadata(text: str) -> bytes:
-    from onnx import helper
-
-    model = graph().__class__.FromString(graph().SerializeToString())
-    helper.set_model_props(model, {"mien": text})
-    return bytes(model.SerializeToString())
 
 
 def onnx_of(content: bytes, folder: Path) -> None:

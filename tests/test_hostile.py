@@ -24,6 +24,8 @@ from mien.recipe import check
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import fuzz
+import fuzz_guided
+import fuzz_targets
 
 ROOMS = ("pictures", "names", "file system", "zips", "tables", "recipes", "plans", "studies")
 FILES = ("weights", "checkpoints", "logs", "metrics", "run folders", "ONNX")
@@ -100,11 +102,29 @@ def test_a_pack_of_somebody_else_is_read_whole_or_refused(file: str, tmp_path: P
 # Bytes that nobody has seen before
 
 
-@pytest.mark.parametrize("reader", fuzz.targets())
+@pytest.mark.parametrize("reader", fuzz_targets.targets())
 def test_spoilt_bytes_are_read_or_refused(reader: str) -> None:
     endings, found = fuzz.fuzz(reader, seconds=60, seed=1, most=60)
     assert found == []
     assert endings.total() == 60
+
+
+def test_without_atheris_the_guided_fuzzer_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    assert fuzz_guided.main() == 2
+    assert capsys.readouterr().err.rstrip().endswith("is not installed: pip install atheris==3.0.0")
+
+
+def test_what_a_guided_fuzzer_reached_is_read_from_its_last_words() -> None:
+    said = (
+        "#3\tINITED cov: 14 ft: 15 corp: 1/18b exec/s: 0 rss: 41Mb\n#71\tDONE   cov: 20 ft: 21 corp: 6/75b lim: 4096\n"
+        "stat::number_of_executed_units: 71\nstat::peak_rss_mb:              41\n"
+    )
+    row = fuzz_guided.summary("log", seconds=5, seed=1, words=said)
+    assert [row[key] for key in ("inputs", "edges_at_first", "edges", "features", "kept")] == [71, 14, 20, 21, 6]
+    assert row["peak_mebibytes"] == 41
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -136,7 +156,7 @@ JSON = st.recursive(
     )
 )
 def test_any_request_is_answered_or_refused(content: dict[str, Any]) -> None:
-    fuzz.request(json.dumps({"run": "run", "snapshot": "last"} | content).encode(), Path())
+    fuzz_targets.request(json.dumps({"run": "run", "snapshot": "last"} | content).encode(), Path())
 
 
 @settings(max_examples=60, deadline=None)

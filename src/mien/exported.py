@@ -1,5 +1,6 @@
 """A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import foreign, sampling
+from mien import foreign, onnx_files, sampling
 from mien.errors import RecipeError, RunError, shown
 
 if TYPE_CHECKING:
@@ -29,12 +30,30 @@ def encoder_file(path: Path) -> Path:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file of an exported model, opened.  content: of its metadata.  chunk: images at a time"""
+
+    path: Path
+    content: dict[str, Any]
+    session: "InferenceSession"
+    chunk: int
+
+    def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails."""
+        try:
+            results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise RunError(f"{self.path}: its network fails ({in_one_line(error)}). Export the run again.") from error
+        return results
+
+
+@dataclass(frozen=True)
 class ExportedModel:
     """A model as `mien.open_run` gives it for a file of `mien export --to onnx`; used as a TrainedModel is."""
 
     path: Path
     content: dict[str, Any]  # of the metadata: recipe, attributes, combinations, crop, images_seen, card ...
-    generator: "InferenceSession"
+    generator: Part
     threads: int = 0
 
     @property
@@ -101,8 +120,8 @@ class ExportedModel:
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> sampling.Pictures:
         """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         pieces = []
-        for start in range(0, len(z), CHUNK):
-            piece = slice(start, start + CHUNK)
+        for start in range(0, len(z), self.generator.chunk):
+            piece = slice(start, start + self.generator.chunk)
             given = {"z": z[piece]} if y is None else {"z": z[piece], "y": y[piece]}
             pieces.append(to_stored(self.generator.run(["x"], given)[0]))
         return np.concatenate(pieces)
@@ -112,8 +131,9 @@ class ExportedModel:
 
         Raises: RecipeError where the model has no encoder; RunError where its file is not there.
         """
-        chunks = [to_signed(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
-        coded = [self.encoder.run(["mu", "logvar"], {"x": x}) for x in chunks]
+        encoder = self.encoder
+        chunks = [images[start : start + encoder.chunk] for start in range(0, len(images), encoder.chunk)]
+        coded = [encoder.run(["mu", "logvar"], {"x": to_signed(chunk)}) for chunk in chunks]
         return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
 
     def reconstruct(self, images: sampling.Pictures) -> sampling.Pictures:
@@ -124,7 +144,7 @@ class ExportedModel:
         return self.generate(self.encode(images)[0])
 
     @cached_property
-    def encoder(self) -> "InferenceSession":
+    def encoder(self) -> Part:
         """The encoder beside it.
 
         Raises: RecipeError where the model has none; RunError where its file is not there, or of another export.
@@ -136,10 +156,10 @@ class ExportedModel:
             raise RunError(
                 f"{file}: is not there. The encoder is a file of its own, beside {self.path.name}; copy both."
             )
-        session, content = read(file, self.threads)
-        if content["weights"] != self.content["weights"]:
+        part = read(file, self.threads)
+        if part.content["weights"] != self.content["weights"]:
             raise RunError(f"{file}: is the encoder of other weights than {self.path.name}. Export the run again.")
-        return session
+        return part
 
 
 def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
@@ -150,28 +170,34 @@ def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
     Raises: RunError where there is no such file, or it is not one; RecipeError where ONNX Runtime is not installed.
     """
     path = Path(path)
-    session, content = read(path, threads)
-    if content["part"] != "generator":
+    part = read(path, threads)
+    if part.content["part"] != "generator":
         whole = path.with_stem(path.stem.removesuffix("-encoder"))
         raise RunError(f"{path}: is only the encoder of an exported model. Give its generator, {whole.name}.")
-    return ExportedModel(path, content, session, threads)
+    return ExportedModel(path, part.content, part, threads)
 
 
-def read(path: Path, threads: int) -> "tuple[InferenceSession, dict[str, Any]]":
-    """A file as ONNX Runtime opens it, and what mien wrote in its metadata.
+def read(path: Path, threads: int) -> Part:
+    """A file as ONNX Runtime opens it, after a look at what it would compute, and what mien wrote in its metadata.
 
     Raises: RunError where there is no such file, or it is not of `mien export`; RecipeError without ONNX Runtime.
     """
     if not path.is_file():
         raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
-    session = open_session(str(path), threads)
     try:
-        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+        file = mapped(path)
+        text = onnx_files.metadata(file, KEY)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
+        ) from error
+    try:
         content = foreign.json_object("{}" if text is None else text)
-        if content and content.get("format") == FORMAT:
-            require_sound(session, content)
+        largest = require_sound(file, content) if content and content.get("format") == FORMAT else 1
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: is damaged ({str(error)[:300]}). Export the run again.") from error
+        raise RunError(
+            f"{path}: is damaged, or not as mien wrote it ({in_one_line(error)}). Export the run again."
+        ) from error
     if not content:
         raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
     if content.get("format") != FORMAT:
@@ -179,32 +205,46 @@ def read(path: Path, threads: int) -> "tuple[InferenceSession, dict[str, Any]]":
             f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
             f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
         )
-    return session, content
+    session = open_session(str(path), threads)
+    return Part(path, content, session, chunk=max(1, min(CHUNK, onnx_files.LARGEST_MAP // largest)))
 
 
-def require_sound(session: "InferenceSession", content: dict[str, Any]) -> None:
-    """Whether the metadata is what an export writes, and the network takes and gives what it says.
+def mapped(path: Path) -> memoryview:
+    """A file's bytes, of which only those are read that are looked at.
+
+    Raises: OSError; ValueError for one that is empty, or larger than an ONNX file can be.
+    """
+    with path.open("rb") as file:
+        if path.stat().st_size >= onnx_files.LARGEST:
+            raise ValueError(f"{path.stat().st_size:,} bytes, more than an ONNX file can have")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says, as long as fits."""
+    return " ".join(str(error).split())[:200]
+
+
+def require_sound(file: memoryview, content: dict[str, Any]) -> int:
+    """Whether the metadata is what an export writes, and the network one that takes and gives what it says.
+
+    -> the largest number of values that it computes between two layers, for an image
 
     Raises: ValueError, KeyError or TypeError where not.
     """
     model = content["recipe"]["model"]
-    size = foreign.count(content["recipe"]["data"]["size"], "data.size", most=foreign.LARGEST_SIDE)
+    size = foreign.count(content["recipe"]["data"]["size"], "data.size", least=1, most=foreign.LARGEST_SIDE)
     latent_dim = foreign.count(model["latent_dim"], "model.latent_dim", least=1, most=foreign.MOST_LATENTS)
     attributes = foreign.words(content["attributes"], "attributes")
     foreign.combinations(content["combinations"], len(attributes))
     foreign.crop(content["crop"])
     foreign.count(content["images_seen"], "images_seen")
     foreign.words([model["name"], content["weights"]], "the model's name and its weights")
-    images = {"x": [3, size, size]}
+    images = {"x": (3, size, size)}
     if content["part"] == "generator":
-        takes = {"z": [latent_dim]} | ({"y": [len(attributes)]} if attributes else {})
-        expected = takes, images
-    else:
-        expected = images, {"mu": [latent_dim], "logvar": [latent_dim]}
-    for described, shapes in zip((session.get_inputs(), session.get_outputs()), expected, strict=True):
-        found = {one.name: one.shape[1:] for one in described}
-        if found != shapes:
-            raise ValueError(f"its network has {shown(found)}, where the metadata asks for {shown(shapes)}")
+        latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
+        return onnx_files.require_network(file, takes=latents, gives=images)
+    return onnx_files.require_network(file, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
@@ -222,9 +262,10 @@ def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no base of their own
-        reason = " ".join(str(error).split())[:200]
         where = model if isinstance(model, str) else "the model"
-        raise RunError(f"{where}: is not an ONNX file that can be read ({reason}). Export the run again.") from error
+        raise RunError(
+            f"{where}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
+        ) from error
 
 
 def to_signed(images: sampling.Pictures) -> NDArray[np.float32]:
@@ -234,7 +275,10 @@ def to_signed(images: sampling.Pictures) -> NDArray[np.float32]:
 
 
 def to_stored(x: NDArray[np.float32]) -> sampling.Pictures:
-    """Networks' pixels as they are stored.  float32 [N,3,S,S] in [-1, 1] -> uint8 [N,S,S,3]"""
-    scaled = np.rint((x.clip(-1, 1) + 1) * np.float32(127.5))
+    """Networks' pixels as they are stored.  float32 [N,3,S,S] in [-1, 1] -> uint8 [N,S,S,3]
+
+    What is not a number is black.
+    """
+    scaled = np.rint((np.fmin(np.fmax(x, -1), 1) + 1) * np.float32(127.5))
     stored: sampling.Pictures = scaled.astype(np.uint8).transpose(0, 2, 3, 1)
     return stored

@@ -98,7 +98,7 @@ def cell(score: dict[str, Any] | None) -> str:
     """A score in a table's cell."""
     if score is None:
         return ""
-    if score["low"] is None:
+    if score.get("low") is None:
         return f"{score['value']:.4g}"
     return f"{score['value']:.4g} ± {(score['high'] - score['low']) / 2:.2g}"
 

@@ -25,6 +25,7 @@ from mien.errors import RecipeError, RunError
 from mien.export.card import metadata, open_source
 from mien.exported import KEY, SUFFIX, encoder_file, open_session
 from mien.models.base import Encodes, Model
+from mien.onnx_files import LARGEST
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 BATCHES = (1, 2, 7)  # that a file is checked with
 MOST_GREY_LEVELS = 0.1  # that an image may differ by from PyTorch's: far less than what rounding to 8 bits does
 MOST_OF_A_LATENT = 1e-3  # that a latent may differ by, in parts of the largest one, or of 1
-LARGEST = 2**31  # bytes of an ONNX file, which is one protocol buffer
 GREY_LEVELS = 127.5  # in a unit of [-1, 1]
 Outputs = list[NDArray[np.float32]]
 

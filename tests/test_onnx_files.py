@@ -1,0 +1,131 @@
+"""What an ONNX file would compute is looked at first: what mien exports passes, programs of others do not."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+import hostile_onnx
+import tiny
+from mien import onnx_files, protobuf
+from mien.cli import main
+from mien.errors import RunError
+from mien.export.onnx import encoder_graph, generator_graph
+from mien.exported import open_exported
+from mien.models.base import Encodes, Model
+from mien.recipe import load_recipe
+
+PRESETS = sorted(file.name.removesuffix(".toml") for file in files("mien.recipes").iterdir())
+MOST_GROWTH = 64  # MiB, of a process that is given all programs in turn
+MOST_OF_THE_COSTLIEST = 512  # MiB, for a network that asks for as much as is allowed
+
+
+def require_passes(model: Model) -> None:
+    """Each file that is exported of a model is taken for a network of mien."""
+    image = {"x": (3, model.image_size, model.image_size)}
+    latents = {"z": (model.latent_dim,)} | ({"y": (len(model.attributes),)} if model.attributes else {})
+    graph = memoryview(generator_graph(model.eval()).SerializeToString())
+    assert onnx_files.require_network(graph, latents, image) >= 3 * model.image_size**2
+    if isinstance(model, Encodes):
+        graph = memoryview(encoder_graph(model).SerializeToString())
+        coded = {"mu": (model.latent_dim,), "logvar": (model.latent_dim,)}
+        assert onnx_files.require_network(graph, image, coded) >= 3 * model.image_size**2
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if "-" in name])
+def test_what_is_exported_of_every_preset_passes(preset: str) -> None:
+    recipe = load_recipe(preset)
+    options = recipe.model.model_dump(exclude={"name", "attributes"}) | {"width": 2}
+    require_passes(tiny.model(recipe.model.name, size=recipe.data.size, **options))
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch", "group"])
+def test_what_is_exported_of_every_kind_of_network_passes(normalization: str) -> None:
+    require_passes(tiny.model("vae", depth=2, latent_dim=1, width=1, normalization=normalization))
+
+
+def test_what_is_exported_of_the_deepest_model_passes() -> None:
+    shape = {"size": 128, "depth": 6, "width": 1, "normalization": "group"}
+    require_passes(tiny.model("acgan", label_conditioning="embedding", **shape))
+
+
+def test_the_fields_of_onnx_have_the_numbers_that_they_are_known_by() -> None:
+    def compare(known: dict[int, tuple[str, Any]], message: Any) -> None:
+        for number, (name, inner) in known.items():
+            field = message.fields_by_number[number]
+            assert field.name == name
+            if isinstance(inner, dict):
+                compare(inner, field.message_type)
+
+    compare(onnx_files.MODEL, onnx.ModelProto.DESCRIPTOR)
+
+
+@pytest.mark.parametrize("content", [b"\x08", b"\x80" * 11, b"\x0b", b"\x0a\x05abc", b"\x09" + bytes(8), b"\x0d\x00"])
+def test_what_is_no_protocol_buffer_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no ONNX at all"):
+        list(protobuf.fields(memoryview(content), iter(range(10))))
+
+
+def test_programs_of_others_are_refused_before_they_take_memory(tmp_path: Path) -> None:
+    names = list(hostile_onnx.programs())
+    for at, content in enumerate(hostile_onnx.programs().values()):
+        (tmp_path / f"{at}.onnx").write_bytes(content)
+    program = (
+        "import json, sys; from pathlib import Path; import onnxruntime, hostile; from mien import exported, errors\n"
+        "before, ended = hostile.peak_memory(), {}\n"
+        "for path in sorted(Path(sys.argv[1]).glob('*.onnx')):\n"
+        "    try: exported.open_exported(path)\n"
+        "    except errors.RunError as error: ended[path.stem] = str(error)\n"
+        "growth = hostile.peak_memory() - before\n"
+        "exported.open_exported(Path(sys.argv[2]), threads=1).sample(2)\n"
+        "print(json.dumps([ended, growth, hostile.peak_memory() - before]))"
+    )
+    (tmp_path / "costly").write_bytes(hostile_onnx.costly())
+    command = [sys.executable, "-c", program, str(tmp_path), str(tmp_path / "costly")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=Path(__file__).parent)
+    ended, growth, of_the_costliest = json.loads(told.stdout)
+    # Whether numbers add up that only ONNX Runtime looks at is found out when it computes.
+    assert [name for at, name in enumerate(names) if str(at) not in ended] == ["a shape that leaves no image"]
+    assert growth < MOST_GROWTH
+    assert of_the_costliest < MOST_OF_THE_COSTLIEST
+
+
+def test_a_network_that_fails_when_it_is_used_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(hostile_onnx.programs()["a shape that leaves no image"])
+    with pytest.raises(RunError, match=r"a\.onnx: its network fails .* Export the run again"):
+        open_exported(tmp_path / "a.onnx").sample(1)
+
+
+def test_the_command_line_refuses_a_program_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.onnx").write_bytes(hostile_onnx.programs()["a constant of terabytes"])
+    assert main(["sample", str(tmp_path / "a.onnx"), "--out", str(tmp_path / "a.png")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "its network has a step 'ConstantOfShape', which no export of mien has" in said[0]
+
+
+def test_the_larger_its_maps_the_fewer_images_a_network_is_given_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(hostile_onnx.costly())
+    (tmp_path / "b.onnx").write_bytes(hostile_onnx.graph().SerializeToString())
+    assert (open_exported(tmp_path / "a.onnx").generator.chunk, open_exported(tmp_path / "b.onnx").generator.chunk) == (
+        1,
+        64,
+    )
+
+
+def test_a_file_larger_than_an_onnx_file_can_be_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.onnx").open("wb") as file:
+        file.truncate(onnx_files.LARGEST)
+    with pytest.raises(RunError, match="more than an ONNX file can have"):
+        open_exported(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("name", hostile_onnx.odd_weights())
+def test_weights_that_are_no_numbers_give_a_picture_and_no_warning(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(hostile_onnx.odd_weights()[name])
+    assert open_exported(tmp_path / "a.onnx").sample(2).shape == (2, 32, 32, 3)
