@@ -210,6 +210,18 @@ def test_a_changed_source_is_packed_again(faces: Path, cache: Path, change: str)
     assert len(packs(cache)) == 1
 
 
+@pytest.mark.parametrize(
+    "marks", [[".report.lock"], ["recipe.toml", "provenance.json"], ["bundle.json", "exhibit.json"]]
+)
+def test_what_mien_wrote_into_a_source_is_no_part_of_it(faces: Path, cache: Path, marks: list[str]) -> None:
+    before = open_faces(faces, size=32)
+    write(faces / "runs" / "mine", "samples/0001.png", seed=99)
+    assert open_faces(faces, size=32).fingerprint != before.fingerprint  # a folder of somebody
+    for name in marks:
+        (faces / "runs" / "mine" / name).touch()
+    assert open_faces(faces, size=32).fingerprint == before.fingerprint
+
+
 def test_a_changed_table_outside_the_source_is_noticed(tmp_path: Path, faces: Path, cache: Path) -> None:
     table = tmp_path / "mine.csv"
     table.write_text("f,A\n001,1\n")

@@ -121,6 +121,16 @@ def test_a_run_is_not_measured_on_faces_that_it_was_not_trained_on(plan: Path, f
     assert run.metrics() == {}
 
 
+def test_no_report_shows_faces_that_a_run_was_not_trained_on(plan: Path, tmp_path: Path) -> None:
+    """A run of somebody else may name any folder as its data, such as that of one's own photographs."""
+    for folder in (plan, plan / "gan"):
+        before = (plan / "report" / "report.html").read_bytes()
+        with pytest.raises(RunError, match=r"gan|vae: was trained on other faces than drawn:300 holds now"):
+            report_folder(folder, source="drawn:300")
+        assert (plan / "report" / "report.html").read_bytes() == before
+    assert not (plan / "gan" / "report").exists()
+
+
 def test_a_new_extractor_measures_only_what_it_is_asked_for(plan: Path, faces: Any) -> None:
     run = Run.open(plan / "gan")
     before = run.metrics()

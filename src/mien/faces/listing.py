@@ -30,6 +30,9 @@ BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, OverflowError, struct.error)
 
 
+OF_MIEN = ((".report.lock",), ("recipe.toml", "provenance.json"), ("bundle.json", "exhibit.json"))
+
+
 class _File(NamedTuple):
     name: str  # relative to the source, with forward slashes
     size: int  # bytes, unpacked
@@ -169,6 +172,8 @@ def _walk_folder(top: Path) -> Iterator[_File]:
         if real in seen:  # a link back to where we have been
             continue
         seen.add(real)
+        if prefix and _is_of_mien(folder):
+            continue
         with os.scandir(folder) as entries:
             for entry in entries:
                 if _is_noise(entry.name):
@@ -210,6 +215,11 @@ def _open_zip(path: Path, mtime_ns: int) -> tuple[zipfile.ZipFile, dict[str, zip
         if parts and not member.is_dir() and not any(_is_noise(part) for part in parts):
             members["/".join(parts)] = member
     return archive, members
+
+
+def _is_of_mien(folder: str) -> bool:
+    """Whether a folder is a run, plan, study or page that mien wrote, whose pictures are made of others."""
+    return any(all(os.path.isfile(f"{folder}{os.sep}{name}") for name in names) for names in OF_MIEN)  # noqa: PTH113
 
 
 def _is_noise(name: str) -> bool:

@@ -13,7 +13,7 @@ from mien.hardware import require_one_process
 from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
 from mien.plans.folder import FORMAT, Plan, alone, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
-from mien.plans.measuring import Measuring, measure_run, measure_runs
+from mien.plans.measuring import Measuring, measure_run, measure_runs, require_own_faces
 from mien.plans.training import Observer, read_faces, require_runnable
 from mien.plans.workers import require_some_processes, work
 from mien.recipe import (
@@ -221,17 +221,19 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 
     source: where the faces are now, by default where the recipe says.
 
-    Raises: RunError where the folder is neither.
+    Raises: RunError where the folder is neither, or the faces are not those that the runs were trained on.
     """
     from mien.report.build import build_report
 
     path = Path(folder)
     if is_plan(path):
-        faces = plan_faces(path, observer, source)
-        measure_runs(plan_runs(path), Measuring(faces), observer)
+        faces, runs = plan_faces(path, observer, source), plan_runs(path)
+        require_own_faces(runs, faces)
+        measure_runs(runs, Measuring(faces), observer)
         return write_report(path, faces).report
     run = Run.open(path)
     faces = faces_of(run, observer, source)
+    require_own_faces([run], faces)
     measure_runs([run], Measuring(faces), observer)
     with alone(path):
         return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})

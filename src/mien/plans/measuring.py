@@ -91,11 +91,22 @@ def require_measurable(run: Run, faces: Faces) -> None:
     """Raises: RunError where a run has no weights, or was trained on other faces: their test split is not its own."""
     if not run.weights.exists():
         raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
-    if run.provenance()["data_fingerprint"] != faces.fingerprint:
-        raise RunError(
-            f"{run.path}: was trained on other faces than {faces.card['source']} holds now (the fingerprint differs), "
-            "so that faces it has learnt from might count as test. Put the old faces back, or give them with --data."
-        )
+    require_own_faces([run], faces)
+
+
+def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
+    """Raises: RunError where a run was trained on other faces than these.
+
+    Their test split is not its own. And a run that a stranger wrote may name any folder as its data: what a report of
+    it shows must not be pictures that it has never seen.
+    """
+    for run in runs:
+        if run.provenance()["data_fingerprint"] != faces.fingerprint:
+            raise RunError(
+                f"{run.path}: was trained on other faces than {faces.card['source']} holds now (the fingerprint "
+                "differs), so that faces it has learnt from might count as test. Put the old faces back, or give them "
+                "with --data."
+            )
 
 
 def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Any]) -> list[str]:

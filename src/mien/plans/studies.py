@@ -14,8 +14,8 @@ from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.plans import ONE_BY_ONE, require_same_faces, settle
 from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded
-from mien.plans.folder import Plan, alone, is_plan, plan_faces, read_plan, write_plan
-from mien.plans.measuring import sketch
+from mien.plans.folder import Plan, alone, is_plan, plan_faces, plan_runs, read_plan, write_plan
+from mien.plans.measuring import require_own_faces, sketch
 from mien.plans.training import Observer, read_faces
 from mien.plans.workers import require_some_processes, work
 from mien.recipe import Recipe
@@ -210,6 +210,7 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
     path = Path(folder)
     content = read_plan(path)
     faces = faces or plan_faces(path, observer)
+    require_own_faces(plan_runs(path), faces)
     study = Study.model_validate(content["study"])
     length = replace(Length(**content["length"]), seeds=most_seeds(content["runs"]))
     arms = runs_by_arm(path, study, content["runs"])
