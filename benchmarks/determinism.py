@@ -1,6 +1,6 @@
 """How far weights drift apart where only the number of threads differs; and that nothing else makes them differ.
 
-    python benchmarks/determinism.py [--threads 1 2] [--steps 1 10 1000]
+    python benchmarks/determinism.py [--threads 1 2] [--steps 1 10 300]
 
 A VAE and a GAN are trained on drawn faces from the same seed, twice with each number of threads. Drift is the root of
 the mean squared difference of all weights to those by the first number of threads, over the root mean square of how
@@ -77,7 +77,7 @@ def main() -> int:
     """-> 0; 1 where the same number of threads gave other weights"""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: %(default)s")
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 10, 1000], help="default: %(default)s")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 10, 300], help="default: %(default)s")
     args = parser.parse_args()
     faces = open_faces("drawn:2000", size=32)
     rows = [row for name in MODELS for steps in args.steps for row in rows_of(name, steps, args.threads, faces)]
