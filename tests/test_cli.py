@@ -510,7 +510,7 @@ def closed() -> TextIOWrapper:
 
 
 def full() -> TextIOWrapper:
-    return open("/dev/full", "w")  # noqa: PTH123, SIM115
+    return open("/dev/full", "w")  # noqa: PTH123
 
 
 @pytest.mark.parametrize("output", [closed, full])
