@@ -1,8 +1,12 @@
 """The command line: what each command does, and one clear line and exit code 2 for each mistake."""
 
+import os
 import re
+import subprocess
+import sys
 from collections import namedtuple
-from io import StringIO
+from contextlib import suppress
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import tiny
 from awkward import numbered, write
 from mien import doctor, runs
 from mien.cli import build_parser, main
+from mien.cli.looking import save_picture
 from mien.cli.training import overrides_of
 from mien.runs import Run
 from mien.terminal import Terminal, table_of_numbers
@@ -356,17 +361,212 @@ def test_mistakes_in_going_on(run_of: Any, capsys: pytest.CaptureFixture[str]) -
     assert "only training.steps or training.epochs" in mistake(capsys, "resume", run, "training.seed=1")
 
 
+@pytest.mark.parametrize(
+    "name", [".", "/", "faces", "faces.psd", "faces.fli", "faces.docx", "folder.png", "me.png/x.png"]
+)
+def test_a_picture_is_not_written_where_none_can_be(
+    name: str, trained_runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "me.png")
+    (tmp_path / "folder.png").mkdir()
+    vae = str(trained_runs["vae"].path)
+    assert "cannot be written" in mistake(capsys, "sample", vae, "--count", "1", "--out", name)
+    assert "cannot be written" in mistake(capsys, "reconstruct", vae, "me.png", "--out", name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "me.png"]
+
+
+def test_every_format_that_pillow_knows_is_written_or_refused_in_words(tmp_path: Path) -> None:
+    for ending in Image.registered_extensions():
+        with suppress(mien.errors.RecipeError):
+            save_picture(np.zeros((70_000, 2, 3), np.uint8), tmp_path / f"faces{ending}")
+    assert {"faces.png", "faces.bmp"} <= {path.name for path in tmp_path.iterdir() if path.stat().st_size > 0}
+    assert not list(tmp_path.glob(".mien-*"))
+
+
+def test_a_picture_is_written_beside_others_and_as_readable_as_they(tmp_path: Path) -> None:
+    Path("photo.tmp.png").write_text("somebody's")
+    assert main(["data", "draw", "--count", "1", "--out", "photo.png"]) == 0
+    assert main(["data", "draw", "--count", "1", "--out", "photo.psd"]) == 2
+    assert Path("photo.tmp.png").read_text() == "somebody's"
+    assert Path("photo.png").stat().st_mode == Path("photo.tmp.png").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample", "nowhere", "--count", "100000000"],
+        ["data", "draw", "--count", "5000000", "--size", "128"],
+        ["data", "show", "--count", "10001"],
+        ["reconstruct", "nowhere", *["me.png"] * 5001],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_more_faces_than_a_picture_holds(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "one picture holds 10,000 at most" in mistake(capsys, *arguments)
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let whatever opens a run end with an error."""
+
+    def fail(*given: Any, **named: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("mien.open_run", fail)
+    monkeypatch.setattr(Run, "open", fail)
+
+
+def test_an_error_of_the_machine_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(monkeypatch, MemoryError("2 GiB"))
+    assert matches(
+        mistake(capsys, "sample", "run"), "needs more memory than this machine has", "(2 GiB)", "Ask for less"
+    )
+    raising(monkeypatch, PermissionError(13, "Permission denied", "run/" + "long" * 1000))
+    assert matches(mistake(capsys, "sample", "run"), "run/longlong", "that you may read and write it")
+    assert mistake(capsys, "resume", "run").endswith("`mien resume` goes on with it")
+
+
+def test_a_log_that_cannot_be_read_is_found_before_anything_is_measured(
+    run_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of("gan")
+    run.log_file.unlink()
+    run.log_file.mkdir()
+    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: Is a directory", "See that")
+    assert not run.metrics_file.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "vae-quick", "--out", ""],
+        ["run", "--out", ""],
+        ["study", "kl-weight", "--out", ""],
+        ["compare", "a", "b", "--out", ""],
+        ["sample", "run", "--out", ""],
+        ["data", "draw", "--out", ""],
+        ["export", "run", "--to", "web", ""],
+        ["train", "vae-quick", "--data", ""],
+        ["resume", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "is empty. Give a path" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_runs_or_a_plans_and_not_both(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(run_of("gan").path)
+    for command in (["run", "--data", tiny.SOURCE], ["study", "kl-weight", "--data", tiny.SOURCE, "--size", "32"]):
+        text = mistake(capsys, *command, "--out", run, "training.device=cpu")
+        assert matches(text, "holds a run already", f"`mien resume {run}`")
+    Path("plan").mkdir()
+    Path("plan/plan.json").touch()
+    assert "is the folder of a plan" in mistake(capsys, "train", "gan-quick", "--data", tiny.SOURCE, "--out", "plan")
+    assert not Path("plan/recipe.toml").exists()
+
+
+def test_a_command_that_is_to_be_copied_takes_a_path_with_spaces(
+    run_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_of("gan").path.rename("my run")
+    assert main(["resume", "my run"]) == 0
+    assert "next: mien sample 'my run'\n" in capsys.readouterr().out
+    given = ["train", "gan-quick", "--data", tiny.SOURCE, "--out", "my run"]
+    assert "`mien resume 'my run'`" in mistake(capsys, *given)
+    Path("my run/weights.safetensors").unlink()
+    assert "`mien resume 'my run'`" in mistake(capsys, "sample", "my run")
+
+
+# Output
+
+
+ESCAPE = "\x1b[31m"
+
+
+def test_names_do_not_act_on_the_terminal(
+    trained_runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / f"faces{ESCAPE}", *numbered(40))
+    for action in ("show", "pack", "verify"):
+        assert main(["data", action, f"faces{ESCAPE}", "--size", "32"]) == 0
+    assert main(["sample", str(trained_runs["gan"].path), "--count", "1", "--out", f"{ESCAPE}.png"]) == 0
+    assert main(["train", "gan-quick", "--data", tiny.SOURCE, "--out", f"run{ESCAPE}", *NARROW]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(["data", "show", "--x", ESCAPE])
+    shown = "".join(capsys.readouterr())
+    assert "\x1b" not in shown
+    assert shown.count("\\x1b[31m") >= 6
+
+
+def closed() -> TextIOWrapper:
+    """A pipe that nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
+
+
+def full() -> TextIOWrapper:
+    return open("/dev/full", "w")  # noqa: PTH123
+
+
+@pytest.mark.parametrize("output", [closed, full])
+def test_a_training_goes_on_when_nobody_listens(output: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with output() as out, output() as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        assert main(["train", "gan-quick", "--data", tiny.SOURCE, "--out", "run", *NARROW]) == 0
+    assert Run.open("run").weights.exists()
+
+
+@pytest.mark.parametrize("output", [closed, full])
+def test_an_error_that_nobody_can_read_ends_with_2(output: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with output() as err:
+        monkeypatch.setattr(sys, "stderr", err)
+        assert main(["sample", "nowhere"]) == 2
+
+
+def test_a_reader_who_leaves_is_no_error_and_a_full_disk_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], faces: Any
+) -> None:
+    with closed() as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["data", "show", tiny.SOURCE, "--size", "32"]) == 0
+    with full() as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert "No space left" in mistake(capsys, "data", "show", tiny.SOURCE, "--size", "32")
+
+
+def test_the_interpreter_ends_in_silence_when_nobody_listens() -> None:
+    with closed() as out:
+        program = [sys.executable, "-m", "mien", "--help"]
+        ended = subprocess.run(program, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_an_encoding_that_lacks_a_letter_shows_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "faces", *numbered(40))
+    rows = "".join(f"{name},{index % 2}\n" for index, name in enumerate(numbered(40)))
+    Path("table.csv").write_text(f"file,Ł\n{rows}", encoding="utf-8")
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, "latin-1"))
+    assert main(["data", "show", "faces", "--size", "32", "--attributes", "table.csv"]) == 0
+    assert b"\\u0141" in written.getvalue()
+
+
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(mien.errors.RunError):
         main(["sample", "nowhere", "--debug"])
 
 
-def test_a_stop_outside_of_training_is_no_traceback(
+def test_a_stop_is_no_traceback_and_promises_to_go_on_only_with_what_can(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stopped(*given: Any, **named: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("mien.open_run", stopped)
-    assert main(["sample", "run"]) == 130
-    assert capsys.readouterr().err.startswith("mien: stopped")
+    raising(monkeypatch, KeyboardInterrupt())
+    assert main(["sample", "run"]) == main(["report", "run"]) == 130
+    assert capsys.readouterr().err == "mien: stopped\n" * 2
+    assert main(["resume", "run"]) == 130
+    assert capsys.readouterr().err == "mien: stopped; what was written is kept, and `mien resume` goes on with it\n"

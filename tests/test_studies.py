@@ -588,6 +588,28 @@ def test_one_recipe_and_seed_given_twice_is_refused(run_of: Any, trained_runs: d
         compare_runs([copied.path, trained_runs["vae"].path], out=tmp_path / "out", names=["reconstruction"])
 
 
+def test_what_cannot_be_compared_or_written_is_refused_before_anything_is_measured(
+    run_of: Any, trained_runs: dict[str, Run], tmp_path: Path
+) -> None:
+    vae, gan = run_of("vae"), run_of("gan")
+    (tmp_path / "afile").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "compare.html").write_text("somebody's")
+    for out, words in (("afile", "is a file"), ("afile/in", "is a file"), ("mine", "`mien compare` did not write")):
+        with pytest.raises(RunError, match=words):
+            compare_runs([vae.path, gan.path], out=tmp_path / out)
+    with pytest.raises(RunError, match="one recipe and one seed"):
+        compare_runs([vae.path, trained_runs["vae"].path], out=tmp_path / "out")
+    assert not vae.metrics_file.exists()
+    assert (tmp_path / "mine" / "compare.html").read_text() == "somebody's"
+
+
+def test_an_older_comparison_is_replaced(run_of: Any, tmp_path: Path) -> None:
+    run = run_of("vae")
+    for _ in range(2):
+        assert compare_runs([run.path], out=tmp_path / "out", names=["reconstruction"]).exists()
+
+
 # The command line
 
 

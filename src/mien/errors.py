@@ -10,6 +10,7 @@ MienError            a user can mend it: the command line prints it as one line 
 """
 
 import reprlib
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,6 +62,11 @@ def printable(text: str) -> str:
 def escaped(letter: str) -> str:
     """A character in ASCII, as Python writes it: \\n, \\x1b, \\u202e."""
     return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
+def quoted(path: str | Path) -> str:
+    """A path as a shell takes it, for a command that somebody is to copy."""
+    return shlex.quote(str(path))
 
 
 def not_written(path: Path, error: Exception) -> RunError:

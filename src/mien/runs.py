@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 import mien
-from mien.errors import RunError, RunInUse, not_written
+from mien.errors import RunError, RunInUse, not_written, quoted
 from mien.foreign import json_object, log_line, scores
 from mien.recipe import Recipe, check, is_file, read_toml, to_toml
 
@@ -57,9 +57,8 @@ class Run:
             raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
         with run.locked():  # two processes may be told to start the same run
             if run.recipe_file.exists():
-                raise RunError(
-                    f"{run.path}: holds a run already. `mien resume {run.path}` goes on with it; --out starts another."
-                )
+                hint = f"`mien resume {quoted(run.path)}` goes on with it; --out starts another."
+                raise RunError(f"{run.path}: holds a run already. {hint}")
             run.require_room()
             write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run

@@ -1,9 +1,10 @@
 """How things are shown in a terminal: progress while they run, tables when they are done."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from mien.errors import printable
+from mien.output import Lasting
 
 SHOWN_OF_SNAPSHOTS = {"validation/reconstruction": "validation reconstruction", "validation/fd_judge": "Fréchet"}
 SECONDS_BETWEEN_LINES = 15  # where the output is no terminal, and a bar would fill a log with its redrawing
@@ -20,7 +22,7 @@ class Terminal:
     """An observer that draws a progress bar in a terminal, and prints a line now and then anywhere else."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or Console(file=cast(TextIO, Lasting(sys.stderr)), highlight=False)
         self.bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mien import foreign, sampling, views
 from mien.checkpoint import UNREADABLE, in_one_line, read_tensors, write_tensors
-from mien.errors import RecipeError, RunError, shown
+from mien.errors import RecipeError, RunError, quoted, shown
 from mien.faces.pictures import Crop
 from mien.hardware import choose_device
 from mien.models import build
@@ -115,7 +115,8 @@ def load_model(path: Path) -> TrainedModel:
     Raises: RunError where there is none, or it is damaged or of another version.
     """
     if not path.is_file():
-        raise RunError(f"{path}: there are no weights yet. `mien resume {path.parent}` trains the run to its end.")
+        hint = f"`mien resume {quoted(path.parent)}` trains the run to its end."
+        raise RunError(f"{path}: there are no weights yet. {hint}")
     try:
         content, tensors = read_tensors(path)
         if content["format"] != FORMAT:

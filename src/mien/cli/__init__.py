@@ -1,42 +1,71 @@
 """The command line. Rooms are imported inside the functions, so that --help is instant."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
 from mien.cli.parser import build_parser
 from mien.cli.training import resume, run, study, train
 from mien.errors import Interrupted, MienError, printable
+from mien.output import lasting_output
 
 MOST_SHOWN = 1200  # letters of an error; a name in it may be as long as somebody likes
+TRAINING = (run, train, study, resume)  # the commands that `mien resume` goes on with
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  -> 0 done, 2 a mistake that the user can mend, 130 stopped and saved"""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser, commands = build_parser()
-    if arguments and arguments[0] in commands:
+    with lasting_output() as (out, _):
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        parser, commands = build_parser()
+        if not arguments or arguments[0] not in commands:
+            parser.parse_args(arguments)
+            parser.print_help()
+            return 0 if not arguments else 2
         # Intermixed, so that key=value may stand before and after the options.
         namespace = commands[arguments[0]].parse_intermixed_args(arguments[1:])
-    else:
-        namespace = parser.parse_args(arguments)
-        parser.print_help()
-        return 0 if not arguments else 2
+        code = answer(namespace)
+        out.flush()
+        # A reader who has left wanted no more. But a file that took only half must not be taken for whole; what a
+        # training made is in its folder all the same.
+        if code or not out.failure or isinstance(out.failure, BrokenPipeError) or namespace.function in TRAINING:
+            return code
+        complain(f"the output was lost ({out.failure.strerror}). Send it to where there is room.")
+        return 2
+
+
+def answer(namespace: argparse.Namespace) -> int:
+    """Do what a command says; a mistake is answered with one line.  -> as `main`"""
+    kept = "; what was written is kept, and `mien resume` goes on with it" if namespace.function in TRAINING else ""
     try:
         namespace.function(namespace)
     except Interrupted as error:
-        print(f"mien: {printable(str(error))}", file=sys.stderr)
+        complain(str(error))
         return 130
     except KeyboardInterrupt:
-        print("mien: stopped; what was written is kept, and `mien resume` goes on with it", file=sys.stderr)
+        complain(f"stopped{kept}")
         return 130
-    except BrokenPipeError:  # `mien data show | head`
-        sys.stderr.close()
-        return 0
-    except (MienError, OSError) as error:
+    except (MienError, OSError, MemoryError) as error:
         if namespace.debug:
             raise
-        training_failed = isinstance(error, OSError) and namespace.function in (run, train, study, resume)
-        kept = "; what was written is kept, and `mien resume` goes on with it" if training_failed else ""
-        print(f"mien: {printable(str(error))[:MOST_SHOWN]}{kept}", file=sys.stderr)
+        if isinstance(error, MienError):
+            complain(str(error))
+        else:
+            complain(*what_and_do(error), kept)
         return 2
     return 0
+
+
+def what_and_do(error: OSError | MemoryError) -> tuple[str, str]:
+    """What happened, and what to do, where nobody has put it into words before."""
+    if isinstance(error, MemoryError):
+        what = f"needs more memory than this machine has to give ({error or 'none is left'})."
+        return what, " Ask for less (fewer or smaller pictures, a smaller batch), or close what else runs here"
+    where = f"{error.filename}: " if error.filename else ""
+    what = f"{where}{error.strerror or error}."
+    return what, " See that it is there, that you may read and write it, and that the disk has room"
+
+
+def complain(what: str, *advice: str) -> None:
+    """Print what went wrong, on one line that any terminal takes; advice is never cut."""
+    print(f"mien: {printable(what)[:MOST_SHOWN]}{''.join(advice)}", file=sys.stderr, flush=True)

@@ -1,12 +1,15 @@
 """What the commands do that look at faces and trained runs: one thin function each. Rooms are imported inside them."""
 
 import argparse
+import secrets
 from pathlib import Path
 from typing import Any
 
 from mien.cli.training import preparation
-from mien.errors import RecipeError
+from mien.errors import RecipeError, quoted
+from mien.output import say
 
+MOST = 10_000  # faces of one picture: of 128 x 128 pixels each, still one that programs open without a warning
 MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
     "show": ("seed",),
     "pack": ("seed", "count", "out"),
@@ -19,6 +22,7 @@ def sample(args: argparse.Namespace) -> None:
     """`mien sample`"""
     from mien import open_run, sampling
 
+    require_room_for(args.count)
     images = open_run(args.run).sample(args.count, seed=args.seed, attributes=attribute_values(args.set))
     save_picture(sampling.grid(images, columns=min(8, args.count)), args.out)
 
@@ -42,26 +46,39 @@ def reconstruct(args: argparse.Namespace) -> None:
     from mien import open_run, sampling
     from mien.faces.pictures import read_picture
 
+    require_room_for(2 * len(args.images))
     trained = open_run(args.run)
     originals = np.stack([read_picture(path, trained.image_size, trained.crop) for path in args.images])
     both = np.concatenate([originals, trained.reconstruct(originals)])
     save_picture(sampling.grid(both, columns=len(originals)), args.out)
 
 
+def require_room_for(count: int) -> None:
+    """Raises: RecipeError for more faces than go into one picture."""
+    if count > MOST:
+        raise RecipeError(f"{count:,} faces: one picture holds {MOST:,} at most. Ask for fewer at a time.")
+
+
 def save_picture(image: Any, path: Path) -> None:
     """Write a picture in the format its name ends in, whole.  Raises: RecipeError where that cannot be done."""
     from PIL import Image
 
-    beside = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    beside = path.parent / f".mien-{secrets.token_hex(8)}{path.suffix}"  # a name that nobody has
     try:
-        Image.fromarray(image).save(beside)
-        beside.replace(path)
-    except (OSError, ValueError) as error:
-        beside.unlink(missing_ok=True)
+        if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+            raise ValueError(f"{path.suffix or 'no ending'} is of no picture that can be written")
+        try:
+            Image.fromarray(image).save(beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's formats raise struct.error, SystemError and more of what does not fit them
         raise RecipeError(
             f"--out {path}: cannot be written ({error}). Give a .png or .jpg in a folder that exists."
         ) from error
-    print(path)
+    say(str(path))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -80,7 +97,7 @@ def export(args: argparse.Namespace) -> None:
         raise RecipeError("--with-test-faces: is for --to web; an ONNX file holds no faces. Leave it out.")
     for written in export_onnx(args.run, Path(target)):
         off = f"{written.difference:.2g} {written.unit.replace('_', ' ')}"
-        print(f"{written.path}: {written.size / 1e6:.1f} MB, within {off} of PyTorch on {written.inputs} random inputs")
+        say(f"{written.path}: {written.size / 1e6:.1f} MB, within {off} of PyTorch on {written.inputs} random inputs")
 
 
 def explore(args: argparse.Namespace) -> None:
@@ -91,7 +108,7 @@ def explore(args: argparse.Namespace) -> None:
 
     with Terminal() as terminal:
         exhibit = open_exhibit(args.runs, source=args.data, observer=terminal)
-    serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime)
+    serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime, say=say)
 
 
 def export_page(path: Path, folder: Path, test_faces: bool) -> None:
@@ -102,10 +119,10 @@ def export_page(path: Path, folder: Path, test_faces: bool) -> None:
     with Terminal() as terminal:
         parts = export_web(path, folder, terminal, test_faces=test_faces)
     for part in parts:
-        print(f"{part.size / 1e6:6.2f} MB  {part.name}" + (f"  ({part.words})" if part.words else ""))
+        say(f"{part.size / 1e6:6.2f} MB  {part.name}" + (f"  ({part.words})" if part.words else ""))
     total = sum(part.size for part in parts)
     over = f", more than {MOST_BYTES / 1e6:.0f}: export fewer runs for less" if total > MOST_BYTES else ""
-    print(f"{total / 1e6:6.2f} MB in all{over}    next: python -m http.server --directory {folder}")
+    say(f"{total / 1e6:6.2f} MB in all{over}    next: python -m http.server --directory {quoted(folder)}")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -139,7 +156,7 @@ def report(args: argparse.Namespace) -> None:
             written = report_study(args.folder, observer=terminal).page
         else:
             written = report_folder(args.folder, terminal, args.data)
-    print(f"report: {written}")
+    say(f"report: {written}")
 
 
 def data(args: argparse.Namespace) -> None:
@@ -156,6 +173,7 @@ def data(args: argparse.Namespace) -> None:
             name = "PATH" if option == "path" else f"--{option.replace('_', '-')}"
             raise RecipeError(f"data {args.action}: {name} has no meaning there. Leave it out; see `mien data --help`.")
     count = 48 if args.count is None else args.count
+    require_room_for(count)
     if args.action == "draw":
         from mien.faces.drawn import draw
 
@@ -166,13 +184,14 @@ def data(args: argparse.Namespace) -> None:
     with Terminal() as terminal:
         faces = read_faces(validated(DataConfig, asked | {"source": args.path or "drawn"}, "mien data"), terminal)
     if args.action == "pack":
-        print(f"packed: {len(faces.files):,} faces of {faces.card['source']}, fingerprint {faces.fingerprint}")
+        say(f"packed: {len(faces.files):,} faces of {faces.card['source']}, fingerprint {faces.fingerprint}")
         return
     if args.action == "verify":
         verify(faces)
-        print(f"as they were packed: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
+        say(f"as they were packed: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
         return
-    print("\n".join(lines(faces.card)))
+    for line in lines(faces.card):
+        say(line)
     if args.out:
         save_picture(views.contact_sheet(faces, count), args.out)
 

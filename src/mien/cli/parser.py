@@ -3,16 +3,38 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import mien
 from mien.cli import looking, training
+from mien.errors import printable
 
 Command = Callable[[argparse.Namespace], None]
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show what was given without acting on the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and end with 2."""
+        super().error(printable(message))
+
+
+def given(text: str) -> str:
+    """What was given, which is something: a variable of the shell that is not set gives ''."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty. Give a path, or leave the option out.")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path; '' would be the current folder."""
+    return Path(given(text))
+
+
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser of `mien`, and those of its commands."""
-    parser = argparse.ArgumentParser(prog="mien", description=mien.__doc__, allow_abbrev=False)
+    parser = Parser(prog="mien", description=mien.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mien {mien.__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND")
     commands: dict[str, argparse.ArgumentParser] = {}
@@ -72,7 +94,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien resume runs/my-gan training.steps=4000",
         "mien resume runs/kl-weight-20261124-163000 --processes 2",
     )
-    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, a plan or a study")
+    sub.add_argument("folder", type=path, metavar="FOLDER", help="of a run, a plan or a study")
     add_workers(sub)
     sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
 
@@ -89,7 +111,9 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien study depth --processes 8 --cluster slurm --cluster-option partition=gpu --cluster-option time=60",
     )
     sub.add_argument("study", metavar="NAME|FILE.toml", help="of a study that comes with mien, or your own")
-    sub.add_argument("--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')")
+    sub.add_argument(
+        "--data", type=given, metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')"
+    )
     add_preparation(sub)
     sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
     sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
@@ -97,7 +121,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
     add_workers(sub)
     sub.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder to write, or of a study to go on with (default: runs/<study>-<time>)",
     )
@@ -111,9 +135,9 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien compare runs/my-vae runs/my-gan",
         "mien compare runs/quick-20261124-163000 runs/other --only distribution sharpness",
     )
-    sub.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of plans for all in them")
+    sub.add_argument("runs", nargs="+", type=path, metavar="RUN", help="folders of runs, or of plans for all in them")
     sub.add_argument("--only", nargs="+", default=[], metavar="METRIC", help="kinds of metrics (default: all)")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to write (default: runs/compare-<time>)")
+    sub.add_argument("--out", type=path, metavar="DIR", help="folder to write (default: runs/compare-<time>)")
 
 
 def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -125,11 +149,11 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
         "mien sample exported.onnx --count 8",
     )
-    sub.add_argument("run", type=Path, metavar="RUN", help="folder of a run, its file of weights, or an exported .onnx")
-    sub.add_argument("--count", type=int, default=32, help="how many (default: 32)")
+    sub.add_argument("run", type=path, metavar="RUN", help="folder of a run, its file of weights, or an exported .onnx")
+    sub.add_argument("--count", type=int, default=32, help=f"how many, at most {looking.MOST:,} (default: 32)")
     sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="attributes, from 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
-    sub.add_argument("--out", type=Path, default=Path("grid.png"), help="picture to write (default: grid.png)")
+    sub.add_argument("--out", type=path, default=Path("grid.png"), help="picture to write (default: grid.png)")
 
     sub = command(
         "reconstruct",
@@ -137,9 +161,9 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Put pictures through a VAE: the originals above, their reconstructions below.",
         "mien reconstruct runs/quick-20261124-163000/vae me.jpg you.png --out both.png",
     )
-    sub.add_argument("run", type=Path, metavar="RUN")
-    sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
-    sub.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
+    sub.add_argument("run", type=path, metavar="RUN")
+    sub.add_argument("images", type=path, nargs="+", metavar="IMAGE")
+    sub.add_argument("--out", type=path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
 
     sub = command(
         "evaluate",
@@ -148,17 +172,17 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien evaluate runs/quick-20261124-163000",
         "mien evaluate runs/my-gan --only distribution,sharpness --again",
     )
-    sub.add_argument("folder", type=Path, metavar="FOLDER", help="of a run or of a plan")
+    sub.add_argument("folder", type=path, metavar="FOLDER", help="of a run or of a plan")
     sub.add_argument("--only", default="", metavar="METRIC,METRIC", help="kinds of metrics (default: all)")
     sub.add_argument("--again", action="store_true", help="measure even what was measured already")
-    sub.add_argument("--inception", type=Path, metavar="FILE", help="the FID's network as ONNX: docs/measuring.md")
-    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+    sub.add_argument("--inception", type=path, metavar="FILE", help="the FID's network as ONNX: docs/measuring.md")
+    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(
         "report", looking.report, "Write the report of a plan or a run again.", "mien report runs/quick-20261124-163000"
     )
-    sub.add_argument("folder", type=Path, metavar="FOLDER")
-    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+    sub.add_argument("folder", type=path, metavar="FOLDER")
+    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
 
     sub = command(
         "explore",
@@ -167,8 +191,8 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien explore runs/quick-20261124-163000",
         "mien explore runs/my-vae runs/my-gan --port 8000 --no-browser",
     )
-    sub.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of plans for all in them")
-    sub.add_argument("--data", metavar="PATH", help="where the faces are now (default: where they were)")
+    sub.add_argument("runs", nargs="+", type=path, metavar="RUN", help="folders of runs, or of plans for all in them")
+    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
     sub.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1, this machine alone)"
     )
@@ -189,11 +213,12 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien export runs/quick-20261124-163000 --to web site",
     )
     sub.add_argument(
-        "run", type=Path, metavar="RUN", help="folder of a run; for onnx also a file of weights, for web also a plan"
+        "run", type=path, metavar="RUN", help="folder of a run; for onnx also a file of weights, for web also a plan"
     )
     sub.add_argument(
         "--to",
         nargs=2,
+        type=given,
         required=True,
         metavar=("onnx|web", "PATH"),
         help="onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server",
@@ -214,11 +239,15 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien data draw --count 48 --out drawn.png",
     )
     sub.add_argument("action", choices=["show", "pack", "verify", "draw"])
-    sub.add_argument("path", nargs="?", metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT")
+    sub.add_argument(
+        "path", nargs="?", type=given, metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT"
+    )
     add_preparation(sub)
-    sub.add_argument("--count", type=int, help="faces of the contact sheet, or to draw (default: 48)")
+    sub.add_argument(
+        "--count", type=int, help=f"faces of the contact sheet, or to draw, at most {looking.MOST:,} (default: 48)"
+    )
     sub.add_argument("--seed", type=int, help="of the drawing (default: 0)")
-    sub.add_argument("--out", type=Path, help="contact sheet to write (show and draw)")
+    sub.add_argument("--out", type=path, help="contact sheet to write (show and draw)")
 
     command("doctor", looking.doctor, "Print versions, devices, what is fast here and what is missing.", "mien doctor")
 
@@ -226,10 +255,13 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> None:
     """Which faces, where to, and anything in a recipe by its key."""
     sub.add_argument(
-        "--data", metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)"
+        "--data",
+        type=given,
+        metavar="PATH",
+        help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)",
     )
     add_preparation(sub)
-    sub.add_argument("--out", type=Path, metavar="DIR", help=f"folder to write (default: {folder})")
+    sub.add_argument("--out", type=path, metavar="DIR", help=f"folder to write (default: {folder})")
     sub.add_argument("--seed", type=int, help="of every training (default: 0)")
     sub.add_argument(
         "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
@@ -257,5 +289,7 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     """The options that say how faces are prepared."""
     sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
     sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
-    sub.add_argument("--attributes", metavar="TABLE", help="a CSV or TSV of attributes, first column the file name")
+    sub.add_argument(
+        "--attributes", type=given, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
+    )
     sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")

@@ -1,11 +1,11 @@
 """What the commands do that train runs, plans and studies: one thin function each. Rooms are imported inside them."""
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, quoted
+from mien.output import say
 
 if TYPE_CHECKING:
     from mien.plans import PlanResult
@@ -73,11 +73,11 @@ def submit(folder: Path, workers: int, cluster: "Cluster") -> None:
     from mien.terminal import Terminal
 
     jobs = engine.submit(folder, workers, cluster, Terminal)
-    where = shlex.quote(str(folder))
-    print(f"submitted to {cluster.name}: {', '.join(job.job_id for job in jobs)}")
-    print(f"what they say: {where}/{engine.FOLDER}")
-    print(f"what is there so far: mien report {where}")
-    print(f"once they are through: mien resume {where}")
+    where = quoted(folder)
+    say(f"submitted to {cluster.name}: {', '.join(job.job_id for job in jobs)}")
+    say(f"what they say: {where}/{engine.FOLDER}")
+    say(f"what is there so far: mien report {where}")
+    say(f"once they are through: mien resume {where}")
 
 
 def show_result(result: "PlanResult") -> None:
@@ -89,8 +89,8 @@ def show_result(result: "PlanResult") -> None:
 
     Console().print(table_of_numbers(result.metrics, is_headline))
     for name, why in result.skipped.items():
-        print(f"{name} was skipped: {why}")
-    print(f"report: {result.report}")
+        say(f"{name} was skipped: {why}")
+    say(f"report: {result.report}")
 
 
 def train(args: argparse.Namespace) -> None:
@@ -112,7 +112,7 @@ def show_trained(run: Path) -> None:
     from mien.hardware import rank
 
     if rank() == 0:
-        print(f"trained: {run}    next: mien sample {run}")
+        say(f"trained: {run}    next: mien sample {quoted(run)}")
 
 
 def study(args: argparse.Namespace) -> None:
@@ -141,8 +141,8 @@ def show_study(result: "StudyResult") -> None:
     if result.answers:
         Console().print(rows("claims", [(answer.verdict, answer.claim.text) for answer in result.answers]))
     for name, why in result.left_out.items():
-        print(f"{name} was left out: {why}")
-    print(f"page: {result.page}")
+        say(f"{name} was left out: {why}")
+    say(f"page: {result.page}")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -152,7 +152,7 @@ def compare(args: argparse.Namespace) -> None:
 
     with Terminal() as terminal:
         page = compare_runs(args.runs, out=args.out, names=args.only, observer=terminal)
-    print(f"page: {page}")
+    say(f"page: {page}")
 
 
 def resume(args: argparse.Namespace) -> None:

@@ -7,26 +7,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import Diverged, RecipeError, RunError
+from mien.errors import Diverged, RecipeError
 from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.metrics import METRICS
 from mien.plans.attributes import settle_attributes
-from mien.plans.folder import FORMAT, Plan, alone, faces_of, is_plan, plan_faces, plan_runs, read_plan, write_plan
+from mien.plans.folder import (
+    FORMAT,
+    Plan,
+    alone,
+    faces_of,
+    is_plan,
+    plan_faces,
+    plan_runs,
+    read_plan,
+    require_new,
+    write_plan,
+)
 from mien.plans.measuring import Measuring, measure_run, measure_runs, require_own_faces
 from mien.plans.training import Observer, read_faces, require_runnable
 from mien.plans.workers import require_some_processes, work
-from mien.recipe import (
-    DataConfig,
-    Recipe,
-    apply_overrides,
-    check,
-    is_file,
-    read_toml,
-    section,
-    validated,
-    with_source,
-)
+from mien.recipe import DataConfig, Recipe, apply_overrides, check, is_file, read_toml, section, validated, with_source
 from mien.runs import Run, write_text
 
 __all__ = [
@@ -152,10 +153,7 @@ def begin_plan(
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
     settled, skipped = settle(plan, recipes, faces)
     with alone(folder):
-        if is_plan(folder):
-            raise RunError(
-                f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another."
-            )
+        require_new(folder)
         for recipe in settled:
             Run.create(folder / recipe.name, recipe, faces.fingerprint)
         write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
@@ -225,6 +223,7 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
     """
     from mien.report.build import build_report
 
+    require_logs(Path(folder))
     path = Path(folder)
     if is_plan(path):
         faces, runs = plan_faces(path, observer, source), plan_runs(path)
@@ -237,6 +236,12 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
     measure_runs([run], Measuring(faces), observer)
     with alone(path):
         return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
+
+
+def require_logs(folder: Path) -> None:
+    """Raises: OSError where a log cannot be read, which a report shows; now, rather than when all is measured."""
+    for run in plan_runs(folder) if is_plan(folder) else [Run.open(folder)]:
+        run.log()
 
 
 def evaluate_folder(

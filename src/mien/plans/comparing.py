@@ -1,6 +1,7 @@
 """Comparing any runs of the same faces on the page of a study, without claims."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +13,7 @@ from mien.plans.folder import alone, faces_of, is_plan, plan_runs
 from mien.plans.measuring import Measuring, measure_run
 from mien.plans.studies import FORMAT, numbers_of
 from mien.plans.training import Observer
-from mien.runs import Run, write_text
+from mien.runs import Run, read_json, write_text
 from mien.studies import Axis, value_of
 
 RESULTS_FILE = "compare.json"
@@ -40,19 +41,21 @@ def compare_runs(
 
     paths: of runs, or of plans for all the runs in them.    names: of the kinds of metrics, all by default.
 
-    Raises: RunError for runs of different faces, of which no number can be compared, or that are not trained.
+    Raises: RunError for runs of different faces, of which no number can be compared, or that are not trained, and for
+    a folder that cannot be written to or where somebody has other files of these names.
     """
     from mien.report.study import Facts, write_study
 
     runs = runs_at(paths)
-    faces = faces_of(runs[0], observer)
     require_same_fingerprint(runs)
+    arms = grouped(runs)
+    folder = Path(out) if out else Path("runs") / f"compare-{datetime.now():%Y%m%d-%H%M%S}"
+    require_place(folder)
+    faces = faces_of(runs[0], observer)
     measuring = Measuring(faces, names or tuple(METRICS))
     for run in runs:
         if not run.divergence():
             measure_run(run, measuring, observer)
-    arms = grouped(runs)
-    folder = Path(out) if out else Path("runs") / f"compare-{datetime.now():%Y%m%d-%H%M%S}"
     results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in arms.items()}}
     shown = tuple(axis for axis in AXES if any(value_of(run.metrics(), axis.metric) is not None for run in runs))
     length = "runs of the same recipe but for its seed are one arm"
@@ -60,6 +63,30 @@ def compare_runs(
     with alone(folder):
         write_text(folder / RESULTS_FILE, json.dumps(results, indent=1))
         return write_study(folder / PAGE_FILE, facts, arms, (), {}, faces)
+
+
+def require_place(folder: Path) -> None:
+    """Find out before anything is measured.
+
+    Raises: RunError where the page cannot be written, or would take the place of a file that is not of a comparison.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "may not be written to" if there.is_dir() else "is a file"
+        raise RunError(f"{folder}: cannot be written: {there} {why}. Choose another folder with --out.")
+    taken = [name for name in (RESULTS_FILE, PAGE_FILE) if (folder / name).exists()]
+    if taken and not is_comparison(folder / RESULTS_FILE):
+        raise RunError(
+            f"{folder}: holds a {taken[0]} that `mien compare` did not write. Choose another folder with --out."
+        )
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether a file holds the numbers of a comparison."""
+    try:
+        return {"format", "data", "arms"} <= read_json(path).keys()
+    except RunError:
+        return False
 
 
 def runs_at(paths: Sequence[str | Path]) -> list[Run]:

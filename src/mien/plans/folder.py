@@ -10,10 +10,10 @@ from typing import Any
 import filelock
 from pydantic import BaseModel, ConfigDict, Field
 
-from mien.errors import RunError, shown
+from mien.errors import RunError, quoted, shown
 from mien.faces import Faces
 from mien.plans.training import Observer, read_faces
-from mien.recipe import NAME, with_source
+from mien.recipe import NAME, is_file, with_source
 from mien.runs import Run, read_json, write_text
 
 FORMAT = 1
@@ -51,6 +51,21 @@ def alone(folder: Path) -> Iterator[None]:
 def is_plan(folder: Path) -> bool:
     """Whether a folder is a plan's."""
     return (folder / PLAN_FILE).exists()
+
+
+def require_no_run(folder: Path) -> None:
+    """Raises: RunError where a folder is a single run's: it cannot be a plan's or a study's as well."""
+    if is_file(Run(folder).recipe_file):
+        hint = f"`mien resume {quoted(folder)}` goes on with it; --out starts another."
+        raise RunError(f"{folder}: holds a run already. {hint}")
+
+
+def require_new(folder: Path) -> None:
+    """Raises: RunError where a folder holds a plan or a run."""
+    require_no_run(folder)
+    if is_plan(folder):
+        hint = f"`mien resume {quoted(folder)}` goes on with it; --out starts another."
+        raise RunError(f"{folder}: holds a plan already. {hint}")
 
 
 def write_plan(folder: Path, plan: Plan, runs: Sequence[str], skipped: Mapping[str, str], **more: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mien.errors import RecipeError, RunError, did_you_mean
+from mien.errors import RecipeError, RunError, did_you_mean, quoted
 from mien.faces import Faces
 from mien.judge import judge_of
 from mien.metrics import METRICS
@@ -90,7 +90,8 @@ def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Obse
 def require_measurable(run: Run, faces: Faces) -> None:
     """Raises: RunError where a run has no weights, or was trained on other faces: their test split is not its own."""
     if not run.weights.exists():
-        raise RunError(f"{run.weights}: there are no weights yet. `mien resume {run.path}` trains the run to its end.")
+        hint = f"`mien resume {quoted(run.path)}` trains the run to its end."
+        raise RunError(f"{run.weights}: there are no weights yet. {hint}")
     require_own_faces([run], faces)
 
 

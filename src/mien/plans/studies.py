@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mien.errors import RecipeError, RunError
+from mien.errors import RecipeError, RunError, quoted
 from mien.faces import Faces
 from mien.hardware import require_one_process
 from mien.plans import ONE_BY_ONE, require_same_faces, settle
 from mien.plans.arms import LENGTHS, Arms, arms_of, keys_of, seeded
-from mien.plans.folder import Plan, alone, is_plan, plan_faces, plan_runs, read_plan, write_plan
+from mien.plans.folder import Plan, alone, is_plan, plan_faces, plan_runs, read_plan, require_no_run, write_plan
 from mien.plans.measuring import require_own_faces, sketch
 from mien.plans.training import Observer, read_faces
 from mien.plans.workers import require_some_processes, work
@@ -145,6 +145,7 @@ def lay_out(
     Raises: RunError where the folder holds another plan or study, or a run of another recipe.
     """
     with alone(folder):  # two processes may be told to begin the same study
+        require_no_run(folder)
         known = begun(folder, study)
         for recipe in recipes:
             path = folder / recipe.name
@@ -153,7 +154,7 @@ def lay_out(
             elif Run.open(path).recipe() != recipe:
                 raise RunError(
                     f"{path}: was begun with another recipe than this study gives now (another budget, data or "
-                    f"override?). `mien resume {folder}` goes on as it was begun; --out starts another."
+                    f"override?). `mien resume {quoted(folder)}` goes on as it was begun; --out starts another."
                 )
         runs = list(dict.fromkeys([*known, *(recipe.name for recipe in recipes)]))
         length = replace(length, seeds=most_seeds(runs))
@@ -171,7 +172,7 @@ def begun(folder: Path, study: Study) -> list[str]:
     if content.get("study") != study.model_dump(mode="json"):
         raise RunError(
             f"{folder}: holds {content['name']} already, which is not this study as it is written now. "
-            f"`mien resume {folder}` goes on with what is there; --out starts another."
+            f"`mien resume {quoted(folder)}` goes on with what is there; --out starts another."
         )
     return list(content["runs"])
 

@@ -1,6 +1,5 @@
 """One recipe to a trained, measured run."""
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from mien.checkpoint import one_before, read_progress, recover
-from mien.errors import DataError, Interrupted, RecipeError, RunError
+from mien.errors import DataError, Interrupted, RecipeError, RunError, quoted
 from mien.faces import SPLITS, Faces, open_faces
 from mien.faces.batches import Batches
 from mien.hardware import Hardware, choose_device, hardware, memory_of, rank, require_one_process
@@ -70,12 +69,16 @@ def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
 def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None = None) -> tuple[Run, Faces]:
     """A new run folder and its faces; under `torchrun` the first process makes it and the others wait for it.
 
-    Raises: DataError; RunError where the folder holds a run already; RecipeError for a conditional model whose
-    attributes the faces cannot teach.
+    Raises: DataError; RunError where the folder holds a run or a plan already; RecipeError for a conditional model
+    whose attributes the faces cannot teach.
     """
+    from mien.plans.folder import is_plan  # which reads faces by what is here
+
     path = out or Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if rank() > 0:
         return wait_for_run(out), read_faces(recipe.data)
+    if is_plan(path):
+        raise RunError(f"{path}: is the folder of a plan or a study, which no single run shares. Give another --out.")
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
     if why:
@@ -183,7 +186,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
                 trainer = make_trainer(run, recipe, faces, here, judge, observer)
                 trainer.run()
             except Interrupted as stopped:
-                raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(resume or run.path))}") from None
+                raise Interrupted(f"{stopped}. To go on: mien resume {quoted(resume or run.path)}") from None
             counted, crop = combinations(faces, trainer.model), faces.crop
             for path in (one_before(run.checkpoint), *run.bests_before()):
                 path.unlink(missing_ok=True)  # nothing goes back to them now; and room for the weights

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mien.errors import MienError
+from mien.errors import MienError, quoted
 from mien.models import build
 from mien.models.base import HasVariance, Model
 from mien.models.layers import Layer, layer_table
@@ -115,7 +115,8 @@ def open_chapter(run: Run, number: int) -> Chapter:
         except MienError as error:
             missing.append(f"No pictures: {error}")
     else:
-        missing.append(f"No pictures: this run is not trained to its end. `mien resume {run.path}` goes on with it.")
+        hint = f"`mien resume {quoted(run.path)}` goes on with it."
+        missing.append(f"No pictures: this run is not trained to its end. {hint}")
     scores = read_scores(run.metrics())
     if trained and not scores:
         missing.append("Nothing was measured yet.")
