@@ -42,7 +42,7 @@ def is_there(path: Path) -> bool:
 
 def in_the_way(path: Path, kind: str) -> RunError:
     """What to say of what is no file."""
-    return RunError(f"{path}: is {kind}, where a file is due. Put the file back in its place, or take {kind} away.")
+    return RunError(f"{path}: is {kind}, where a file is due. Put the file back, or take away what is there.")
 
 
 def not_allowed(path: Path, error: OSError) -> RunError:

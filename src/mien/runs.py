@@ -264,7 +264,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return foreign.read_json(path)
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read ({error}). The run folder is damaged; train it again.") from error
+        raise RunError(
+            f"{path}: cannot be read ({error}). The run folder is damaged: put a copy of the file back, or train again."
+        ) from error
 
 
 def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
