@@ -63,7 +63,7 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
         file = path.open("rb")
     except PermissionError as error:
         raise not_allowed(path, error) from error
-    if most is not None and (size := path.stat().st_size) > most:
+    if most is not None and (size := os.fstat(file.fileno()).st_size) > most:
         file.close()
         raise ValueError(f"{size:,} bytes, more than the {most:,} that it may have")
     return file
@@ -86,7 +86,7 @@ def require_utf8(path: Path, do: str) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A file with a JSON object.  Raises: as `open_file`, and ValueError for anything else."""
     with open_file(path, MOST_JSON) as file:
-        return json_object(file.read())
+        return json_object(file.read(MOST_JSON).decode("utf-8"))
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
