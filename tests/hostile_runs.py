@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+import hostile_kinds
 import hostile_onnx
 import tiny
 from hostile import Case
@@ -59,6 +60,7 @@ def cases() -> Iterator[Case]:
             yield Case("run folders", f"{file} holds {name}", partial(folder_with, file, content))
     for name, runs in PLANNED.items():
         yield Case("run folders", f"a plan of {name}", partial(plan_of, runs))
+    yield from hostile_kinds.cases()
     for name, content in exported().items():
         yield Case("ONNX", name, partial(onnx_of, content))
     for name, content in hostile_onnx.programs().items():

@@ -28,7 +28,7 @@ import fuzz_guided
 import fuzz_targets
 
 ROOMS = ("pictures", "names", "file system", "zips", "tables", "recipes", "plans", "studies")
-FILES = ("weights", "checkpoints", "logs", "metrics", "run folders", "ONNX")
+FILES = ("weights", "checkpoints", "logs", "metrics", "run folders", "kinds of file", "ONNX")
 
 
 @pytest.fixture(scope="module")

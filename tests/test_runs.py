@@ -1,6 +1,8 @@
 """The run folder: whole or not there, one process at a time, readable whatever happened."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +15,11 @@ import safetensors
 import torch
 
 import tiny
-from mien import open_run, runs
-from mien.checkpoint import write_tensors
+from mien import foreign, open_run, runs
+from mien.checkpoint import damage, read_tensors, write_tensors
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
+from mien.plans.folder import is_plan
 from mien.plans.snapshots import rewind_best
 from mien.plans.training import change_length, train_run
 from mien.runs import Run, write_text
@@ -187,7 +190,96 @@ def test_tensors_that_cannot_be_written_leave_the_old_ones(run_of: Any, monkeypa
     assert run.weights.read_bytes() == before
 
 
+def test_a_long_line_of_a_log_is_left_out_whole_and_a_huge_log_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = json.dumps({"images_seen": 1})
+    run.log_file.write_text(f'{{"images_seen": 0}}\n{" " * foreign.LONGEST_LINE}{tail}\n{{"images_seen": 2}}')
+    assert [line["images_seen"] for line in run.log()] == [0, 2]
+    monkeypatch.setattr(foreign, "MOST_LOG", 100)
+    with pytest.raises(RunError, match=r"log.jsonl: cannot be read \([\d,]+ bytes, more than the 100 .* Move it away"):
+        run.log()
+
+
+def test_tensors_may_be_read_by_whoever_may_read_the_rest(run: Run) -> None:
+    before = os.umask(0o027)
+    try:
+        (run.path / "weights.safetensors.tmp").touch(0o600)  # as a kill may leave it
+        write_tensors(run.weights, {"a": torch.zeros(1)}, {})
+        write_text(run.metrics_file, "{}")
+    finally:
+        os.umask(before)
+    assert [file.stat().st_mode & 0o777 for file in (run.weights, run.metrics_file)] == [0o640, 0o640]
+
+
+NOT_UTF8 = os.fsdecode(b"u\xff")
+
+
+def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunError, match=r"path is not UTF-8, as that of weights has to be. .* another folder with --out"
+    ):
+        Run.create(tmp_path / NOT_UTF8, tiny.recipe("vae"), "fingerprint")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems have no such names")
+def test_sound_weights_under_a_name_that_is_not_utf8_are_not_called_damaged(run_of: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"{NOT_UTF8}.safetensors"
+    shutil.copy(run_of("vae").weights, path)
+    for read in (load_model, damage):
+        with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: give it, or its folder, another name"):
+            read(path)
+
+
+@pytest.mark.parametrize("file", ["weights", "provenance_file", "recipe_file", "log_file"])
+def test_a_file_that_may_not_be_read_is_told_as_such(run_of: Any, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of("gan")
+    kept = Path.open
+
+    def denied(path: Path, *given: Any, **more: Any) -> Any:
+        if path == getattr(run, file):
+            raise PermissionError(13, "Permission denied")
+        return kept(path, *given, **more)
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(RunError, match=r"may not be read \(Permission denied\). See its permissions"):
+        [load_model(run.weights), Run.open(run.path).recipe(), run.log()]
+
+
+def test_a_run_folder_that_may_not_be_entered_is_told_as_such(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*given: Any, **more: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", denied)
+    for look in (Run.open, is_plan):
+        with pytest.raises(RunError, match=r"may not be read \(Permission denied\). See its permissions, and those of"):
+            look(run.path)
+
+
+@pytest.mark.parametrize("command", ["resume", "sample", "report", "evaluate", "explore"])
+def test_a_folder_in_the_place_of_weights_is_said_by_every_command(
+    run_of: Any, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of("vae")
+    run.weights.unlink()
+    run.weights.mkdir()
+    assert main([command, str(run.path)]) == 2
+    assert "weights.safetensors: is a folder, where a file is due. Put the file back" in capsys.readouterr().err
+
+
 # Trained models
+
+
+def test_weights_that_do_not_fit_their_recipe_are_refused_before_they_are_loaded(
+    run_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of("vae")
+    content, tensors = read_tensors(run.weights)
+    write_tensors(run.weights, tensors | {"more": torch.zeros(2)}, content)
+    monkeypatch.setattr("mien.trained.read_tensors", lambda path: pytest.fail("loaded"))
+    with pytest.raises(RunError, match=r"more is \(2,\), where its recipe has None\). Train the run again"):
+        load_model(run.weights)
 
 
 def test_weights_that_are_not_there_yet_are_missed_with_what_to_do(run: Run) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mien.errors import RunError, not_written, shown
-from mien.foreign import json_object
+from mien.foreign import is_there, json_object, require_readable
 
+Shapes = dict[str, tuple[int, ...]]
 FORMAT = 1
 KEY = "mien"  # of the metadata, whose other keys safetensors would write in any order
 UNREADABLE = (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError)  # what a damaged file raises
@@ -37,7 +39,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any
     content = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
     metadata = {KEY: json.dumps(content | {"sha256": checksum(whole, content)})}
     try:
+        mode = made(beside)
         safetensors.torch.save_file(whole, beside, metadata)
+        beside.chmod(mode)  # safetensors lets nobody else read what it writes
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         if keep and path.exists():
@@ -47,6 +51,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any
         with contextlib.suppress(OSError):
             beside.unlink()
         raise not_written(path, error) from error
+
+
+def made(path: Path) -> int:
+    """Make an empty file, whatever a kill has left there.  -> its mode, as the process's umask has it"""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
 
 
 def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
@@ -61,12 +72,23 @@ def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
 def read_content(path: Path) -> dict[str, Any]:
     """What is written with the tensors of a file, its checksum left out; the tensors are not looked at.
 
-    Raises: OSError, or one of UNREADABLE.
+    Raises: OSError, one of UNREADABLE, or RunError where it is not the file's fault.
     """
+    return read_header(path)[0]
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], Shapes]:
+    """What is written with the tensors of a file, its checksum left out, and their shapes; they are not loaded.
+
+    Raises: as `read_content`.
+    """
+    require_readable(path)
     with safetensors.safe_open(path, framework="pt") as file:
         content = json_object(file.metadata()[KEY])
+        names = file.keys()
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     content.pop("sha256", None)
-    return content
+    return content, shapes
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -74,8 +96,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     A file that was written before there were checksums is taken as it is.
 
-    Raises: OSError, or one of UNREADABLE.
+    Raises: as `read_content`.
     """
+    require_readable(path)
     with safetensors.safe_open(path, framework="pt") as file:
         content = json_object(file.metadata()[KEY])
         names = file.keys()
@@ -113,12 +136,13 @@ def recover(path: Path) -> str:
     Raises: RunError where there is a checkpoint, and none that is sound and of this version.
     """
     earlier = one_before(path)
-    if not (path.exists() or earlier.exists()):
+    is_left = is_there(earlier)
+    if not (is_there(path) or is_left):
         return ""
     if not (wrong := damage(path)):
         read_progress(path)  # of this version, or nothing is touched
         return ""
-    if not earlier.exists():
+    if not is_left:
         raise RunError(f"{path}: is not a checkpoint that can be read ({wrong}). Delete it to train from the start.")
     if wrong_too := damage(earlier):
         raise RunError(
@@ -136,12 +160,9 @@ def damage(path: Path) -> str:
     Raises: RunError where it is not the file's fault.
     """
     try:
-        path.open("rb").close()
         read_tensors(path)
     except FileNotFoundError:
         return "it is missing"
-    except PermissionError as error:
-        raise RunError(f"{path}: cannot be opened ({error}). Let it be read, then go on.") from error
     except (OSError, *UNREADABLE) as error:
         return in_one_line(error)
     return ""
@@ -155,7 +176,7 @@ def in_one_line(error: Exception) -> str:
 def read_progress(path: Path) -> dict[str, Any]:
     """The numbers of a checkpoint: format, images_seen, seconds.
 
-    Raises: RunError for a file that is not a checkpoint of this format.
+    Raises: RunError for a file that is not a checkpoint of this format, or may not be read.
     """
     try:
         progress = read_content(path)

@@ -1,5 +1,6 @@
 """The run folder: the only file that knows the names of the files in it."""
 
+import hashlib
 import json
 import os
 import platform
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 import mien
+from mien import foreign
 from mien.errors import RunError, RunInUse, not_written, quoted
-from mien.foreign import json_object, log_line, scores
-from mien.recipe import Recipe, check, is_file, read_toml, to_toml
+from mien.foreign import is_there, require_utf8, scores
+from mien.recipe import Recipe, check, read_toml, to_toml
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,15 +44,20 @@ class Run:
         self.metrics_file = self.path / "metrics.json"
         self.divergence_file = self.path / "diverged.json"
         self.samples = self.path / "samples"
+        self.files = (
+            *(self.recipe_file, self.provenance_file, self.log_file, self.checkpoint),
+            *(self.weights, self.best, self.metrics_file, self.divergence_file),
+        )
         self.lock = filelock.FileLock(self.path / ".lock", blocking=False)
 
     @classmethod
     def create(cls, path: str | Path, recipe: Recipe, fingerprint: str) -> "Run":
         """Start a run folder.
 
-        Raises: RunError where there is already a run, or no room for one.
+        Raises: RunError where there is already a run, no room for one, or a path that weights cannot have.
         """
         run = cls(path)
+        require_utf8(run.path, "Choose another folder with --out.")
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -68,15 +75,17 @@ class Run:
     def open(cls, path: str | Path) -> "Run":
         """A run folder that is there.
 
-        Raises: RunError where there is none, or it is of another version.
+        Raises: RunError where there is none, it is of another version, or something else is in the place of a file.
         """
         run = cls(path)
-        if not is_file(run.recipe_file):
+        if not is_there(run.recipe_file):
             inside = sorted(recipe.parent.name for recipe in run.path.glob(f"*/{run.recipe_file.name}"))
             give = f"one of the runs in it: {', '.join(inside)}" if inside else "a folder that `mien train` wrote"
             raise RunError(
                 f"{str(run.path)[:300]}: is not a run folder (it has no {run.recipe_file.name}). Give {give}."
             )
+        for file in run.files:
+            is_there(file)
         version = run.provenance().get("format")
         if version != FORMAT:
             raise RunError(
@@ -87,6 +96,8 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
+        if is_there(self.recipe_file):
+            foreign.open_file(self.recipe_file).close()  # what may not be read is no TOML to mend
         return check(read_toml(self.recipe_file)[1], str(self.recipe_file))
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
@@ -147,10 +158,14 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """All lines; one that a kill cut short, or that is none for another reason, is left out."""
-        if not self.log_file.exists():
+        if not is_there(self.log_file):
             return []
-        with self.log_file.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            return [line for text in file if (line := log_line(text))]
+        try:
+            return list(foreign.read_log(self.log_file))
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.log_file}: cannot be read ({error}). Move it away: the training goes on without."
+            ) from error
 
     def rewind_log(self, images_seen: int) -> None:
         """Drop the lines past a checkpoint: they will be written again."""
@@ -160,7 +175,7 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
         try:
-            content = read_json(self.metrics_file) if self.metrics_file.exists() else {}
+            content = read_json(self.metrics_file) if is_there(self.metrics_file) else {}
         except RunError:
             return {}
         return scores(content)
@@ -171,7 +186,7 @@ class Run:
 
     def divergence(self) -> str:
         """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""
-        if self.weights.exists() or not self.divergence_file.exists():
+        if is_there(self.weights) or not is_there(self.divergence_file):
             return ""
         return str(read_json(self.divergence_file).get("error", ""))
 
@@ -234,16 +249,23 @@ def write_picture(path: Path, pixels: "NDArray[np.uint8]") -> None:
         Image.fromarray(pixels).save(beside, "PNG")
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
 
     Raises: RunError where the file is missing or is not one.
     """
     try:
-        content = json_object(path.read_text(encoding="utf-8"))
+        return foreign.read_json(path)
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read ({error}). The run folder is damaged; train it again.") from error
-    return content
+        raise RunError(
+            f"{path}: cannot be read ({error}). The run folder is damaged: put a copy of the file back, or train again."
+        ) from error
 
 
 def provenance(fingerprint: str, seed: int) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import foreign, sampling, views
-from mien.checkpoint import UNREADABLE, in_one_line, read_tensors, write_tensors
+from mien.checkpoint import UNREADABLE, Shapes, in_one_line, read_header, read_tensors, write_tensors
 from mien.errors import RecipeError, RunError, quoted, shown
 from mien.faces.pictures import Crop
+from mien.foreign import is_there
 from mien.hardware import choose_device
 from mien.models import build
 from mien.models.base import Encodes, Model
@@ -112,20 +113,11 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 def load_model(path: Path) -> TrainedModel:
     """Read a file of weights.
 
-    Raises: RunError where there is none, or it is damaged or of another version.
+    Raises: RunError where there is none, it may not be read, or it is damaged or of another version.
     """
-    if not path.is_file():
-        hint = f"`mien resume {quoted(path.parent)}` trains the run to its end."
-        raise RunError(f"{path}: there are no weights yet. {hint}")
+    recipe = require_fit(path)
     try:
         content, tensors = read_tensors(path)
-        if content["format"] != FORMAT:
-            raise RunError(
-                f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
-                "Use the version that wrote them."
-            )
-        recipe = check(content["recipe"], str(path))
-        require_fit(recipe, tensors)
         model = build(recipe.model, recipe.data.size)
         model.load_state_dict(tensors)
         images_seen = foreign.count(content["images_seen"], "images_seen")
@@ -133,19 +125,42 @@ def load_model(path: Path) -> TrainedModel:
         crop = foreign.crop(content["crop"])
         distance = foreign.number(content.get("validation/fd_judge"))
     except (OSError, *UNREADABLE) as error:
-        raise RunError(f"{path}: weights that cannot be read ({in_one_line(error)}). Train the run again.") from error
+        raise unreadable(path, error) from error
     model.to(choose_device("auto")).eval()
     return TrainedModel(model, recipe, images_seen, counted, crop, distance)
 
 
-def require_fit(recipe: Recipe, tensors: Mapping[str, Tensor]) -> None:
-    """Whether these are the weights of the recipe's networks, found out before anything is allocated for them.
+def require_fit(path: Path) -> Recipe:
+    """The recipe in a file of weights, if the file's header has the tensors of its networks and no more.
 
-    Raises: ValueError where not.
+    Nothing is allocated for them.  Raises: as `load_model`.
     """
+    if not is_there(path):
+        hint = f"`mien resume {quoted(path.parent)}` trains the run to its end."
+        raise RunError(f"{path}: there are no weights yet. {hint}")
+    try:
+        content, shapes = read_header(path)
+        if content["format"] != FORMAT:
+            raise RunError(
+                f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
+                "Use the version that wrote them."
+            )
+        recipe = check(content["recipe"], str(path))
+        require_shapes(recipe, shapes)
+    except (OSError, *UNREADABLE) as error:
+        raise unreadable(path, error) from error
+    return recipe
+
+
+def unreadable(path: Path, error: Exception) -> RunError:
+    """What to say of weights that are damaged."""
+    return RunError(f"{path}: weights that cannot be read ({in_one_line(error)}). Train the run again.")
+
+
+def require_shapes(recipe: Recipe, found: Shapes) -> None:
+    """Raises: ValueError where the names and shapes are not those of the recipe's networks."""
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in build(recipe.model, recipe.data.size).state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"{name[:100]} is {found.get(name)}, where its recipe has {expected.get(name)}")

@@ -17,6 +17,7 @@ from mien.faces import Faces
 from mien.faces.splits import spread
 from mien.faces.store import default_cache
 from mien.models.base import Encodes
+from mien.runs import digest
 
 VERSION = 1  # of what is cached
 MOST_MAPPED = 4_000  # test faces on the map
@@ -60,7 +61,7 @@ def latents_of(model: Encodes, weights: Path, faces: Faces, progress: Progress, 
     """
     about = {
         "version": VERSION,
-        "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights": digest(weights),
         "faces": faces.fingerprint,
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:20]

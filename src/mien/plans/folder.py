@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.errors import RunError, quoted, shown
 from mien.faces import Faces
+from mien.foreign import is_there
 from mien.plans.training import Observer, read_faces
 from mien.recipe import NAME, is_file, with_source
 from mien.runs import Run, read_json, write_text
@@ -49,8 +50,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def is_plan(folder: Path) -> bool:
-    """Whether a folder is a plan's."""
-    return (folder / PLAN_FILE).exists()
+    """Whether a folder is a plan's.  Raises: RunError where nobody may look, or what makes it one is no file."""
+    return is_there(folder / PLAN_FILE)
 
 
 def require_no_run(folder: Path) -> None:
@@ -92,7 +93,7 @@ def plan_runs(folder: Path) -> list[Run]:
 
 def is_through(run: Run) -> bool:
     """Whether there is nothing left to train."""
-    return run.weights.exists() or bool(run.divergence())
+    return is_there(run.weights) or bool(run.divergence())
 
 
 def read_plan(folder: Path) -> dict[str, Any]:

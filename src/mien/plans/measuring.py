@@ -1,14 +1,14 @@
 """A trained run to numbers: what is measured, with whose eyes, and when it need not be measured again."""
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
-from mien.errors import RecipeError, RunError, did_you_mean, quoted
+from mien.errors import RecipeError, RunError, did_you_mean
 from mien.faces import Faces
+from mien.foreign import is_there
 from mien.judge import judge_of
 from mien.metrics import METRICS
 from mien.metrics.extractors import Extractor, available_extractors, installed_extractors
@@ -19,8 +19,8 @@ from mien.models import build
 from mien.models.base import Model
 from mien.plans.training import Observer
 from mien.recipe import Recipe
-from mien.runs import Run, write_picture
-from mien.trained import load_model
+from mien.runs import Run, digest, write_picture
+from mien.trained import load_model, require_fit
 from mien.views import Pictures, grid
 
 
@@ -55,7 +55,7 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
     another process trains or measures it.
     """
     require_measurable(run, measuring.faces)
-    weights = "sha256:" + hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    weights = "sha256:" + digest(run.weights)
     if not missing_metrics(run, measuring, measured_of(run, weights)):
         return
     with run.locked():
@@ -88,10 +88,8 @@ def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Obse
 
 
 def require_measurable(run: Run, faces: Faces) -> None:
-    """Raises: RunError where a run has no weights, or was trained on other faces: their test split is not its own."""
-    if not run.weights.exists():
-        hint = f"`mien resume {quoted(run.path)}` trains the run to its end."
-        raise RunError(f"{run.weights}: there are no weights yet. {hint}")
+    """Raises: RunError where a run has no sound weights, or was trained on other faces, whose test split is another."""
+    require_fit(run.weights)
     require_own_faces([run], faces)
 
 
@@ -154,7 +152,7 @@ def measure_runs(runs: Iterable[Run], measuring: Measuring, observer: Observer |
     """Measure what is trained and not measured yet; what is damaged is noted, as it is in the report."""
     for run in runs:
         try:
-            if run.weights.exists():
+            if is_there(run.weights):
                 measure_run(run, measuring, observer)
         except RunError as error:
             if observer:

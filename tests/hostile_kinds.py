@@ -1,0 +1,176 @@
+"""Run folders in which something else stands in the place of a file: pipes, devices, links, huge files, locked ones."""
+
+import json
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+import tiny
+from hostile import Case, nobody
+from mien import checkpoint, open_run
+from mien.explorer.exhibit import open_exhibit
+from mien.plans import evaluate_folder
+from mien.plans.folder import PLAN_FILE, Plan, write_plan
+from mien.plans.measuring import Measuring, measure_run, measure_runs
+from mien.plans.training import train_run
+from mien.report import health
+from mien.report.chapters import open_chapter
+from mien.runs import Run
+from mien.trained import TrainedModel, save_model
+
+FACES = replace(tiny.noise_faces(), card={"source": "noise", "crop_rule": "square"})
+HUGE = 3 * 2**30  # bytes, none of which is on the disk
+FILES = ("recipe.toml", "provenance.json", "log.jsonl", "metrics.json", "diverged.json")
+TENSORS = ("checkpoint.safetensors", "checkpoint-before.safetensors", "weights.safetensors", "best.safetensors")
+
+
+def cases() -> Iterator[Case]:
+    """All of them."""
+    for file in (*FILES, *TENSORS):
+        for kind in KINDS:
+            for command in COMMANDS:
+                yield Case("kinds of file", f"{command}: {file} is {kind}", partial(tried, file, kind, command))
+    for kind in KINDS:
+        for command in ("explore", "evaluate"):
+            yield Case("kinds of file", f"{command}: {PLAN_FILE} is {kind}", partial(planned, kind, command))
+    for name in ("weights.safetensors", "best.safetensors"):
+        yield Case("kinds of file", f"{name} has a tensor more of 3 GiB", partial(one_more, name), must="refusal")
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def zeros(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def huge(path: Path) -> None:
+    os.truncate(path, HUGE)
+
+
+def locked(path: Path) -> None:
+    path.chmod(0)
+
+
+def locked_folder(path: Path) -> None:
+    path.parent.chmod(0)
+
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "a pipe": pipe, "a folder": folder, "a link to itself": itself, "a link to zeros": zeros, "3 GiB long": huge,
+    "not to be read": locked, "in a folder that may not be entered": locked_folder,
+}  # fmt: skip
+
+
+@cache
+def sound() -> Path:
+    """A run of two steps with all that a run may have, for as long as this process lives."""
+    top = tempfile.TemporaryDirectory(prefix="mien-hostile-run-")
+    KEPT.append(top)
+    recipe = tiny.recipe("gan", "health=false", "training.steps=2", f"data.source={tiny.SOURCE}")
+    run = Run.create(Path(top.name, "run"), recipe, FACES.fingerprint)
+    train_run(run, FACES)
+    save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
+    shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
+    run.write_metrics({"test_mse": {"value": 1.0}})
+    run.write_divergence("vae/kl is nan")
+    return run.path
+
+
+KEPT: list["tempfile.TemporaryDirectory[str]"] = []
+
+
+def sample(path: Path) -> None:
+    assert len(open_run(path).sample(1)) == 1
+
+
+def report(path: Path) -> None:
+    """What the report reads of a run; its pictures take longer than a case may."""
+    run = Run.open(path)
+    measure_runs([run], Measuring(FACES, names=()))
+    chapter = open_chapter(run, 1)
+    health.told(run.log())
+    assert chapter.effort is not None
+    run.divergence()
+
+
+def resume(path: Path) -> None:
+    train_run(Run.open(path), FACES)
+
+
+def explore(path: Path) -> None:
+    open_exhibit([path])
+
+
+def evaluate(path: Path) -> None:
+    measure_run(Run.open(path), Measuring(FACES, names=()))
+
+
+COMMANDS = {"sample": sample, "report": report, "resume": resume, "explore": explore, "evaluate": evaluate}
+
+
+def copied(folder: Path) -> Run:
+    """The sound run, which anybody may write to."""
+    path = folder / "run"
+    shutil.copytree(sound(), path)
+    for place in (path, *path.rglob("*")):
+        place.chmod(0o777)
+    return Run(path)
+
+
+def tried(file: str, kind: str, command: str, folder: Path) -> None:
+    """One command on such a run. Of what is read in the end alone, as when a run goes on, the weights are away."""
+    run = copied(folder)
+    if command == "resume" and file not in ("weights.safetensors", "best.safetensors"):
+        run.weights.unlink()
+    if file == "diverged.json" and command in ("explore", "report"):
+        run.weights.unlink(missing_ok=True)
+    KINDS[kind](run.path / file)
+    with nobody() if kind.startswith(("not", "in")) else nullcontext():
+        COMMANDS[command](run.path)
+
+
+def planned(kind: str, command: str, folder: Path) -> None:
+    """A plan of one run, whose own file is of such a kind."""
+    top = folder / "plan"
+    top.mkdir()
+    copied(top)
+    write_plan(top, Plan(name="p", title="t", recipes=["gan"]), ["run"], {})
+    KINDS[kind](top / PLAN_FILE)
+    with nobody() if kind.startswith(("not", "in")) else nullcontext():
+        {"explore": explore, "evaluate": evaluate_folder}[command](top)
+
+
+def one_more(name: str, folder: Path) -> None:
+    """Weights with one tensor of nothing but a hole in the file, which no network has a use for."""
+    run = copied(folder)
+    path = run.path / name
+    content = path.read_bytes()
+    begins = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:begins])
+    end = len(content) - begins
+    header["zz"] = {"dtype": "F32", "shape": [HUGE // 4], "data_offsets": [end, end + HUGE]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + content[begins:])
+        file.truncate(8 + len(text) + end + HUGE)
+    open_run(path)
