@@ -150,7 +150,8 @@ def digits(value: Any) -> Any:
 
 def command() -> str:
     """How this benchmark was called."""
-    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    program = Path(sys.argv[0]).resolve()
+    return shlex.join(["python", f"{program.parent.name}/{program.name}", *sys.argv[1:]])
 
 
 def conditions_in_words(here: Ceilings) -> str:
