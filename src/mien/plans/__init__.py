@@ -157,7 +157,9 @@ def begin_plan(
                 f"{folder}: holds a plan already. `mien resume {folder}` goes on with it; --out starts another."
             )
         for recipe in settled:
-            Run.create(folder / recipe.name, recipe, faces.fingerprint)
+            run = Run(folder / recipe.name)
+            if not (run.recipe_file.exists() and Run.open(run.path).recipe() == recipe):  # of one killed before the end
+                Run.create(run.path, recipe, faces.fingerprint)
         write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
     return folder, faces
 
