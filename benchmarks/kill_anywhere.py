@@ -2,18 +2,20 @@
 
     python benchmarks/kill_anywhere.py                             # 200 kills; recorded in results/kill_anywhere.csv
     python benchmarks/kill_anywhere.py --kills 8 --jobs vae report
+    python benchmarks/kill_anywhere.py --aimed --kills 9 --jobs judge export --record   # added to what is recorded
 
 Each job is a process of its own, killed at a moment that is uniform over its length when nobody kills it. What goes on
 is killed again three times of four. Right after each kill, whatever stands under its final name must be whole; in the
 end all must be equal. Trainings write a checkpoint every step and a snapshot every second one, so that many kills fall
-into a write.
+into a write. `--aimed` waits from that moment on until something is written beside its place, and kills then; syncs and
+renames come 0.05 s later than they would, so that there is time to. Where a job has processes of its own, they are
+killed with it half of the times, and left to themselves otherwise.
 """
 
 import argparse
 import hashlib
 import importlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -29,17 +31,21 @@ from typing import Any
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # before torch and numpy; and a fork has no threads
 import measuring
 import torch
+from killing import in_a_process, kill, lingering, start, unfinished, wait_for_a_write
 
 import mien.report.study  # noqa: F401  this and SLOW once, so that no process that is killed has to import them
 from mien.checkpoint import damage, read_tensors
 from mien.export.onnx import export_onnx
+from mien.export.web import MANIFEST, export_web
 from mien.faces import Faces, open_faces
 from mien.faces.store import read_pack
 from mien.judge import judge_of
-from mien.plans import evaluate_folder, report_folder
+from mien.plans import evaluate_folder, load_plan, report_folder, resume_plan, run_plan
 from mien.plans.arms import load_study
+from mien.plans.comparing import compare_runs
+from mien.plans.folder import is_plan, plan_runs
 from mien.plans.studies import Length, run_study
-from mien.plans.training import start_run, train_run
+from mien.plans.training import change_length, start_run, train_run
 from mien.recipe import apply_overrides, check
 from mien.runs import Run
 
@@ -70,6 +76,10 @@ health = false
 model = {{name = "vae", latent_dim = 8, width = 4}}
 training = {{batch_size = 8, steps = 4, device = "cpu", precision = "float32", checkpoint_every_seconds = 0}}
 """
+PLAN = """name = "two"
+title = "Two models"
+recipes = ["vae.toml", "gan.toml"]
+"""
 Outcome = dict[str, Any]
 
 
@@ -89,15 +99,17 @@ class Job:
 
 @dataclass
 class Tally:
-    """What came of a job's kills."""
+    """What came of a job's kills.  aimed: whether they wait for a write"""
 
     seconds: float
+    aimed: bool = False
     kills: int = 0
     within_a_write: int = 0
     trials: int = 0
     half_files: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     to_the_end: list[float] = field(default_factory=list)
+    orphans: set[int] = field(default_factory=set)
 
 
 # The jobs
@@ -163,7 +175,18 @@ def half_of_run(run: Run) -> list[str]:
     return found
 
 
-def packing(source: Path | str) -> Job:
+def longer(trained: Path, faces: Faces) -> Job:
+    """A trained run that is given more steps."""
+
+    def go(folder: Path) -> None:
+        run = Run.open(folder / "run")
+        change_length(run, faces, ["training.steps=14"])
+        train_run(run, faces)
+
+    return Job(go, lambda to: of_run(Run(to / "run")), lambda to: half_of_run(Run(to / "run")), trained)
+
+
+def packing(source: Path | str, workers: int = 1) -> Job:
     """The pack of a source."""
 
     def packs(folder: Path) -> list[Path]:
@@ -177,7 +200,7 @@ def packing(source: Path | str) -> Job:
     def half(folder: Path) -> list[str]:
         return [path.name for path in packs(folder) if read_pack(path, None) is None]
 
-    return Job(lambda folder: void(open_faces(source, size=SIZE, cache=folder, workers=1)), outcome, half)
+    return Job(lambda folder: void(open_faces(source, size=SIZE, cache=folder, workers=workers)), outcome, half)
 
 
 def judging(faces: Faces) -> Job:
@@ -239,6 +262,62 @@ def study(folder: Path) -> Job:
     )
 
 
+def plan(folder: Path) -> Job:
+    """A plan of two runs, trained and measured by two processes, and reported."""
+    for name in ("vae", "gan"):
+        (folder / f"{name}.toml").write_text(RECIPE.replace('"vae"', f'"{name}"'))
+    (folder / "two.toml").write_text(PLAN)
+
+    def go(to: Path) -> None:
+        if is_plan(to / "plan"):
+            resume_plan(to / "plan", processes=2)
+        else:
+            run_plan(load_plan(folder / "two.toml"), out=to / "plan", processes=2)
+
+    def runs(to: Path) -> list[Run]:
+        return plan_runs(to / "plan") if is_plan(to / "plan") else []
+
+    def outcome(to: Path) -> Outcome:
+        whole = (to / "plan" / "report" / "report.html").read_text().rstrip().endswith("</html>")
+        numbers = json.loads((to / "plan" / "metrics.json").read_text())
+        return {"page": whole, "numbers": numbers, **{run.path.name: digest_of(run.weights) for run in runs(to)}}
+
+    return Job(go, outcome, lambda to: [words for run in runs(to) for words in half_of_run(run)])
+
+
+def comparing(three: Path) -> Job:
+    """Three runs, measured and compared on a page."""
+
+    def go(folder: Path) -> None:
+        compare_runs([folder / name for name in HARD], out=folder / "compared", names=METRICS)
+
+    def half(folder: Path) -> list[str]:
+        pages = [
+            path.name for path in folder.glob("compared/*.html") if not path.read_text().rstrip().endswith("</html>")
+        ]
+        for path in folder.glob("compared/*.json"):
+            json.loads(path.read_text())
+        return pages + [words for name in HARD for words in half_of_run(Run(folder / name))]
+
+    def outcome(folder: Path) -> Outcome:
+        numbers = {name: Run(folder / name).metrics() for name in HARD}
+        return numbers | {path.name: content_of(path) for path in (folder / "compared").glob("compare.*")}
+
+    return Job(go, outcome, half, three)
+
+
+def web(trained: Path) -> Job:
+    """A run as a page for browsers, into a new folder."""
+
+    def files(folder: Path) -> Outcome:
+        return {str(path.relative_to(folder)): content_of(path) for path in (folder / "site").rglob("*.*")}
+
+    def half(folder: Path) -> list[str]:
+        return [] if not (folder / "site").exists() or (folder / "site" / MANIFEST).exists() else ["site"]
+
+    return Job(lambda folder: void(export_web(trained / "run", folder / "site")), files, half)
+
+
 def exporting(trained: Path, whole: dict[str, str]) -> Job:
     """A run as ONNX files; `whole` learns their content from the first, which nobody kills."""
 
@@ -265,10 +344,10 @@ def jobs_of(work: Path, names: list[str]) -> dict[str, Job]:
     faces = open_faces(SOURCE, size=SIZE)
     for slow in SLOW:
         importlib.import_module(slow)
-    if {"acgan", "evaluate", "study", "report"} & set(names or JOBS):
+    if {"acgan", "evaluate", "study", "report", "plan", "compare"} & set(names or JOBS):
         in_a_process(lambda: void(judge_of(faces)))
     trained, measured, pictures = work / "trained", work / "measured", work / "pictures"
-    if {"evaluate", "report", "export"} & set(names or JOBS):
+    if {"evaluate", "report", "export", "web"} & set(names or JOBS):
         in_a_process(lambda: training("vae", faces).go(trained))
     made: dict[str, Callable[[], Job]] = {
         **{name: lambda name=name: training(name, faces) for name in HARD},  # type: ignore[misc]
@@ -279,11 +358,16 @@ def jobs_of(work: Path, names: list[str]) -> dict[str, Job]:
         "study": lambda: study(work),
         "report": lambda: reporting(reported(trained, measured)),
         "export": lambda: exporting(trained, {}),
+        "pack-by-two": lambda: packing(photographs(faces, work / "by-two"), workers=2),
+        "longer": lambda: longer(begun(work / "gan", ["gan"], faces), faces),
+        "plan": lambda: plan(work),
+        "compare": lambda: comparing(begun(work / "three", list(HARD), faces)),
+        "web": lambda: web(trained),
     }
     return {name: made[name]() for name in names or made}
 
 
-JOBS = {  # and how many of a hundred kills fall on each: most on what takes longest in real life
+JOBS = {  # and how many of some hundred kills fall on each: most on what takes longest in real life
     "vae": 25,
     "gan": 25,
     "acgan": 20,
@@ -294,6 +378,11 @@ JOBS = {  # and how many of a hundred kills fall on each: most on what takes lon
     "study": 2,
     "report": 2,
     "export": 3,
+    "pack-by-two": 3,
+    "longer": 3,
+    "plan": 2,
+    "compare": 2,
+    "web": 2,
 }
 
 
@@ -307,6 +396,16 @@ def photographs(faces: Faces, folder: Path) -> Path:
     return folder
 
 
+def begun(folder: Path, names: list[str], faces: Faces) -> Path:
+    """A folder of trained runs: one, under the name of `run`, or several under their models'."""
+    for name in names:
+        in_a_process(lambda name=name: training(name, faces).go(folder / name))  # type: ignore[misc]
+        shutil.move(folder / name / "run", folder / f"{name}-run")
+        shutil.rmtree(folder / name)
+        (folder / f"{name}-run").rename(folder / ("run" if len(names) == 1 else name))
+    return folder
+
+
 def reported(trained: Path, measured: Path) -> Path:
     """A run with its numbers and a report."""
     shutil.copytree(trained, measured)
@@ -317,49 +416,25 @@ def reported(trained: Path, measured: Path) -> Path:
 # Killing
 
 
-def start(work: Callable[[], None]) -> multiprocessing.process.BaseProcess:
-    """A process that does some work."""
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    return process
-
-
-def in_a_process(work: Callable[[], None]) -> float:
-    """Do some work to its end, in a process.  -> seconds
-
-    Raises: SystemExit where it fails: then something does not go on that should.
-    """
-    started = time.perf_counter()
-    process = start(work)
-    process.join()
-    if process.exitcode:
-        sys.exit(f"a process that nobody killed ended with {process.exitcode}: see above")
-    return time.perf_counter() - started
-
-
-def unfinished(folder: Path) -> set[Path]:
-    """What is being written beside its place."""
-    return {path for pattern in ("*.tmp", ".packing-*", ".report-*") for path in folder.rglob(pattern)}
-
-
-def kill(job: Job, folder: Path, tally: Tally, chance: random.Random, *, fresh: bool = False) -> None:
+def kill_once(job: Job, folder: Path, tally: Tally, chance: random.Random, *, fresh: bool = False) -> None:
     """Begin or go on with a job, and kill it at some moment, unless it is through by then.
 
     Where it began from nothing, its length was then measured while the machine was busier, and is corrected.
     """
     before, started = unfinished(folder), time.perf_counter()
-    process = start(lambda: job.go(folder))
+    process = start(lambda: job.go(folder), stretched=tally.aimed)
     process.join(chance.uniform(0, tally.seconds))
+    if tally.aimed:
+        wait_for_a_write(process, folder, before, chance)
     if process.exitcode is not None:
         if process.exitcode:
             sys.exit(f"{folder}: does not go on; it ended with {process.exitcode}: see above")
         if fresh:
             tally.seconds = min(tally.seconds, time.perf_counter() - started)
         return
-    process.kill()
-    process.join()
+    tally.orphans |= kill(process, chance)
     tally.kills += 1
-    tally.within_a_write += unfinished(folder) != before
+    tally.within_a_write += bool(unfinished(folder) - before)
     tally.half_files += job.half(folder)
 
 
@@ -371,18 +446,19 @@ def beginning(job: Job, folder: Path) -> Path:
     return folder
 
 
-def tally_of(name: str, job: Job, kills: int, work: Path, chance: random.Random) -> Tally:
+def tally_of(name: str, job: Job, kills: int, work: Path, chance: random.Random, aimed: bool) -> Tally:
     """Kill a job so many times, and have it go on to its end."""
     whole = beginning(job, work / f"{name}-whole")
-    tally = Tally(in_a_process(lambda: job.go(whole)))
+    tally = Tally(in_a_process(lambda: job.go(whole), stretched=aimed), aimed)
     expected = job.outcome(whole)
     while tally.kills < kills:
         folder = beginning(job, work / f"{name}-killed")
-        kill(job, folder, tally, chance, fresh=True)
+        kill_once(job, folder, tally, chance, fresh=True)
         while tally.kills < kills and chance.random() < AGAIN:
-            kill(job, folder, tally, chance)
+            kill_once(job, folder, tally, chance)
         tally.to_the_end.append(in_a_process(lambda folder=folder: job.go(folder)))  # type: ignore[misc]
         tally.trials += 1
+        tally.different += lingering(tally.orphans)
         got = job.outcome(folder)
         tally.different += [f"{name}: {key}" for key in {*got, *expected} if got.get(key) != expected.get(key)]
         shutil.rmtree(folder)
@@ -395,17 +471,20 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="over all jobs (default: %(default)s)")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=[], help="default: all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
+    parser.add_argument("--aimed", action="store_true", help="kill while something is written beside its place")
+    parser.add_argument("--record", action="store_true", help="add what --jobs or --aimed gives to what is recorded")
     args = parser.parse_args()
     torch.set_num_threads(1)
     chance, rows = random.Random(args.seed), []
+    recorded = measuring.read_csv("kill_anywhere") if args.record else []
     with tempfile.TemporaryDirectory() as folder:
         jobs = jobs_of(Path(folder), args.jobs)
         for name, job in jobs.items():
             kills = -(-args.kills * JOBS[name] // sum(JOBS[other] for other in jobs))
-            tally = tally_of(name, job, kills, Path(folder), chance)
+            tally = tally_of(name, job, kills, Path(folder), chance, args.aimed)
             rows.append(
                 {
-                    "job": name,
+                    "job": f"{name}, aimed" if args.aimed else name,
                     "kills": tally.kills,
                     "within_a_write": tally.within_a_write,
                     "folders": tally.trials,
@@ -417,8 +496,8 @@ def main() -> int:
             )
             print(measuring.table(rows[-1:], {key: key for key in rows[-1]}), flush=True)
             print(*tally.half_files, *tally.different, sep="\n", end="", flush=True)
-            if not args.jobs:  # now, so that one that is stopped has recorded what it did
-                measuring.write_csv("kill_anywhere", rows, trials=args.kills)
+            if args.record or not (args.jobs or args.aimed):  # now, so that one that is stopped has recorded its part
+                measuring.write_csv("kill_anywhere", rows, trials=args.kills, recorded=recorded)
     return int(any(row["half_files"] or row["different"] for row in rows))
 
 

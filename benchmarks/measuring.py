@@ -116,13 +116,15 @@ def write_csv(
     trials: int,
     ceilings: Ceilings | None = None,
     folder: Path = RESULTS,
+    recorded: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write rows of results to results/NAME.csv, each with trials, hardware, versions and ceilings behind it.
 
     Columns are those of all rows, in the order in which they first occur; numbers are cut to four digits.
+    recorded: rows of earlier times, as `read_csv` has them, which stay above.
     """
     conditions = {"trials": trials} | (asdict(ceilings) if ceilings else {}) | surroundings() | {"command": command()}
-    full = [{column: digits(value) for column, value in row.items()} | conditions for row in rows]
+    full = [*recorded, *({column: digits(value) for column, value in row.items()} | conditions for row in rows)]
     path = folder / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -150,7 +152,8 @@ def digits(value: Any) -> Any:
 
 def command() -> str:
     """How this benchmark was called."""
-    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    program = Path(sys.argv[0]).resolve()
+    return shlex.join(["python", f"{program.parent.name}/{program.name}", *sys.argv[1:]])
 
 
 def conditions_in_words(here: Ceilings) -> str:

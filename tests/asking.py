@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.explorer import pages
-from mien.explorer.engine import Engine
+from mien.explorer.engine import Engine, Runtime
 from mien.explorer.exhibit import Exhibit
 from mien.explorer.server import Server, listen
 
@@ -20,8 +20,8 @@ COUNT, LATENT, ATTRIBUTES = 3, 8, 3
 class Explorer:
     """A running server, and requests to it."""
 
-    def __init__(self, exhibit: Exhibit) -> None:
-        self.exhibit, self.engine = exhibit, Engine(exhibit.weights, "pytorch")
+    def __init__(self, exhibit: Exhibit, runtime: Runtime = "pytorch") -> None:
+        self.exhibit, self.engine = exhibit, Engine(exhibit.weights, runtime)
         self.socket = listen("127.0.0.1", 0)
         self.port = self.socket.getsockname()[1]
         started = threading.Event()

@@ -4,7 +4,8 @@
 
 Each case makes its input in an empty folder and gives it to mien. It ends well where mien succeeds, or refuses it with
 one of its own errors in a sentence that a terminal can show on one line. One JSON line a case is printed; the last one
-has the peak of this process's memory. The exit code is 1 where a case ended in any other way.
+has the peak of this process's memory. The exit code is 1 where a case ended in any other way. `--full` alone records
+how those of each group ended in benchmarks/results/hostile.csv.
 """
 
 import argparse
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +133,24 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def record(endings: Sequence[dict[str, Any]]) -> None:
+    """Write how the cases of each group ended, the seconds they took by the clock, and the most memory until then."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    import measuring
+
+    rows = []
+    for group in dict.fromkeys(ended["group"] for ended in endings):
+        mine = [ended for ended in endings if ended["group"] == group]
+        counts = Counter(ended["ending"] for ended in mine)
+        rows.append(
+            {"group": group, "cases": len(mine)}
+            | {ending: counts[ending] for ending in ("success", "refusal", "failure")}
+            | {"seconds": sum(ended["seconds"] for ended in mine)}
+            | {"peak_mebibytes_so_far": round(max(ended["peak"] for ended in mine))}
+        )
+    measuring.write_csv("hostile", rows, trials=len(endings))
+
+
 def main() -> int:
     """Try all cases, in folders of their own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,7 +159,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="the most a case may take")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    failed = 0
+    endings = []
     with tempfile.TemporaryDirectory(prefix="mien-hostile-") as top:
         Path(top).chmod(0o755)
         os.environ["MIEN_CACHE"] = f"{top}/cache"
@@ -150,10 +170,12 @@ def main() -> int:
                 folder = Path(top, str(number))
                 folder.mkdir()
                 ended = attempted(case, folder, options.seconds)
-                failed += ended["ending"] == "failure"
+                endings.append(ended | {"peak": peak_memory()})
                 print(json.dumps(ended), flush=True)
     print(json.dumps({"peak_mebibytes": round(peak_memory())}))
-    return int(failed > 0)
+    if options.full and not options.only:
+        record(endings)
+    return int(any(ended["ending"] == "failure" for ended in endings))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A program that does mien's main jobs where nothing may be unpickled, executed out of data, or sent to anybody.
 
-    python tests/isolated.py FOLDER     # data in FOLDER/faces and FOLDER/strange.toml; prints what was tried, as JSON
+    python tests/isolated.py FOLDER     # data in FOLDER/faces, also as .zip, and FOLDER/*.toml; prints what was tried
 
 Started by test_isolation.py, in a network of its own where the system allows that: then there is none but loopback.
 """
@@ -61,12 +61,12 @@ def raise_loopback() -> None:
 
 
 def jobs(folder: Path) -> None:
-    """Train, measure, report, go on, sample, export, read what was exported, explore."""
-    from asking import Explorer
+    """Train, measure, report, go on, sample, reconstruct, compare, study, export, read what was exported, explore."""
+    from asking import Explorer, drawn
     from mien.cli import main
     from mien.explorer.exhibit import open_exhibit
 
-    plan = folder / "plan"
+    plan, picture = folder / "plan", next(path for path in (folder / "faces").glob("*.png") if path.stat().st_size)
     given = ["--data", str(folder / "faces"), "--size", "32", "--out", str(plan), *NARROW]
     for command in (
         ["run", "--plan", str(folder / "strange.toml"), *given],
@@ -74,15 +74,22 @@ def jobs(folder: Path) -> None:
         ["sample", str(plan / "acgan"), "--out", str(folder / "faces.png")],
         ["export", str(plan / "vae"), "--to", "onnx", str(folder / "vae.onnx")],
         ["sample", str(folder / "vae.onnx"), "--out", str(folder / "more.png")],
+        ["reconstruct", str(plan / "vae"), str(picture), "--out", str(folder / "both.png")],
+        ["compare", str(plan / "vae"), str(plan / "acgan"), "--only", "sharpness", "--out", str(folder / "compared")],
+        ["study", str(folder / "study.toml"), "--seeds", "1", "--out", str(folder / "study")],
+        ["export", str(plan / "vae"), "--to", "web", str(folder / "site")],
         ["doctor"],
     ):
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             code = main(command)
         assert code in (0, None), f"{command} ended with {code}: {said.getvalue()}"
-    explorer = Explorer(open_exhibit([plan]))
-    assert explorer.ask("GET", "/exhibit.json")[0] == 200
-    explorer.stop()
+    for runtime in ("pytorch", "onnxruntime"):
+        explorer = Explorer(open_exhibit([plan]), runtime)
+        assert explorer.ask("GET", "/exhibit.json")[0] == 200
+        for run in ("vae", "acgan"):
+            assert explorer.post("/api/generate", drawn(run))[0] == 200
+        explorer.stop()
 
 
 def cut_off() -> None:

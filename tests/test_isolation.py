@@ -26,6 +26,22 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 MARKED = ("<script>window.harmed=1</script>", '"><img src=x onerror=window.harmed=2>', "{{7*7}}${7*7}")
 TITLE = f"<script>window.harmed=3</script>{isolated.CANARY}{{{{7*7}}}}"
 ALONE = ["unshare", "--map-root-user", "--net"]
+SMALL = """name = "vae"
+data = {{source = {source}, size = 32}}
+health = false
+model = {{name = "vae", latent_dim = 8, width = 4}}
+training = {{batch_size = 16, steps = 4, device = "cpu"}}
+"""
+STUDY = """name = "strange-study"
+title = "Two weights"
+recipe = "small.toml"
+metrics = ["sharpness"]
+[vary]
+"model.kl_weight" = [0.5, 1e-4]
+[[axes]]
+metric = "sharpness_samples"
+label = "<script>window.harmed=6</script>"
+"""
 
 
 # In the source
@@ -87,7 +103,7 @@ def test_what_could_turn_a_file_into_code_is_seen(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Faces with a table of strange names, and a plan with a strange title."""
+    """Faces with a table of strange names, a plan with a strange title, and a study of the same faces in a .zip."""
     folder = tmp_path_factory.mktemp("strange")
     names = numbered(110, "<img src=x onerror=window.harmed=4>")
     write(folder / "faces", *names)
@@ -95,17 +111,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = ["file", *(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in MARKED)]
     rows = [f"{name},{at % 2},{at // 2 % 2},{at // 4 % 2}" for at, name in enumerate(names)]
     (folder / "faces" / "table.csv").write_text("\n".join([",".join(head), *rows]))
+    shutil.make_archive(str(folder / "faces"), "zip", folder / "faces")
+    (folder / "study.toml").write_text(STUDY)
+    (folder / "small.toml").write_text(SMALL.format(source=json.dumps(str(folder / "faces.zip"))))
     recipes = json.dumps(["vae-quick", "acgan-quick"])
     (folder / "strange.toml").write_text(f'name = "strange"\ntitle = {json.dumps(TITLE)}\nrecipes = {recipes}\n')
     return folder
 
 
+def alone() -> list[str]:
+    """What starts a program in a network of its own; nothing where that cannot be done."""
+    allowed = shutil.which("unshare") and subprocess.run([*ALONE, "true"], capture_output=True, check=False)
+    return ALONE if allowed and allowed.returncode == 0 else []
+
+
 @pytest.fixture(scope="module")
 def tried(folder: Path) -> dict[str, list[str]]:
     """What the main jobs tried that they must not; they leave a plan in the folder."""
-    program = [sys.executable, isolated.__file__, str(folder)]
-    if shutil.which("unshare") and subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0:
-        program = [*ALONE, *program]
+    program = [*alone(), sys.executable, isolated.__file__, str(folder)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
@@ -144,6 +167,13 @@ def test_no_text_of_the_data_is_compiled_or_executed(tried: dict[str, list[str]]
 
 
 def test_nothing_is_sent_anywhere(tried: dict[str, list[str]]) -> None:
+    assert tried["reached"] == []
+
+
+@pytest.mark.skipif(not alone(), reason="`unshare` may not cut off the network here: only Python's events were watched")
+def test_nothing_is_sent_anywhere_where_there_is_no_network_either(tried: dict[str, list[str]]) -> None:
+    there = subprocess.run([*alone(), "cat", "/proc/net/dev"], capture_output=True, text=True, check=True).stdout
+    assert [line.split(":")[0].strip() for line in there.splitlines()[2:]] == ["lo"]
     assert tried["reached"] == []
 
 

@@ -1,8 +1,10 @@
 """Nothing is lost: damaged checkpoints, a disk that takes no more, two processes at once, kills, older formats."""
 
 import contextlib
+import functools
 import gc
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -25,13 +27,16 @@ import tiny
 from mien import checkpoint, open_run, runs
 from mien.checkpoint import damage, one_before, read_progress, read_tensors, recover, write_tensors
 from mien.cli import main
-from mien.errors import DataError, RunError
+from mien.errors import DataError, MienError, RunError
+from mien.explorer.exhibit import open_exhibit
 from mien.export.onnx import export_onnx
 from mien.export.web import MANIFEST, earlier_files, manifest, write_bundle
 from mien.faces import Faces, open_faces
 from mien.faces.store import default_cache
 from mien.judge import judge_of
-from mien.plans import evaluate_folder
+from mien.plans import begin_plan, evaluate_folder, load_plan, report_folder
+from mien.plans.folder import Plan, plan_runs, write_plan
+from mien.plans.measuring import Measuring
 from mien.plans.snapshots import kept_at, rewind_best
 from mien.plans.training import train_run
 from mien.report.build import build_report
@@ -444,6 +449,98 @@ def test_of_two_that_measure_the_same_run_each_measures_it_or_is_refused_in_word
     assert "test_mse" in run.metrics()
 
 
+def tell(work: Callable[[], object], said: Any) -> None:
+    try:
+        work()
+        said.send("")
+    except MienError as error:
+        said.send(str(error))
+
+
+def at_once(*works: Callable[[], object]) -> list[str]:
+    """Do things at the same time, each in a process.  -> '' for what went well, or the words it was refused in"""
+    context, ears = multiprocessing.get_context("fork"), []
+    for work in works:
+        ear, mouth = context.Pipe(duplex=False)
+        process = context.Process(target=tell, args=(work, mouth))
+        process.start()
+        mouth.close()
+        ears.append((ear, process))
+    said = [ear.recv() for ear, _ in ears]  # an EOFError: something else happened to it
+    for _, process in ears:
+        process.join()
+    return said
+
+
+def later(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes a little longer, so that two come into each other's way."""
+    return lambda *given: time.sleep(0.3) or function(*given)
+
+
+def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
+    run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_plan(tmp_path, Plan(name="one", title="One", recipes=["gan"]), [run_of("gan").path.name], {})
+    monkeypatch.setattr("mien.plans.Measuring", functools.partial(Measuring, names=["sharpness"]))
+    monkeypatch.setattr(Path, "rename", later(Path.rename))
+    assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
+    assert "</html>" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".report-*"))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Plan:
+    """A plan of two recipes."""
+    for name in ("vae", "gan"):
+        shutil.copy(Run(tiny_run(tmp_path, name)).recipe_file, tmp_path / f"{name}.toml")
+    (tmp_path / "two.toml").write_text('name = "two"\ntitle = "Two"\nrecipes = ["vae.toml", "gan.toml"]\n')
+    return load_plan(tmp_path / "two.toml")
+
+
+def tiny_run(folder: Path, name: str) -> Path:
+    """A run that was started and not trained."""
+    return Run.create(folder / f"{name}-alone", tiny.recipe(name), tiny.faces().fingerprint).path
+
+
+def test_of_two_that_begin_the_same_plan_one_is_refused_in_words(
+    two: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "create", later(Run.create))
+    well, refused = sorted(at_once(*[lambda: begin_plan(two, out=tmp_path / "plan")] * 2))
+    assert well == ""
+    assert "holds a plan already. `mien resume" in refused
+    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == ["vae", "gan"]
+
+
+def test_a_plan_that_was_killed_while_it_was_begun_can_be_begun_again(two: Plan, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mien.plans.write_plan", lambda *given: kill())
+        with pytest.raises(Killed):
+            begin_plan(two, out=tmp_path / "plan")
+    begin_plan(two, out=tmp_path / "plan")
+    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == ["vae", "gan"]
+
+
+@pytest.mark.parametrize(
+    ("look", "words"),
+    [
+        (report_folder, ""),
+        (lambda path: export_onnx(path, path.parent / "model.onnx"), "there are no weights yet"),
+        (lambda path: open_exhibit([path]), ""),  # by the best weights so far
+    ],
+    ids=["report", "export", "explore"],
+)
+def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_leaves_the_training_alone(
+    look: Callable[[Path], object], words: str, tmp_path: Path, uninterrupted: Run
+) -> None:
+    said: list[str] = []
+    observe = Watcher(48, lambda: said or said.extend(at_once(lambda: look(tmp_path / "vae"))))
+    run = tiny.train(tmp_path / "vae", hard("vae", OFTEN), observe)
+    assert words in said[0]
+    assert bool(said[0]) == bool(words)
+    assert_same_outcome(run, uninterrupted)
+
+
 # Kills at any moment
 
 
@@ -500,6 +597,39 @@ def test_a_run_of_every_format_so_far_is_sampled_from_measured_reported_and_trai
     assert main(["report", str(golden.path)]) == 0
     assert main(["resume", str(golden.path), "training.steps=10"]) == 0
     assert load_model(golden.weights).images_seen == 80
+
+
+@pytest.fixture
+def golden_folder(golden: Run, tmp_path: Path) -> Path:
+    """A copy of all that is kept of a format: a plan's folder, and exported files."""
+    return shutil.copytree(TESTS / "golden_runs" / str(golden.provenance()["format"]), tmp_path / "golden")
+
+
+def test_a_plan_of_every_format_so_far_is_opened(golden_folder: Path) -> None:
+    assert [run.path.name for run in plan_runs(golden_folder)] == ["run"]
+    exhibit = open_exhibit([golden_folder])
+    assert (exhibit.content["title"], len(exhibit.content["runs"])) == ("A plan of format 1", 1)
+
+
+def test_an_export_of_every_format_so_far_draws_the_faces_of_its_run(golden_folder: Path) -> None:
+    expected = np.asarray(Image.open(golden_folder / "samples.png"))
+    made = grid(open_run(golden_folder / "model.onnx").sample(4, seed=1), columns=4)
+    assert np.abs(made.astype(int) - expected).max() <= 2
+    assert main(["sample", str(golden_folder / "model.onnx"), "--out", str(golden_folder / "made.png")]) == 0
+
+
+NEWER = [["resume"], ["report"], ["evaluate"], ["explore", "--no-browser"], ["export", "--to", "web", "site"]]
+
+
+@pytest.mark.parametrize("command", NEWER, ids=lambda command: command[0])
+def test_a_plan_of_a_newer_format_is_refused_in_words_and_left_as_it_is(
+    command: list[str], golden_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((golden_folder / "plan.json").read_text()) | {"format": 2}
+    (golden_folder / "plan.json").write_text(json.dumps(content))
+    assert main([command[0], str(golden_folder), *command[1:]]) == 2
+    assert "is a plan of format 2; this version of mien reads format 1" in capsys.readouterr().err
+    assert json.loads((golden_folder / "plan.json").read_text()) == content
 
 
 # The same again

@@ -155,7 +155,9 @@ def begin_plan(
     with alone(folder):
         require_new(folder)
         for recipe in settled:
-            Run.create(folder / recipe.name, recipe, faces.fingerprint)
+            run = Run(folder / recipe.name)
+            if not (run.recipe_file.exists() and Run.open(run.path).recipe() == recipe):  # of one killed before the end
+                Run.create(run.path, recipe, faces.fingerprint)
         write_plan(folder, plan, [recipe.name for recipe in settled], skipped)
     return folder, faces
 
