@@ -623,8 +623,9 @@ NEWER = [["resume"], ["report"], ["evaluate"], ["explore", "--no-browser"], ["ex
 
 @pytest.mark.parametrize("command", NEWER, ids=lambda command: command[0])
 def test_a_plan_of_a_newer_format_is_refused_in_words_and_left_as_it_is(
-    command: list[str], golden_folder: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str], golden_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(golden_folder.parent)
     content = json.loads((golden_folder / "plan.json").read_text()) | {"format": 2}
     (golden_folder / "plan.json").write_text(json.dumps(content))
     assert main([command[0], str(golden_folder), *command[1:]]) == 2
