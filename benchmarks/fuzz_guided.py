@@ -21,7 +21,6 @@ from typing import Any
 
 VERSION = "3.0.0"
 INSTRUMENTED = ("mien", "tomllib", "zipfile", "PIL")
-SECONDS = 10  # a single input may take
 MOST_SHOWN = 3  # failures of a reader
 WAITING = 120  # seconds that a process may take to import, to try what it begins with, and to end
 
@@ -52,7 +51,7 @@ def main() -> int:
 
 def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
     """Try a reader for so long, and print what it must not do.  -> a row of the results"""
-    from fuzz import SPLICED
+    from fuzz import SECONDS, SPLICED
     from fuzz_targets import targets
 
     from hostile import MOST_MEMORY

@@ -94,11 +94,12 @@ def kill(process: BaseProcess, chance: random.Random) -> set[int]:
 
 def family(pid: int) -> set[int]:
     """The processes that a process has started, and theirs; Linux alone tells."""
-    found: set[int] = set()
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
-            found |= {child} | family(child)
-    return found
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it is gone by now
+        return set()
+    direct = {int(child) for text in lists for child in text.split()}
+    return direct.union(*map(family, direct))
 
 
 def lives(pid: int) -> bool:

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from explorer import generation, photograph, serving_process
+from killing import family
 from measuring import table, write_csv
 
 PERCENTILES = (50, 95, 99, 100)
@@ -79,7 +80,7 @@ class Watch:
 
     def look(self, at: float) -> None:
         """Add what it and its children use now."""
-        tree = [self.process, *children(self.process)]
+        tree = [self.process, *family(self.process)]
         used = [(resident(process), open_files(process)) for process in tree]
         if used[0][0]:
             self.seconds.append(at)
@@ -136,16 +137,6 @@ def open_files(process: int) -> int:
         return len(list(Path(f"/proc/{process}/fd").iterdir()))
     except OSError:
         return 0
-
-
-def children(process: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
-    except OSError:
-        return []
-    direct = [int(child) for text in lists for child in text.split()]
-    return direct + [other for child in direct for other in children(child)]
 
 
 # The soaks

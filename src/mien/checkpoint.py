@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mien.errors import RunError, not_written, shown
+from mien.errors import RunError, in_one_line, not_written, shown
 from mien.foreign import is_there, json_object, require_readable
 
 Shapes = dict[str, tuple[int, ...]]
@@ -166,11 +166,6 @@ def damage(path: Path) -> str:
     except (OSError, *UNREADABLE) as error:
         return in_one_line(error)
     return ""
-
-
-def in_one_line(error: Exception) -> str:
-    """The beginning of what an error says."""
-    return " ".join(str(error).split())[:200]
 
 
 def read_progress(path: Path) -> dict[str, Any]:

@@ -69,6 +69,18 @@ def quoted(path: str | Path) -> str:
     return shlex.quote(str(path))
 
 
+def in_one_line(error: Exception) -> str:
+    """The beginning of what an error says, without line breaks."""
+    return " ".join(str(error).split())[:200]
+
+
+def not_allowed(path: Path, error: OSError) -> RunError:
+    """What to say of a file that may be sound, but not be read."""
+    return RunError(
+        f"{path}: may not be read ({error.strerror or error}). See its permissions, and those of its folder."
+    )
+
+
 def not_written(path: Path, error: Exception) -> RunError:
     """What to say where the disk does not take a file."""
     before = "What was there before is unharmed" if path.parent.is_dir() else f"The folder {path.parent} is gone"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import foreign, onnx_files, sampling
-from mien.errors import RecipeError, RunError, shown
+from mien.errors import RecipeError, RunError, in_one_line, shown
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -218,11 +218,6 @@ def mapped(path: Path) -> memoryview:
         if path.stat().st_size >= onnx_files.LARGEST:
             raise ValueError(f"{path.stat().st_size:,} bytes, more than an ONNX file can have")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def in_one_line(error: Exception) -> str:
-    """What an error says, as long as fits."""
-    return " ".join(str(error).split())[:200]
 
 
 def require_sound(file: memoryview, content: dict[str, Any]) -> int:

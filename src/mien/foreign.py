@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mien.errors import RunError, shown
+from mien.errors import RunError, not_allowed, shown
 
 MOST = 2**63  # of a count
 LARGEST_SIDE = 128  # of an image, in pixels
@@ -43,13 +43,6 @@ def is_there(path: Path) -> bool:
 def in_the_way(path: Path, kind: str) -> RunError:
     """What to say of what is no file."""
     return RunError(f"{path}: is {kind}, where a file is due. Put the file back, or take away what is there.")
-
-
-def not_allowed(path: Path, error: OSError) -> RunError:
-    """What to say of a file that may be sound, but not be read."""
-    return RunError(
-        f"{path}: may not be read ({error.strerror or error}). See its permissions, and those of its folder."
-    )
 
 
 def open_file(path: Path, most: int | None = None) -> BinaryIO:

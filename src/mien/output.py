@@ -50,8 +50,8 @@ class Lasting:
 
 
 @contextmanager
-def lasting_output() -> Iterator[tuple[Lasting, Lasting]]:
-    """Have sys.stdout and sys.stderr take every character, and outlast their readers.  -> the two"""
+def lasting_output() -> Iterator[Lasting]:
+    """Have sys.stdout and sys.stderr take every character, and outlast their readers.  -> the first"""
     before = sys.stdout, sys.stderr
     out, err = (Lasting(stream or open(os.devnull, "w")) for stream in before)  # noqa: PTH123, SIM115 - for good
     for lasting in (out, err):
@@ -59,7 +59,7 @@ def lasting_output() -> Iterator[tuple[Lasting, Lasting]]:
             lasting.stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = out, err
     try:
-        yield out, err
+        yield out
     finally:
         out.flush()
         err.flush()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import tomli_w
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
-from mien.errors import RecipeError, did_you_mean, shown
+from mien.errors import RecipeError, did_you_mean, not_allowed, shown
 from mien.models import MODELS
 from mien.models.base import ModelConfig
 from mien.train import TrainConfig
@@ -81,7 +81,7 @@ def presets(room: Room = "recipes") -> dict[str, Path]:
 def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, dict[str, Any]]:
     """The preset of that name, or the TOML file at that path, unchecked.
 
-    Raises: RecipeError where there is no such preset or file, or it is not TOML.
+    Raises: RecipeError where there is no such preset or file, or it is not TOML; RunError where it may not be read.
     """
     known = presets(room)
     path = known.get(str(name_or_path), Path(name_or_path))
@@ -94,6 +94,8 @@ def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, d
         raise RecipeError(f"{path}: {size:,} bytes, more than the {MOST_BYTES:,} that a TOML file may have here.")
     try:
         return path, parse_toml(path.read_text(encoding="utf-8"))
+    except PermissionError as error:  # what may not be read is no TOML to mend
+        raise not_allowed(path, error) from error
     except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
 

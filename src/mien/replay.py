@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from mien.errors import RunError
+from mien.errors import RunError, in_one_line
 from mien.faces.batches import Batch
 from mien.models.base import Terms
 
@@ -50,7 +50,7 @@ class Replays:
                 self.recorded[key] = self.record(partial(update, [place]))
             except RuntimeError as error:
                 raise RunError(
-                    f"the {phase} phase cannot be recorded as a CUDA graph ({' '.join(str(error).split())[:200]}). "
+                    f"the {phase} phase cannot be recorded as a CUDA graph ({in_one_line(error)}). "
                     "Train with training.cuda_graphs=false, or set it so in the run's recipe.toml and resume it."
                 ) from error
         play, terms = self.recorded[key]

@@ -64,8 +64,7 @@ class Run:
             raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
         with run.locked():  # two processes may be told to start the same run
             if run.recipe_file.exists():
-                hint = f"`mien resume {quoted(run.path)}` goes on with it; --out starts another."
-                raise RunError(f"{run.path}: holds a run already. {hint}")
+                raise taken(run.path, "run")
             run.require_room()
             write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
@@ -96,8 +95,6 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
-        if is_there(self.recipe_file):
-            foreign.open_file(self.recipe_file).close()  # what may not be read is no TOML to mend
         return check(read_toml(self.recipe_file)[1], str(self.recipe_file))
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
@@ -209,6 +206,13 @@ class Run:
     def sample_file(self, images_seen: int) -> Path:
         """Where the sample grid of a moment goes."""
         return self.samples / f"{images_seen:010d}.png"
+
+
+def taken(folder: Path, kind: str) -> RunError:
+    """What to say of a folder that holds a run or a plan, where another is to begin."""
+    return RunError(
+        f"{folder}: holds a {kind} already. `mien resume {quoted(folder)}` goes on with it; --out starts another."
+    )
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import foreign, sampling, views
-from mien.checkpoint import UNREADABLE, Shapes, in_one_line, read_header, read_tensors, write_tensors
-from mien.errors import RecipeError, RunError, quoted, shown
+from mien.checkpoint import UNREADABLE, Shapes, read_header, read_tensors, write_tensors
+from mien.errors import RecipeError, RunError, in_one_line, quoted, shown
 from mien.faces.pictures import Crop
 from mien.foreign import is_there
 from mien.hardware import choose_device

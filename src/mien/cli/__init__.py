@@ -15,7 +15,7 @@ TRAINING = (run, train, study, resume)  # the commands that `mien resume` goes o
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.  -> 0 done, 2 a mistake that the user can mend, 130 stopped and saved"""
-    with lasting_output() as (out, _):
+    with lasting_output() as out:
         arguments = list(sys.argv[1:] if argv is None else argv)
         parser, commands = build_parser()
         if not arguments or arguments[0] not in commands:

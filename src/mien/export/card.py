@@ -1,6 +1,5 @@
 """What an exported model says of itself: where it comes from, in words, and the metadata of its files."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import mien
 from mien.exported import FORMAT
 from mien.models.base import Encodes
-from mien.runs import Run
+from mien.runs import Run, digest
 from mien.trained import TrainedModel, load_model
 
 USES = """
@@ -42,7 +41,7 @@ class Source:
     @cached_property
     def digest(self) -> str:
         """Of the weights, as in a run's metrics."""
-        return "sha256:" + hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        return "sha256:" + digest(self.weights)
 
 
 def open_source(path: Path) -> Source:

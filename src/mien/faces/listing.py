@@ -28,8 +28,7 @@ NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 # Of these zipfile unpacks no more than it is asked for; of bzip2 and LZMA a few bytes unpack to gigabytes.
 BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, OverflowError, struct.error)
-
-
+# Files of which a folder that mien wrote has all: a plan, a study or a comparison; a run; a page for the web.
 OF_MIEN = ((".report.lock",), ("recipe.toml", "provenance.json"), ("bundle.json", "exhibit.json"))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, in_one_line
 from mien.views import Pictures
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ class InceptionFeatures:
         except ImportError as error:
             raise RecipeError("--inception takes ONNX Runtime: pip install 'mien[features]'") from error
         except Exception as error:  # ONNX Runtime's errors have no base of their own
-            reason = " ".join(str(error).split())[:200]
-            raise RecipeError(f"{path}: is not the network that is expected ({reason}). Give {EXPECTED}.") from error
+            raise RecipeError(
+                f"{path}: is not the network that is expected ({in_one_line(error)}). Give {EXPECTED}."
+            ) from error
         if shapes != {(2, FEATURES)}:
             raise RecipeError(
                 f"{path}: gives features {sorted(map(list, shapes))} of two pictures, not [2, 2048]. Give {EXPECTED}."

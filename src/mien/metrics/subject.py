@@ -1,6 +1,6 @@
 """What is measured: a trained model, its faces, and what several metrics need, computed once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -73,17 +73,19 @@ class Subject:
             if extractor.name not in self._of_samples:
                 self._of_samples[extractor.name] = extractor(self.samples)
             return self._of_samples[extractor.name]
-        key = (extractor.name, where)
-        if key not in self.seen:
-            self.seen[key] = np.concatenate([extractor(images) for images in self.real(where)])
-        return self.seen[key]
+        return self._of_real(extractor.name, where, extractor)
 
     def probabilities(self, split: Split) -> NDArray[np.float32]:
         """How likely the judge holds each of its attributes in real images of a split.  -> [N,A]"""
-        key = ("probabilities", split)
-        if key not in self.seen:
-            self.seen[key] = np.concatenate([self.judge.probabilities(images) for images in self.real(split)])
-        return self.seen[key]
+        return self._of_real("probabilities", split, self.judge.probabilities)
+
+    def _of_real(
+        self, name: str, split: Split, see: Callable[[views.Pictures], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """What is seen in real images of a split, the first time; from then on what was seen."""
+        if (name, split) not in self.seen:
+            self.seen[name, split] = np.concatenate([see(images) for images in self.real(split)])
+        return self.seen[name, split]
 
     def principal(self) -> PrincipalGaussian:
         """The principal components of training images: as many as the model has latents, or as there can be."""

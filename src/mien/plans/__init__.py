@@ -22,6 +22,7 @@ from mien.plans.folder import (
     plan_runs,
     read_plan,
     require_new,
+    runs_in,
     write_plan,
 )
 from mien.plans.measuring import Measuring, measure_run, measure_runs, require_own_faces
@@ -225,25 +226,17 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
     """
     from mien.report.build import build_report
 
-    require_logs(Path(folder))
     path = Path(folder)
+    runs = runs_in(path)
+    for run in runs:
+        run.log()  # which the report shows: what is wrong with one is told before all is measured
+    faces = faces_of(runs[0], observer, source)
+    require_own_faces(runs, faces)
+    measure_runs(runs, Measuring(faces), observer)
     if is_plan(path):
-        faces, runs = plan_faces(path, observer, source), plan_runs(path)
-        require_own_faces(runs, faces)
-        measure_runs(runs, Measuring(faces), observer)
         return write_report(path, faces).report
-    run = Run.open(path)
-    faces = faces_of(run, observer, source)
-    require_own_faces([run], faces)
-    measure_runs([run], Measuring(faces), observer)
     with alone(path):
-        return build_report(path, [run], faces, title=f"{run.recipe().name}: one run", skipped={})
-
-
-def require_logs(folder: Path) -> None:
-    """Raises: OSError where a log cannot be read, which a report shows; now, rather than when all is measured."""
-    for run in plan_runs(folder) if is_plan(folder) else [Run.open(folder)]:
-        run.log()
+        return build_report(path, runs, faces, title=f"{runs[0].recipe().name}: one run", skipped={})
 
 
 def evaluate_folder(
@@ -265,7 +258,7 @@ def evaluate_folder(
     from mien.metrics.extractors import load_inception, missing_extractors
 
     path = Path(folder)
-    runs = plan_runs(path) if is_plan(path) else [Run.open(path)]
+    runs = runs_in(path)
     faces = faces_of(runs[0], observer, source)
     more = (load_inception(inception),) if inception else ()
     measuring = Measuring(faces, names or tuple(METRICS), more, again)

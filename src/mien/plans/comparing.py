@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mien.errors import RunError
 from mien.metrics import METRICS
-from mien.plans.folder import alone, faces_of, is_plan, plan_runs
+from mien.plans.folder import alone, faces_of, runs_in
 from mien.plans.measuring import Measuring, measure_run
 from mien.plans.studies import FORMAT, numbers_of
 from mien.plans.training import Observer
@@ -93,7 +93,7 @@ def runs_at(paths: Sequence[str | Path]) -> list[Run]:
     """The runs at some paths, each once; of a plan or a study, all that are in it."""
     runs: dict[Path, Run] = {}
     for path in map(Path, paths):
-        for run in plan_runs(path) if is_plan(path) else [Run.open(path)]:
+        for run in runs_in(path):
             runs.setdefault(run.path.resolve(), run)
     return list(runs.values())
 

@@ -10,12 +10,12 @@ from typing import Any
 import filelock
 from pydantic import BaseModel, ConfigDict, Field
 
-from mien.errors import RunError, quoted, shown
+from mien.errors import RunError, shown
 from mien.faces import Faces
 from mien.foreign import is_there
 from mien.plans.training import Observer, read_faces
 from mien.recipe import NAME, is_file, with_source
-from mien.runs import Run, read_json, write_text
+from mien.runs import Run, read_json, taken, write_text
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
@@ -57,16 +57,14 @@ def is_plan(folder: Path) -> bool:
 def require_no_run(folder: Path) -> None:
     """Raises: RunError where a folder is a single run's: it cannot be a plan's or a study's as well."""
     if is_file(Run(folder).recipe_file):
-        hint = f"`mien resume {quoted(folder)}` goes on with it; --out starts another."
-        raise RunError(f"{folder}: holds a run already. {hint}")
+        raise taken(folder, "run")
 
 
 def require_new(folder: Path) -> None:
     """Raises: RunError where a folder holds a plan or a run."""
     require_no_run(folder)
     if is_plan(folder):
-        hint = f"`mien resume {quoted(folder)}` goes on with it; --out starts another."
-        raise RunError(f"{folder}: holds a plan already. {hint}")
+        raise taken(folder, "plan")
 
 
 def write_plan(folder: Path, plan: Plan, runs: Sequence[str], skipped: Mapping[str, str], **more: Any) -> None:
@@ -89,6 +87,11 @@ def faces_of(run: Run, observer: Observer | None = None, source: str | None = No
 def plan_runs(folder: Path) -> list[Run]:
     """A plan's runs, in its order."""
     return [Run.open(folder / name) for name in read_plan(folder)["runs"]]
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs of a plan's folder, or the one that a folder is."""
+    return plan_runs(folder) if is_plan(folder) else [Run.open(folder)]
 
 
 def is_through(run: Run) -> bool:

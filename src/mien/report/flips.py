@@ -14,6 +14,7 @@ from mien.report.numbers import Score
 from mien.report.pictures import Inline, Plate, figure_jpeg, figure_svg
 
 ARROW = "->"  # in a number's name, between the attribute that is switched and what is looked at
+FEW_COLUMNS = 6  # which are not stretched over the page
 TOLD = 3  # of the strongest leaks, to those who cannot see the picture
 
 
@@ -117,7 +118,7 @@ def leakage_plate(chapter: Chapter, place: int, leakage: Leakage) -> Plate:
     def draw() -> Figure:
         return figures.leakage(leakage.change, leakage.beside, leakage.rows, leakage.columns)
 
-    return drawn_plate(chapter, place, caption, leakage.strongest(figures.points), draw)
+    return drawn_plate(chapter, place, caption, leakage, leakage.strongest(figures.points), draw)
 
 
 def factor_plate(chapter: Chapter, place: int, leakage: Leakage) -> Plate:
@@ -135,7 +136,7 @@ def factor_plate(chapter: Chapter, place: int, leakage: Leakage) -> Plate:
     def draw() -> Figure:
         return figures.factor_shifts(leakage.change, leakage.beside, leakage.rows, leakage.columns)
 
-    return drawn_plate(chapter, place, caption, leakage.strongest(figures.deviations), draw)
+    return drawn_plate(chapter, place, caption, leakage, leakage.strongest(figures.deviations), draw)
 
 
 def switched_in_words(chapter: Chapter, leakage: Leakage) -> str:
@@ -148,9 +149,12 @@ def switched_in_words(chapter: Chapter, leakage: Leakage) -> str:
     return f"One attribute switched in the same faces of the {chapter.title} ({leakage.pairs:,} pairs a row: {how})"
 
 
-def drawn_plate(chapter: Chapter, place: int, caption: str, strongest: list[str], draw: Callable[[], Figure]) -> Plate:
-    """A plate of a figure, as a picture that scales and as a file."""
+def drawn_plate(
+    chapter: Chapter, place: int, caption: str, leakage: Leakage, strongest: list[str], draw: Callable[[], Figure]
+) -> Plate:
+    """A plate of a figure, as a picture that scales and as a file; few columns are not stretched over the page."""
     alt = f"{caption} The strongest leaks: {'; '.join(strongest)}."
     number, file = f"{chapter.number}.{place}", f"fig{chapter.number}_{place}.jpg"
     svg = Inline(figure_svg(draw()), "image/svg+xml", alt)
-    return Plate(number, caption, (svg,), file=file, jpeg=figure_jpeg(draw()))
+    narrow = len(leakage.columns) <= FEW_COLUMNS
+    return Plate(number, caption, (svg,), file=file, jpeg=figure_jpeg(draw()), narrow=narrow)
