@@ -8,10 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mien.faces import Faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware
 from mien.models import build
-from mien.recipe import Recipe
-from mien.train import Trainer
+from mien.recipes.recipe import Recipe
+from mien.training.devices import Hardware
+from mien.training.loop import Trainer
 
 COUNTED = 2  # images of the batch that is counted
 

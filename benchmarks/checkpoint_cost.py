@@ -13,10 +13,11 @@ from typing import Any
 
 import measuring
 
-from mien.checkpoint import checksum, read_tensors, save_checkpoint
+from mien.files.tensors import checksum, read_tensors
 from mien.models import build
-from mien.recipe import load_recipe
-from mien.train import make_optimizer, parameters
+from mien.recipes.recipe import load_recipe
+from mien.training.checkpoint import save_checkpoint
+from mien.training.loop import make_optimizer, parameters
 
 
 def seconds(work: Callable[[], Any]) -> float:

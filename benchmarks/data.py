@@ -28,8 +28,8 @@ import PIL
 from PIL import Image
 
 from mien.faces import open_faces
-from mien.faces.store import write_pack_file
-from mien.faces.stream import cores, in_order
+from mien.faces.pack.decoding import cores, in_order
+from mien.faces.pack.store import write_pack_file
 
 # What loads PyTorch is imported where it is used: the processes that decode import this file too.
 
@@ -114,7 +114,7 @@ def photographs(folder: Path, count: int, table: bool = False) -> Path:
 
 def draw_photographs(folder: Path, start: int) -> None:
     """Write 500 drawn faces as JPEGs of the size of CelebA's."""
-    from mien.faces.drawn import draw
+    from mien.faces.drawn.drawn_faces import draw
 
     noise = np.random.default_rng(start)
     for number, image in enumerate(draw(500, size=128, start=start).images, start):

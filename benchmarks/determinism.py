@@ -19,12 +19,12 @@ from torch import Tensor
 
 from mien.faces import Faces, open_faces
 from mien.faces.batches import Batches, to_signed
-from mien.hardware import Hardware
-from mien.metrics.reconstruction import through
+from mien.metrics.encoder.reconstruction import through
 from mien.models import build
 from mien.models.base import Encodes, Model
-from mien.recipe import load_recipe
-from mien.train import Trainer
+from mien.recipes.recipe import load_recipe
+from mien.training.devices import Hardware
+from mien.training.loop import Trainer
 
 MODELS = {"vae": "vae-quick", "gan": "gan-quick"}
 

@@ -22,7 +22,7 @@ from explorer import PERCENTILES, serving
 from measuring import ceilings, conditions_in_words, table, write_csv
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mien.export.web import export_web
+from mien.explorer.bundle import export_web
 
 WARM_UP = 10  # moves that are not counted
 FIRST_FACE = ".grid .face[data-painted]"

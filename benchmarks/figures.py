@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from measuring import RECORDED, read_csv
 from memory import COLUMNS as MEMORY
 
-from mien.figures.style import COLORS, MUTED, style
+from mien.report.figures.style import COLORS, MUTED, style
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PICTURE = DOCS / "speed.md", DOCS / "images" / "speed-training.png"

@@ -28,7 +28,7 @@ from fuzz_targets import targets
 
 import hostile
 from mien.errors import MienError
-from mien.faces.pictures import BadPicture
+from mien.faces.source.decode import BadPicture
 
 SPLICED = (
     b"\x00",

@@ -19,28 +19,28 @@ import hostile_runs
 import hostile_sources
 import hostile_tables
 import tiny
-from mien.checkpoint import FORMAT as CHECKPOINT_FORMAT
-from mien.checkpoint import read_progress
-from mien.explorer import asked
-from mien.explorer.numbers import numbers
-from mien.export.onnx import export_onnx
-from mien.exported import open_exported
-from mien.faces.listing import list_source, reader
-from mien.faces.pictures import BadPicture, decode, quiet
-from mien.faces.readers import read_layout
-from mien.faces.tables import label, parse, parse_partition
-from mien.foreign import log_line
-from mien.plans import load_plan, plan_recipes
-from mien.plans.arms import arms_of, load_study
-from mien.recipe import load_recipe
-from mien.report.numbers import by_attribute, read_scores, tabulate
-from mien.runs import Run
+from mien.cli.terminal import table_of_numbers
+from mien.explorer import requests
+from mien.explorer.shown_numbers import numbers
+from mien.export.onnx_export import export_onnx
+from mien.export.runtime import open_exported
+from mien.faces.source.decode import BadPicture, decode, quiet
+from mien.faces.source.listing import list_source, reader
+from mien.faces.source.readers import read_layout
+from mien.faces.source.tables import label, parse, parse_partition
+from mien.files.reading import log_line
+from mien.recipes.recipe import load_recipe
+from mien.report.number_tables import by_attribute, read_scores, tabulate
+from mien.runs.folder import Run
+from mien.runs.weights import TrainedModel, load_model, save_model
 from mien.studies import Budget
-from mien.terminal import table_of_numbers
-from mien.trained import TrainedModel, load_model, save_model
+from mien.studies.plan import load_plan, plan_recipes
+from mien.studies.recipes_of_arms import arms_of, load_study
+from mien.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
+from mien.training.checkpoint import read_progress
 
 NAMES = hostile_tables.NAMES
-SHAPES = {"run": asked.Shape(32, 8, 2, True, frozenset({"last"}))}
+SHAPES = {"run": requests.Shape(32, 8, 2, True, frozenset({"last"}))}
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
 ROOMS = ("recipes", "plans", "studies")
 
@@ -84,10 +84,10 @@ def recipe(content: bytes, folder: Path) -> None:
 def request(content: bytes, folder: Path) -> None:
     """What the explorer's page asks for."""
     try:
-        asking = asked.parse(content, SHAPES)
-        asked.latents(asking)
-        asked.picture(asking)
-    except asked.Refused:
+        asking = requests.parse(content, SHAPES)
+        requests.latents(asking)
+        requests.picture(asking)
+    except requests.Refused:
         return
 
 

@@ -30,11 +30,12 @@ from measuring import ceilings, conditions_in_words, synchronize, table, write_c
 
 from mien.faces import Faces
 from mien.faces.batches import Batches, to_stored
-from mien.hardware import DeviceName, Hardware, Precision, hardware
 from mien.models import build
 from mien.models.base import Model
-from mien.recipe import Recipe, apply_overrides, check, load_recipe
-from mien.train import Trainer
+from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe
+from mien.training.config import DeviceName, Precision
+from mien.training.devices import Hardware, hardware
+from mien.training.loop import Trainer
 
 BUDGET = 450  # seconds for everything
 MODELS = ("vae", "gan", "acgan")

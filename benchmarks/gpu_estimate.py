@@ -22,10 +22,10 @@ from torch.utils._pytree import tree_leaves
 
 from mien.faces import Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import Hardware
 from mien.models import build
-from mien.recipe import load_recipe
-from mien.train import Trainer
+from mien.recipes.recipe import load_recipe
+from mien.training.devices import Hardware
+from mien.training.loop import Trainer
 
 RECORDED_LAUNCH = 1.5e-6  # seconds between the kernels of a CUDA graph, about
 FREE = ("view", "detach", "alias", "t.", "transpose", "permute", "expand", "slice", "select", "unsqueeze", "split")

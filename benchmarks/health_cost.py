@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from mien.faces import Faces
-from mien.hardware import hardware
 from mien.judge import Judge, judge_of
-from mien.plans.attributes import settle_attributes
-from mien.plans.training import make_trainer, read_faces
-from mien.recipe import Recipe, apply_overrides, check, load_recipe, with_source
-from mien.runs import Run, surroundings
+from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe, with_source
+from mien.runs.folder import Run
+from mien.runs.provenance import surroundings
+from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.recipe_faces import read_faces
+from mien.sessions.train import make_trainer
+from mien.training.devices import hardware
 
 RECIPES = ("vae-quick", "gan-quick", "acgan-quick")
 RESULTS = Path(__file__).parent / "results" / "health_cost.json"

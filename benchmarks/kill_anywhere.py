@@ -33,21 +33,24 @@ import measuring
 import torch
 from killing import in_a_process, kill, lingering, start, unfinished, wait_for_a_write
 
-import mien.report.study  # noqa: F401  this and SLOW once, so that no process that is killed has to import them
-from mien.checkpoint import damage, read_tensors
-from mien.export.onnx import export_onnx
-from mien.export.web import MANIFEST, export_web
+import mien.report.study_page  # noqa: F401  this and SLOW once, so that no process that is killed has to import them
+from mien.api import resume_plan, run_plan, run_study
+from mien.explorer.bundle import MANIFEST, export_web
+from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
-from mien.faces.store import read_pack
+from mien.faces.pack.store import read_pack
+from mien.files.tensors import read_tensors
 from mien.judge import judge_of
-from mien.plans import evaluate_folder, load_plan, report_folder, resume_plan, run_plan
-from mien.plans.arms import load_study
-from mien.plans.comparing import compare_runs
-from mien.plans.folder import is_plan, plan_runs
-from mien.plans.studies import Length, run_study
-from mien.plans.training import change_length, start_run, train_run
-from mien.recipe import apply_overrides, check
-from mien.runs import Run
+from mien.recipes.recipe import apply_overrides, check
+from mien.report.write import compare_runs, report_folder
+from mien.runs.folder import Run
+from mien.runs.plan_folder import is_plan, plan_runs
+from mien.sessions.train import change_length, start_run, train_run
+from mien.studies.plan import load_plan
+from mien.studies.recipes_of_arms import load_study
+from mien.studies.run_plan import evaluate_folder
+from mien.studies.run_study import Length
+from mien.training.checkpoint import damage
 
 SOURCE, SIZE = "drawn:200", 32
 SLOW = ("torch._dynamo", "torch.onnx", "onnxscript", "onnxruntime", "openTSNE", "sklearn.decomposition", "scipy.stats")

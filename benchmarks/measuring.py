@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from mien.runs import surroundings
+from mien.runs.provenance import surroundings
 
 RECORDED = Path(__file__).parent / "results"
 RESULTS = Path(os.environ.get("BENCHMARK_RESULTS", RECORDED))  # so that a trial leaves what is recorded alone

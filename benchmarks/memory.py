@@ -52,7 +52,7 @@ def train_judges(source: str) -> None:
     """Train the judge of each image size, where none is kept from before."""
     from mien.faces import open_faces
     from mien.judge import judge_of
-    from mien.recipe import load_recipe
+    from mien.recipes.recipe import load_recipe
 
     for size in {load_recipe(preset).data.size for preset in PRESETS}:
         judge_of(open_faces(source, size=size))
@@ -68,8 +68,8 @@ def in_a_fresh_process(preset: str, source: str) -> dict[str, Any]:
 
 def measure(preset: str, source: str) -> dict[str, Any]:
     """Train a preset for a few steps, as `mien train` does, and look at this process's memory."""
-    from mien.plans.training import start_run, train_run
-    from mien.recipe import apply_overrides, check, load_recipe, with_source
+    from mien.recipes.recipe import apply_overrides, check, load_recipe, with_source
+    from mien.sessions.train import start_run, train_run
 
     recipe = with_source(load_recipe(preset), source)
     content = recipe.model_dump(mode="json", exclude_none=True)

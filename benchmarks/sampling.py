@@ -22,13 +22,13 @@ import torch
 from measuring import ceilings, conditions_in_words, interleaved, ratio_of, spread_of, table, write_csv
 from torch import Tensor
 
-from mien.export.onnx import export_onnx, generator_graph
-from mien.exported import open_session
+from mien.export.onnx_export import export_onnx, generator_graph
+from mien.export.runtime import open_session
 from mien.models import build
 from mien.models.base import Model
-from mien.nets import Decoder
-from mien.recipe import load_recipe
-from mien.trained import TrainedModel, save_model
+from mien.models.convnets import Decoder
+from mien.recipes.recipe import load_recipe
+from mien.runs.weights import TrainedModel, save_model
 
 MODELS = ("vae", "gan", "acgan")
 COUNTS = (32, 1)  # images at a time: a grid of them, and one that somebody moves a slider of

@@ -21,10 +21,10 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from mien.faces import Faces, open_faces
 from mien.faces.batches import Batches
-from mien.hardware import hardware
 from mien.models import build
-from mien.recipe import Recipe, load_recipe
-from mien.train import Trainer
+from mien.recipes.recipe import Recipe, load_recipe
+from mien.training.devices import hardware
+from mien.training.loop import Trainer
 
 WARM_UP = 3  # steps
 BACKWARD, OPTIMIZER = "autograd::engine::evaluate_function", "Optimizer.step#"

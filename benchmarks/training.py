@@ -114,7 +114,7 @@ def compare(model: str, width: int, peers: Sequence[Peer], given: argparse.Names
     from mien_trainer import recipe_of
     from worker import Task
 
-    from mien.plans.training import read_faces
+    from mien.sessions.recipe_faces import read_faces
 
     for peer in peers:
         make_ready(peer.environment)

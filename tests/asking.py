@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.explorer import pages
+from mien.explorer import app
 from mien.explorer.engine import Engine, Runtime
-from mien.explorer.exhibit import Exhibit
+from mien.explorer.manifest import Exhibit
 from mien.explorer.server import Server, listen
 
 COUNT, LATENT, ATTRIBUTES = 3, 8, 3
@@ -25,7 +25,7 @@ class Explorer:
         self.socket = listen("127.0.0.1", 0)
         self.port = self.socket.getsockname()[1]
         started = threading.Event()
-        self.server = Server(pages.application(exhibit, self.engine, "127.0.0.1"), started.set)
+        self.server = Server(app.application(exhibit, self.engine, "127.0.0.1"), started.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
         self.thread.start()
         assert started.wait(10)

@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 import tiny  # noqa: E402
 from mien.faces import Faces  # noqa: E402
 from mien.models import MODELS  # noqa: E402
-from mien.runs import Run  # noqa: E402
+from mien.runs.folder import Run  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -64,7 +64,7 @@ def cases() -> list[Case]:
 def attempted(case: Case, folder: Path, seconds: float = SECONDS) -> dict[str, Any]:
     """How a case ended: its group, name, ending ('failure' is a bug), words and seconds."""
     from mien.errors import MienError
-    from mien.faces.pictures import BadPicture
+    from mien.faces.source.decode import BadPicture
 
     started = time.perf_counter()
     ending, words = "success", ""

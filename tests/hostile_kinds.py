@@ -13,16 +13,18 @@ from pathlib import Path
 
 import tiny
 from hostile import Case, nobody
-from mien import checkpoint, open_run
-from mien.explorer.exhibit import open_exhibit
-from mien.plans import evaluate_folder
-from mien.plans.folder import PLAN_FILE, Plan, write_plan
-from mien.plans.measuring import Measuring, measure_run, measure_runs
-from mien.plans.training import train_run
-from mien.report import health
-from mien.report.chapters import open_chapter
-from mien.runs import Run
-from mien.trained import TrainedModel, save_model
+from mien import open_run
+from mien.explorer.manifest import open_exhibit
+from mien.report import health_pictures
+from mien.report.run_section import open_chapter
+from mien.runs.folder import Run
+from mien.runs.plan_folder import PLAN_FILE, write_plan
+from mien.runs.weights import TrainedModel, save_model
+from mien.sessions.measure import Measuring, measure_run, measure_runs
+from mien.sessions.train import train_run
+from mien.studies.plan import Plan
+from mien.studies.run_plan import evaluate_folder
+from mien.training import checkpoint
 
 FACES = replace(tiny.noise_faces(), card={"source": "noise", "crop_rule": "square"})
 HUGE = 3 * 2**30  # bytes, none of which is on the disk
@@ -108,7 +110,7 @@ def report(path: Path) -> None:
     run = Run.open(path)
     measure_runs([run], Measuring(FACES, names=()))
     chapter = open_chapter(run, 1)
-    health.told(run.log())
+    health_pictures.told(run.log())
     assert chapter.effort is not None
     run.divergence()
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from awkward import bad_files, encoded, fill, numbered, picture, sound_files, upright, write, zip_of
 from hostile import Case
 from mien.faces import open_faces
-from mien.faces.pictures import decode, quiet
+from mien.faces.source.decode import decode, quiet
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "JPEG2000")
 CUTS, DAMAGES = 14, 10  # of each format

@@ -8,11 +8,11 @@ from typing import Any
 import tomli_w
 
 from hostile import Case
-from mien.plans import load_plan, plan_recipes
-from mien.plans.arms import arms_of, load_study
-from mien.plans.training import require_runnable
-from mien.recipe import Recipe, load_recipe, to_toml, with_source
+from mien.recipes.recipe import Recipe, load_recipe, to_toml, with_source
+from mien.sessions.train import require_runnable
 from mien.studies import Budget
+from mien.studies.plan import load_plan, plan_recipes
+from mien.studies.recipes_of_arms import arms_of, load_study
 
 RECIPE: dict[str, Any] = {
     "name": "odd",

@@ -19,16 +19,16 @@ import tiny
 from hostile import Case
 from hostile_recipes import VALUES
 from mien import open_run
-from mien.checkpoint import read_progress
-from mien.explorer.numbers import numbers
+from mien.cli.terminal import table_of_numbers
+from mien.explorer.shown_numbers import numbers
 from mien.health import DISTANCE
-from mien.plans.folder import plan_runs, read_plan
-from mien.recipe import with_source
-from mien.report import curves, health
-from mien.report.numbers import by_attribute, read_scores, tabulate
-from mien.runs import Run
-from mien.terminal import table_of_numbers
-from mien.trained import TrainedModel, save_model
+from mien.recipes.recipe import with_source
+from mien.report import health_pictures, loss_curves
+from mien.report.number_tables import by_attribute, read_scores, tabulate
+from mien.runs.folder import Run
+from mien.runs.plan_folder import plan_runs, read_plan
+from mien.runs.weights import TrainedModel, save_model
+from mien.training.checkpoint import read_progress
 
 FIELDS = ("format", "recipe", "images_seen", "combinations", "crop", DISTANCE)
 DEEP = "[" * 100_000
@@ -220,8 +220,8 @@ def logged(line: str, folder: Path) -> None:
     run.log_file.write_bytes(f"{good}\n{line}\n{good}\n".encode("utf-8", "surrogatepass") + b"\xff\xfe\n")
     log = run.log()
     assert len(log) >= 2
-    curves.panels(log, run.recipe().model, 32)
-    health.told(log)
+    loss_curves.panels(log, run.recipe().model, 32)
+    health_pictures.told(log)
     assert all(np.isfinite(line.get("seconds", 0.0)) for line in log)
     run.rewind_log(100)
 

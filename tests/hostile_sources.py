@@ -13,8 +13,8 @@ from pathlib import Path
 from awkward import encoded, numbered, picture, write
 from hostile import Case, nobody
 from mien.faces import Faces, open_faces
-from mien.faces.card import lines
-from mien.faces.pictures import read_picture
+from mien.faces.pack.statistics import lines
+from mien.faces.source.decode import read_picture
 
 SOUND = 20  # pictures beside the hostile ones
 ONE_PICTURE = encoded(picture(500), "PNG")

@@ -8,7 +8,7 @@ from pathlib import Path
 from awkward import numbered, write
 from hostile import Case
 from hostile_sources import opened
-from mien.faces.tables import label, parse
+from mien.faces.source.tables import label, parse
 
 COUNT = 20
 NAMES = numbered(COUNT)

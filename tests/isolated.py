@@ -64,7 +64,7 @@ def jobs(folder: Path) -> None:
     """Train, measure, report, go on, sample, reconstruct, compare, study, export, read what was exported, explore."""
     from asking import Explorer, drawn
     from mien.cli import main
-    from mien.explorer.exhibit import open_exhibit
+    from mien.explorer.manifest import open_exhibit
 
     plan, picture = folder / "plan", next(path for path in (folder / "faces").glob("*.png") if path.stat().st_size)
     given = ["--data", str(folder / "faces"), "--size", "32", "--out", str(plan), *NARROW]

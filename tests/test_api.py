@@ -10,7 +10,7 @@ import pytest
 import mien
 from mien import errors
 from mien.errors import DataError, MienError, RunError, did_you_mean
-from mien.runs import Run
+from mien.runs.folder import Run
 
 FUNCTIONS = [getattr(mien, name) for name in mien.__all__ if callable(getattr(mien, name))]
 

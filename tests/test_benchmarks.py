@@ -22,7 +22,7 @@ import training  # noqa: E402
 from arithmetic import flops_of_image  # noqa: E402
 from worker import Task  # noqa: E402
 
-from mien.nets import Decoder, Encoder  # noqa: E402
+from mien.models.convnets import Decoder, Encoder  # noqa: E402
 
 
 def test_what_is_compared_takes_turns():

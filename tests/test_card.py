@@ -7,7 +7,7 @@ import pytest
 
 from awkward import numbered, write
 from mien.faces import Faces, open_faces
-from mien.faces.card import correlation, lines, printable, rare_pairs
+from mien.faces.pack.statistics import correlation, lines, printable, rare_pairs
 
 
 @pytest.fixture(scope="module")

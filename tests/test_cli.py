@@ -18,12 +18,12 @@ from rich.console import Console
 import mien
 import tiny
 from awkward import numbered, write
-from mien import doctor, runs
-from mien.cli import build_parser, main
-from mien.cli.looking import save_picture
-from mien.cli.training import overrides_of
-from mien.runs import Run
-from mien.terminal import Terminal, table_of_numbers
+from mien.cli import build_parser, doctor, main
+from mien.cli.terminal import Terminal, table_of_numbers
+from mien.cli.training_commands import overrides_of
+from mien.cli.viewing_commands import save_picture
+from mien.runs import folder
+from mien.runs.folder import Run
 
 COMMANDS = build_parser()[1]
 NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=2", "training.device=cpu")
@@ -115,7 +115,7 @@ def test_a_run_without_a_name_is_called_after_the_time(tmp_path: Path) -> None:
 
 def test_the_faces_of_a_recipe_are_taken_unless_others_are_given(tmp_path: Path) -> None:
     recipe = tiny.recipe("gan", "data.source=drawn:150", "training.steps=1")
-    (tmp_path / "mine.toml").write_text(runs.to_toml(recipe))
+    (tmp_path / "mine.toml").write_text(folder.to_toml(recipe))
     assert main(["train", "mine.toml", "--out", "one"]) == 0
     assert main(["train", "mine.toml", "--out", "two", "--data", tiny.SOURCE]) == 0
     assert [Run.open(name).recipe().data.source for name in ("one", "two")] == ["drawn:150", tiny.SOURCE]
@@ -290,7 +290,7 @@ def test_an_image_size_the_network_cannot_take(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_no_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], faces: Any) -> None:
-    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: namedtuple("usage", "free")(2**20))
+    monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: namedtuple("usage", "free")(2**20))
     text = mistake(capsys, "train", "gan-quick", "--data", tiny.SOURCE, "--out", "run")
     assert matches(text, "the disk has 0.0 GiB free", "Make room")
 

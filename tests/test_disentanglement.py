@@ -14,12 +14,12 @@ from sklearn.metrics import balanced_accuracy_score, mutual_info_score
 
 import tiny
 from mien.faces import UNKNOWN
-from mien.metrics.dci import Trial, completeness_of, dci, disentanglement_of, lasso, moments
-from mien.metrics.disentanglement import disentanglement, most_even, principal_codes, probe
-from mien.metrics.gaps import BINS, in_bins, mutual_information_gaps, separated_predictability
+from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
 from mien.metrics.intervals import GROUPS
-from mien.metrics.principal import fit_principal_gaussian, pixels
-from mien.runs import Run
+from mien.metrics.latents.dci import Trial, completeness_of, dci, disentanglement_of, lasso, moments
+from mien.metrics.latents.disentanglement import disentanglement, most_even, principal_codes, probe
+from mien.metrics.latents.mig_and_sap import BINS, in_bins, mutual_information_gaps, separated_predictability
+from mien.runs.folder import Run
 
 RANDOM = np.random.default_rng(0)
 FACTORS = RANDOM.normal(size=(4_000, 4)).astype(np.float32)

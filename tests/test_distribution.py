@@ -17,15 +17,15 @@ from torchmetrics.image.kid import poly_mmd
 
 import tiny
 from mien.faces import Faces
-from mien.metrics.counts import cut, halves, in_words, round_count
-from mien.metrics.coverage import coverage_scores, nearest
-from mien.metrics.distribution import common_count, distribution, look
-from mien.metrics.diversity import diversity, duplicates, variety, variety_score
-from mien.metrics.frechet import Gaussian, frechet_distance, frechet_distance_of, frechet_score, gaussian_of
+from mien.metrics.evaluated_model import Subject
+from mien.metrics.image_counts import cut, halves, in_words, round_count
 from mien.metrics.intervals import jackknife, share_score
-from mien.metrics.kernel import kernel_score
-from mien.metrics.sharpness import power_spectra, real_images, sharpness, spectrum_score
-from mien.metrics.subject import Subject
+from mien.metrics.samples.coverage import coverage_scores, nearest
+from mien.metrics.samples.distribution import common_count, distribution, look
+from mien.metrics.samples.diversity import diversity, duplicates, variety, variety_score
+from mien.metrics.samples.frechet import Gaussian, frechet_distance, frechet_distance_of, frechet_score, gaussian_of
+from mien.metrics.samples.kernel_distance import kernel_score
+from mien.metrics.samples.sharpness import power_spectra, real_images, sharpness, spectrum_score
 
 
 def features(count: int, dimensions: int = 8, *, seed: int = 0, shift: float = 0.0, scale: float = 1.0) -> np.ndarray:
@@ -168,7 +168,7 @@ def test_half_the_contrast_is_a_quarter_of_the_power() -> None:
 
 
 def test_sharpness_is_measured_of_test_images_from_all_of_them(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("mien.metrics.sharpness"), "IMAGES", 3)  # named as its function is
+    monkeypatch.setattr(import_module("mien.metrics.samples.sharpness"), "IMAGES", 3)  # named as its function is
     subject: Any = SimpleNamespace(faces=faces, rows=faces.rows)
     rows = faces.rows("test")
     assert np.array_equal(real_images(subject), faces.images[rows[[0, (len(rows) - 1) // 2, -1]]])

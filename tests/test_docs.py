@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mien.cli import build_parser
-from mien.plans import load_plan, plan_recipes
+from mien.studies.plan import load_plan, plan_recipes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import DataError
-from mien.faces.drawing import Frame
-from mien.faces.drawn import (
+from mien.faces.drawn.drawn_faces import (
     ATTRIBUTES,
     FACTORS,
     HAIR_COLORS,
@@ -20,6 +19,7 @@ from mien.faces.drawn import (
     render,
     sample,
 )
+from mien.faces.drawn.shapes import Frame
 
 COUNT = 96
 

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from asking import Explorer, drawn, error_of
-from mien.explorer import connection, pages
-from mien.explorer.exhibit import open_exhibit
-from mien.runs import Run
+from mien.explorer import app, connection
+from mien.explorer.manifest import open_exhibit
+from mien.runs.folder import Run
 
 RunOf = Callable[[str], Run]
 HEAD = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -244,7 +244,7 @@ def test_a_body_that_is_packed_is_not_unpacked(explorer: Explorer) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for where, name in ((pages, "BODY_SECONDS"), (connection, "HEAD_SECONDS"), (connection, "STALLED_SECONDS")):
+    for where, name in ((app, "BODY_SECONDS"), (connection, "HEAD_SECONDS"), (connection, "STALLED_SECONDS")):
         monkeypatch.setattr(where, name, 0.3)
     monkeypatch.setattr(connection, "LOOK_SECONDS", 0.05)
 

@@ -20,18 +20,18 @@ import torch
 
 import tiny
 from asking import ATTRIBUTES, COUNT, LATENT, Explorer, b64, drawn, error_of
-from mien import views
 from mien.cli import main
 from mien.errors import RunError
-from mien.explorer import latents, pages
+from mien.explorer import app, latent_cache
 from mien.explorer.engine import MOST_WAITING, Engine
-from mien.explorer.exhibit import Exhibit, open_exhibit
-from mien.explorer.numbers import numbers
+from mien.explorer.manifest import Exhibit, open_exhibit
 from mien.explorer.server import listen
+from mien.explorer.shown_numbers import numbers
 from mien.faces import Faces
-from mien.plans.training import start_run
-from mien.runs import Run
-from mien.trained import load_model
+from mien.pictures import of_models
+from mien.runs.folder import Run
+from mien.runs.weights import load_model
+from mien.sessions.train import start_run
 
 RunOf = Callable[[str], Run]
 
@@ -81,13 +81,13 @@ def test_an_attribute_direction_is_the_step_between_mean_latents(trained_runs: d
     steps = np.frombuffer(exhibit.files["runs/vae/directions.f32"], "<f4").reshape(-1, LATENT)
     rows = faces.rows("train")
     has = faces.attributes[rows, faces.columns(("Male",))[0]] == 1
-    means = views.encode(model, faces.images[rows])[0]
+    means = of_models.encode(model, faces.images[rows])[0]
     assert steps[names.index("Male")] == pytest.approx(means[has].mean(0) - means[~has].mean(0), abs=1e-6)
 
 
 def test_a_principal_direction_is_one_standard_deviation_long() -> None:
     means = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32) * [3, 1, 0.5, 0]
-    (about, first), *others = latents.principal_directions(means.astype(np.float32))
+    (about, first), *others = latent_cache.principal_directions(means.astype(np.float32))
     assert np.abs(first) == pytest.approx([means[:, 0].std(ddof=1), 0, 0, 0], abs=0.2)
     assert about["share"] + sum(other["share"] for other, _ in others) == pytest.approx(1, abs=1e-3)
     assert len(others) == 2  # nothing varies along the last one
@@ -96,7 +96,7 @@ def test_a_principal_direction_is_one_standard_deviation_long() -> None:
 def test_unknown_attributes_count_neither_as_having_it_nor_as_not() -> None:
     means = np.arange(60, dtype=np.float32)[:, None]
     attributes = np.repeat(np.array([1, 0, -1], np.int8), 20)[:, None]
-    ((_, step),) = latents.attribute_directions(means, attributes, ("Male",))
+    ((_, step),) = latent_cache.attribute_directions(means, attributes, ("Male",))
     assert step == pytest.approx(9.5 - 29.5)
 
 
@@ -140,7 +140,7 @@ def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
 
 def test_a_map_is_computed_once(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_exhibit([run_of("vae").path])
-    monkeypatch.setattr(latents, "compute", None)
+    monkeypatch.setattr(latent_cache, "compute", None)
     again = open_exhibit([first.weights["vae"]["last"].parent])
     assert again.files == first.files
     assert again.content == first.content
@@ -148,14 +148,14 @@ def test_a_map_is_computed_once(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_map(tmp_path: Path, exhibit: Exhibit) -> None:
     path = tmp_path / "file" / "map.npz"
-    assert latents.read(path) is None
+    assert latent_cache.read(path) is None
     path.parent.write_bytes(b"no folder")
-    found = latents.Latents(*([np.zeros((1, 2))] * 1), [], *([np.zeros((1, 2))] * 4))
-    latents.write(path, found)
+    found = latent_cache.Latents(*([np.zeros((1, 2))] * 1), [], *([np.zeros((1, 2))] * 4))
+    latent_cache.write(path, found)
     broken = tmp_path / "broken.npz"
-    latents.write(broken, found)
+    latent_cache.write(broken, found)
     broken.write_bytes(broken.read_bytes()[:-40])
-    assert latents.read(broken) is None
+    assert latent_cache.read(broken) is None
 
 
 def test_names_from_folders_become_plain_addresses(run_of: RunOf, tmp_path: Path) -> None:
@@ -214,13 +214,13 @@ def test_generated_faces_are_those_of_the_model(explorer: Explorer, trained_runs
         z = torch.frombuffer(bytearray(base64.b64decode(asked["z"])), dtype=torch.float32).reshape(COUNT, LATENT)
         y = torch.tensor([[0.0, 1.0, 1.0]] * COUNT) if name == "acgan" else None
         assert (status, headers["content-type"]) == (200, "application/octet-stream")
-        assert content == views.generate(load_model(trained_runs[name].weights).model, z, y).tobytes()
+        assert content == of_models.generate(load_model(trained_runs[name].weights).model, z, y).tobytes()
 
 
 def test_an_encoded_face_is_its_mean(explorer: Explorer, trained_runs: dict[str, Run], faces: Faces) -> None:
     image = np.asarray(faces.images[0])
     status, _, content = explorer.post("/api/encode", {"run": "vae", "snapshot": "last", "x": b64(image)})
-    mean = views.encode(load_model(trained_runs["vae"].weights).model, image[None])[0][0]
+    mean = of_models.encode(load_model(trained_runs["vae"].weights).model, image[None])[0][0]
     assert status == 200
     assert np.frombuffer(content, "<f4") == pytest.approx(mean, abs=1e-5)
 
@@ -343,7 +343,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(explorer: Explorer
 
 
 def test_a_body_that_does_not_arrive_is_given_up(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
     head = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     assert explorer.raw(head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
 
@@ -427,8 +427,8 @@ def test_a_port_that_there_is_not_is_refused_in_words(
 def test_a_server_for_everybody_answers_to_the_names_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "desk.example.org")
     monkeypatch.setattr(socket, "getfqdn", lambda: "desk.example.org")
-    assert {"desk.local", "desk.example.org", "desk"} <= pages.names_of("0.0.0.0")
-    assert "desk.local" not in pages.names_of("127.0.0.1")
+    assert {"desk.local", "desk.example.org", "desk"} <= app.names_of("0.0.0.0")
+    assert "desk.local" not in app.names_of("127.0.0.1")
 
 
 def test_what_is_no_run_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

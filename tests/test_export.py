@@ -18,12 +18,12 @@ import mien
 import tiny
 from mien.cli import main
 from mien.errors import MienError, RecipeError, RunError
-from mien.export.onnx import export_onnx
-from mien.exported import CHUNK, ExportedModel, encoder_file, open_exported
+from mien.export.onnx_export import export_onnx
+from mien.export.runtime import CHUNK, ExportedModel, encoder_file, open_exported
 from mien.models import MODELS
-from mien.recipe import check
-from mien.runs import Run
-from mien.trained import TrainedModel, save_model
+from mien.recipes.recipe import check
+from mien.runs.folder import Run
+from mien.runs.weights import TrainedModel, save_model
 
 GREY_LEVELS = 2  # that an image of the same seed may differ by
 

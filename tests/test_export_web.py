@@ -16,13 +16,13 @@ import mien
 import tiny
 from mien.cli import main
 from mien.errors import RunError
-from mien.export import web
-from mien.export.onnx import encoder_graph, generator_graph
-from mien.export.small import keep_means_only, store_small
-from mien.export.web import MANIFEST, Part, export_web, manifest, write_bundle
-from mien.exported import open_session, to_signed
+from mien.explorer import bundle as bundle_module
+from mien.explorer.bundle import MANIFEST, Part, export_web, manifest, write_bundle
+from mien.export.onnx_export import encoder_graph, generator_graph
+from mien.export.quantize import keep_means_only, store_small
+from mien.export.runtime import open_session, to_signed
 from mien.faces import Faces
-from mien.runs import Run
+from mien.runs.folder import Run
 from test_export import fresh
 
 
@@ -97,7 +97,7 @@ def test_weights_are_stored_in_no_fewer_bits_than_the_bundle_needs(
     bundle: tuple[Path, list[Part]], trained_runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert all("in 16 bits" in part.words for part in bundle[1] if part.name.endswith(".onnx"))
-    monkeypatch.setattr(web, "MOST_BYTES", 1000)
+    monkeypatch.setattr(bundle_module, "MOST_BYTES", 1000)
     parts = export_web(trained_runs["gan"].path, tmp_path / "site")
     assert ["in 8 bits" in part.words for part in parts if part.name.endswith(".onnx")] == [True]
 
@@ -105,7 +105,7 @@ def test_weights_are_stored_in_no_fewer_bits_than_the_bundle_needs(
 def test_networks_that_are_too_far_from_pytorch_are_not_written(
     trained_runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "MOST_MEAN", 0.0)
+    monkeypatch.setattr(bundle_module, "MOST_MEAN", 0.0)
     with pytest.raises(RunError, match=r"the generator of gan, stored small, is .* nothing was written"):
         export_web(trained_runs["gan"].path, tmp_path / "site")
     assert not list(tmp_path.iterdir())

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import figures
-from mien.report.curves import LN2, panels
-from mien.report.pictures import figure_jpeg, figure_svg
+from mien.report import figures
+from mien.report.encoded_pictures import figure_jpeg, figure_svg
+from mien.report.loss_curves import LN2, panels
 
 HOSTILE = ("$\\frac{", "_hidden", "<b>&amp;", "a\x00b", "\udcff", "x" * 300, "鬚")
 

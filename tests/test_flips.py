@@ -14,26 +14,28 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
 import tiny
-from mien import figures, views
-from mien.faces import UNKNOWN, Faces, drawn, open_faces
+from mien.faces import UNKNOWN, Faces, open_faces
 from mien.faces.batches import to_signed
+from mien.faces.drawn import drawn_faces
 from mien.judge import Judge, judge_of
-from mien.metrics import pairs as pairs_module
+from mien.metrics.control import attribute_changes as pairs_module
+from mien.metrics.control.attribute_changes import Look, ceiling, look, report
+from mien.metrics.control.flips import flips, of_the_renderer, pairs_of_directions, reader_of, renderer_pairs
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
-from mien.metrics.factors import read_factors
-from mien.metrics.flips import flips, of_the_renderer, pairs_of_directions, reader_of, renderer_pairs
-from mien.metrics.pairs import Look, ceiling, look, report
+from mien.metrics.latents.factor_readers import read_factors
 from mien.metrics.score import Score
-from mien.metrics.subject import Subject
-from mien.models.base import Model, ModelConfig
-from mien.plans.training import combinations
-from mien.report import build_report
-from mien.report.flips import read_factor_shifts, read_leakage
-from mien.report.numbers import Score as ReadScore
-from mien.runs import Run
-from mien.trained import TrainedModel
+from mien.models.base import Model
+from mien.models.options import ModelConfig
+from mien.pictures import arrays, of_models
+from mien.report import build_report, figures
+from mien.report.flip_pictures import read_factor_shifts, read_leakage
+from mien.report.number_tables import Score as ReadScore
+from mien.runs.folder import Run
+from mien.runs.weights import TrainedModel
+from mien.sessions.train import combinations
 
-flips_module = import_module("mien.metrics.flips")  # whose name in its package is that of the function
+flips_module = import_module("mien.metrics.control.flips")  # whose name in its package is that of the function
 TOLD = ("Smiling", "Eyeglasses")
 Scores = dict[str, Score]
 
@@ -54,7 +56,7 @@ def real(judge: Judge, people: Faces) -> Look:
 
 
 def crowd(judge: Judge, seed: int, count: int = 300) -> Look:
-    return look(judge, drawn.draw(count, size=32, seed=seed).images)
+    return look(judge, drawn_faces.draw(count, size=32, seed=seed).images)
 
 
 class Painter(Model):
@@ -72,10 +74,10 @@ class Painter(Model):
         assert y is not None
         self.seen.append(z.clone())
         who = (z[:, 0].double() * 1e4).long() % 400
-        attributes, known = (values[who.numpy()] for values in drawn.sample(400, seed=9))
+        attributes, known = (values[who.numpy()] for values in drawn_faces.sample(400, seed=9))
         if self.obey:
-            attributes[:, [drawn.ATTRIBUTES.index(name) for name in self.attributes]] = self.obey(y).numpy()
-        return to_signed(drawn.render(attributes, known, 32))
+            attributes[:, [drawn_faces.ATTRIBUTES.index(name) for name in self.attributes]] = self.obey(y).numpy()
+        return to_signed(drawn_faces.render(attributes, known, 32))
 
 
 class Mirror(Model):
@@ -151,13 +153,13 @@ def test_pairs_that_have_nothing_in_common_read_as_chance(name: str, judge: Judg
 
 def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) -> None:
     off, on = renderer_pairs("Smiling", 200, 32)
-    attributes, known = drawn.sample(200, seed=flips_module.PAIR_SEED)
-    columns = [drawn.ATTRIBUTES.index(name) for name in TOLD]
+    attributes, known = drawn_faces.sample(200, seed=flips_module.PAIR_SEED)
+    columns = [drawn_faces.ATTRIBUTES.index(name) for name in TOLD]
     added = float((attributes[:, columns[1]] == 0).mean())
     attributes[:, columns] = 1
     steady, unsteady = (
         report(look(judge, off), look(judge, end), "Smiling", judge.attributes, crowd(judge, 3), "")
-        for end in (on, drawn.render(attributes, known, 32))
+        for end in (on, drawn_faces.render(attributes, known, 32))
     )
     assert abs(steady["leak_shift_Smiling->Eyeglasses"].value) < 0.05
     assert unsteady["leak_shift_Smiling->Eyeglasses"].value == pytest.approx(added, abs=0.1)
@@ -169,7 +171,7 @@ def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) 
 
 def test_both_halves_of_a_pair_come_from_the_same_noise() -> None:
     painter, z = Painter(lambda y: y), torch.randn(300, 4)
-    views.pairs(painter, z, torch.zeros(300, 2), "Eyeglasses")
+    of_models.pairs(painter, z, torch.zeros(300, 2), "Eyeglasses")
     half = len(painter.seen) // 2
     assert torch.equal(torch.cat(painter.seen[:half]), z)
     assert torch.equal(torch.cat(painter.seen[half:]), z)
@@ -184,7 +186,7 @@ def test_a_model_with_noise_of_its_own_has_no_pairs(people: Faces, judge: Judge)
         flips(subject_of(Nervous(None), people, judge))
 
 
-@pytest.mark.parametrize("name", drawn.ATTRIBUTES)
+@pytest.mark.parametrize("name", drawn_faces.ATTRIBUTES)
 def test_the_renderers_pairs_differ_where_the_attribute_shows_and_nowhere_else(name: str) -> None:
     off, on = renderer_pairs(name, 40, 32)
     changed = (off != on).any((1, 2, 3))
@@ -194,9 +196,9 @@ def test_the_renderers_pairs_differ_where_the_attribute_shows_and_nowhere_else(n
 
 def test_a_direction_leads_from_the_one_mean_to_the_other() -> None:
     latents, has = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32), np.arange(60) % 3 == 0
-    step = views.attribute_direction(latents, has)
+    step = arrays.attribute_direction(latents, has)
     assert latents[~has].mean(0) + step == pytest.approx(latents[has].mean(0), abs=1e-6)
-    assert not views.attribute_direction(latents, np.ones(60, bool)).any()
+    assert not arrays.attribute_direction(latents, np.ones(60, bool)).any()
 
 
 def test_test_faces_are_one_half_of_their_pairs_and_the_step_is_the_other(people: Faces, judge: Judge) -> None:
@@ -217,7 +219,7 @@ def test_test_faces_without_a_known_attribute_are_left_out(people: Faces, judge:
     unknown[people.rows("test"), 0] = UNKNOWN
     subject = subject_of(Mirror(), Faces(**{**vars(people), "attributes": unknown}), judge)
     switched = [pair.attribute for pair in pairs_of_directions(subject, Mirror())[1]]
-    assert set(switched) == set(drawn.ATTRIBUTES) - {"Male"}
+    assert set(switched) == set(drawn_faces.ATTRIBUTES) - {"Male"}
 
 
 def test_a_model_that_neither_listens_nor_encodes_has_no_flip_report(people: Faces, judge: Judge) -> None:
@@ -266,8 +268,8 @@ def test_faces_of_one_kind_have_no_ceiling() -> None:
 
 def test_real_faces_with_and_without_an_attribute_differ_in_others_as_welch_says(real: Look, people: Faces) -> None:
     labels = people.attributes[people.rows("test"), 0]
-    score = ceiling(real.probabilities, labels, "Male", drawn.ATTRIBUTES)["leak_real_Male->Beard"]
-    beard = real.probabilities[:, drawn.ATTRIBUTES.index("Beard")].astype(float)
+    score = ceiling(real.probabilities, labels, "Male", drawn_faces.ATTRIBUTES)["leak_real_Male->Beard"]
+    beard = real.probabilities[:, drawn_faces.ATTRIBUTES.index("Beard")].astype(float)
     welch = stats.ttest_ind(beard[labels == 1], beard[labels == 0], equal_var=False).confidence_interval(0.95)
     assert (score.low, score.high) == pytest.approx((welch.low, welch.high), rel=0.02)
     truth = people.attributes[people.rows("test"), people.attribute_names.index("Beard")]

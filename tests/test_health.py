@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
+from mien.cli.terminal import Terminal
 from mien.faces import Faces
 from mien.faces.batches import to_signed
 from mien.health import RULES, Turn, turns
 from mien.judge import judge_of
-from mien.metrics.frechet import frechet_distance_of
-from mien.metrics.sharpness import laplacian_variance
+from mien.metrics.samples.frechet import frechet_distance_of
+from mien.metrics.samples.sharpness import laplacian_variance
 from mien.models.base import Discriminates, Encodes
-from mien.plans.snapshots import SEED, Snapshots
 from mien.report import build_report
-from mien.report.curves import TITLES, panels
-from mien.runs import Run
-from mien.terminal import Terminal
-from mien.trained import TrainedModel, load_model, save_model
+from mien.report.loss_curves import TITLES, panels
+from mien.runs.folder import Run
+from mien.runs.weights import TrainedModel, load_model, save_model
+from mien.sessions.snapshots import SEED, Snapshots
 
 TERMS = [
     *("fd_judge", "variety", "sharpness", "discriminator_real", "discriminator_fake"),
@@ -229,7 +229,7 @@ def test_an_encoder_is_asked_for_its_kl_and_active_latents_on_validation_images(
 def test_snapshots_look_at_validation_images_from_all_of_them(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, faces: Faces, trained_runs: dict[str, Run]
 ) -> None:
-    monkeypatch.setattr("mien.plans.snapshots.IMAGES", 3)
+    monkeypatch.setattr("mien.sessions.snapshots.IMAGES", 3)
     trained, rows = load_model(trained_runs["gan"].weights), faces.rows("validation")
     run = Run.create(tmp_path / "run", trained.recipe, faces.fingerprint)
     seen = Snapshots(run, faces, trained, None, print).validation
@@ -244,7 +244,7 @@ def test_what_turns_is_noted_and_logged_beside_its_numbers(
 ) -> None:
     told = Turn(32, "stalled", True, "samples have stopped.")
     monkeypatch.setattr(
-        "mien.plans.training.Watch.see", lambda watch, line: [told] if line["images_seen"] == 32 else []
+        "mien.sessions.train.Watch.see", lambda watch, line: [told] if line["images_seen"] == 32 else []
     )
     with Terminal() as terminal:
         run = tiny.train(tmp_path / "run", tiny.recipe("gan", "training.log_every_images=32"), terminal)

@@ -18,8 +18,8 @@ from hostile_sources import NAMES
 from mien.cli import main
 from mien.errors import DataError, printable, shown
 from mien.faces import open_faces
-from mien.faces.tables import label, parse
-from mien.recipe import check
+from mien.faces.source.tables import label, parse
+from mien.recipes.recipe import check
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 

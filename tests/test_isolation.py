@@ -15,8 +15,8 @@ import isolated
 import mien
 from asking import Explorer
 from awkward import numbered, write
-from mien.explorer.exhibit import open_exhibit
-from mien.plans.comparing import compare_runs
+from mien.explorer.manifest import open_exhibit
+from mien.report.write import compare_runs
 
 SOURCES = sorted(Path(mien.__file__).parent.rglob("*.py"))
 UNSAFE_MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib", "yaml", "code"}

@@ -16,10 +16,10 @@ import tiny
 from mien.errors import Interrupted, RunError
 from mien.faces import UNKNOWN, Faces, open_faces
 from mien.judge import Judge, judge_of
-from mien.judge import verdict as judge_module
-from mien.metrics.judgement import area_under_curve, balanced_accuracy, judgement
-from mien.metrics.subject import Subject
-from mien.runs import Run
+from mien.judge import trained_judge as judge_module
+from mien.metrics.control.judge_accuracy import area_under_curve, balanced_accuracy, judgement
+from mien.metrics.evaluated_model import Subject
+from mien.runs.folder import Run
 
 
 @pytest.fixture

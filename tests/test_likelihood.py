@@ -16,25 +16,19 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 import tiny
-from mien import losses
 from mien.errors import RecipeError
-from mien.metrics.likelihood import (
-    Coded,
-    code,
-    evidence_lower_bound,
-    importance_weighted_bound,
-    likelihood,
-)
-from mien.metrics.mixture import LEADING, fit_mixture, mixture, mixture_latents
-from mien.metrics.posterior import aggregate, divergence, latents
-from mien.metrics.principal import fit_principal_gaussian, pixels
+from mien.metrics.encoder.likelihood import Coded, code, evidence_lower_bound, importance_weighted_bound, likelihood
+from mien.metrics.encoder.posterior import aggregate, divergence, latents
+from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
+from mien.metrics.samples.latent_mixture import LEADING, fit_mixture, mixture, mixture_latents
+from mien.models import losses
 from mien.models.base import HasVariance, Model
 from mien.models.vae import VAE, VAEConfig, equivalent_beta, equivalent_kl_weight
-from mien.recipe import check, load_recipe, to_toml
-from mien.report import words
-from mien.report.curves import panels
-from mien.runs import Run
-from mien.trained import load_model
+from mien.recipes.recipe import check, load_recipe, to_toml
+from mien.report import sentences
+from mien.report.loss_curves import panels
+from mien.runs.folder import Run
+from mien.runs.weights import load_model
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (40, 2, 2, 3), dtype=np.uint8)
@@ -117,9 +111,9 @@ def test_auto_can_be_asked_for_and_survives_the_recipe_and_the_weights(tmp_path:
     assert check(tomllib.loads(to_toml(recipe)), "") == recipe
     trained = load_model(tiny.train(tmp_path / "run", recipe).weights)
     assert 0 < trained.model.decoder_variance() < 1
-    (_, told) = words.objective(recipe.model, 32, trained.model.decoder_variance())
+    (_, told) = sentences.objective(recipe.model, 32, trained.model.decoder_variance())
     assert f"σ = {trained.model.decoder_variance() ** 0.5:.3g}" in told
-    assert "landed" not in words.objective(recipe.model, 32)[1]
+    assert "landed" not in sentences.objective(recipe.model, 32)[1]
 
 
 def test_a_resumed_training_with_an_automatic_weight_equals_an_uninterrupted_one(tmp_path: Path) -> None:

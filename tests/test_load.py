@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.runs import Run
+from mien.runs.folder import Run
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from mien import losses
+from mien.models import losses
 
 seeds = st.integers(0, 2**32 - 1)
 numbers = st.floats(-30, 30, width=32)

@@ -10,14 +10,14 @@ from PIL import Image, ImageFilter
 from sklearn.metrics import balanced_accuracy_score
 
 import tiny
-from mien import metrics
 from mien.faces import UNKNOWN
 from mien.faces.batches import to_signed
-from mien.metrics.head import head_accuracy
+from mien.metrics import evaluation
+from mien.metrics.control.classifier_head import head_accuracy
+from mien.metrics.evaluated_model import spread
+from mien.metrics.samples.sharpness import laplacian_variance
 from mien.metrics.score import mean_score
-from mien.metrics.sharpness import laplacian_variance
-from mien.metrics.subject import spread
-from mien.runs import Run
+from mien.runs.folder import Run
 
 IMAGES = tiny.noise_faces(300).images
 
@@ -108,8 +108,8 @@ def test_rows_are_thinned_out_evenly() -> None:
 @pytest.mark.parametrize("name", ["vae", "gan", "acgan"])
 def test_a_model_is_measured_by_what_it_can_do(name: str, trained_runs: dict[str, Run], faces: Any) -> None:
     subject = tiny.subject(trained_runs[name], faces)
-    scores = metrics.measure(subject)
-    applied = {kind for kind, metric in metrics.METRICS.items() if metric.applies(subject.trained.model)}
+    scores = evaluation.measure(subject)
+    applied = {kind for kind, metric in evaluation.METRICS.items() if metric.applies(subject.trained.model)}
     assert ("reconstruction" in applied) == ("test_mse" in scores) == (name == "vae")
     assert ("head" in applied) == ("head_agreement_Male" in scores) == (name == "acgan")
     for key, score in scores.items():

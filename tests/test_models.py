@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import tiny
-from mien import views
 from mien.errors import RecipeError
 from mien.models import MODELS
 from mien.models.base import Classifies, Encodes, Model
-from mien.models.layers import layer_table
-from mien.train import freeze_all_but
+from mien.models.layer_table import layer_table
+from mien.pictures import of_models
+from mien.training.loop import freeze_all_but
 
 every_model = pytest.mark.parametrize("name", MODELS)
 OPTIONS = (
@@ -100,10 +100,10 @@ def test_the_running_statistics_of_a_network_that_moves_are_learnt(name: str, tm
 @every_model
 def test_sampling_is_deterministic_and_each_image_stands_alone(name: str) -> None:
     model = everything_on(name).train()
-    z = views.latents(model, 6, seed=1)
-    together = views.generate(model, z, labels(model, 6))
-    assert (together == views.generate(model, z, labels(model, 6))).all()
-    alone = views.generate(model, z[:1], labels(model, 1))
+    z = of_models.latents(model, 6, seed=1)
+    together = of_models.generate(model, z, labels(model, 6))
+    assert (together == of_models.generate(model, z, labels(model, 6))).all()
+    alone = of_models.generate(model, z[:1], labels(model, 1))
     assert abs(alone.astype(int) - together[:1]).max() <= 1  # a product of another shape may round differently
     assert model.training
 
@@ -127,18 +127,18 @@ def test_the_vae_encodes_and_the_acgan_classifies() -> None:
 def test_an_attribute_changes_the_image_and_nothing_else_does(name: str, conditioning: str) -> None:
     model = tiny.model(name, label_conditioning=conditioning)
     z, y = torch.randn(4, model.latent_dim), torch.zeros(4, 2)
-    off, on = views.pairs(model, z, y, "Smiling")
-    assert (off == views.generate(model, z, y)).all()
+    off, on = of_models.pairs(model, z, y, "Smiling")
+    assert (off == of_models.generate(model, z, y)).all()
     assert (off != on).any((1, 2, 3)).all()
-    assert (on == views.generate(model, z, torch.tensor([[0.0, 1.0]]).expand(4, 2))).all()
+    assert (on == of_models.generate(model, z, torch.tensor([[0.0, 1.0]]).expand(4, 2))).all()
 
 
 @conditional
 def test_a_pair_comes_from_the_same_noise(name: str) -> None:
     model, seen = tiny.model(name), []
     model.generator.decoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    z = views.latents(model, 4, seed=0)
-    views.pairs(model, z, torch.zeros(4, 2), "Male")
+    z = of_models.latents(model, 4, seed=0)
+    of_models.pairs(model, z, torch.zeros(4, 2), "Male")
     (off, on), expected = seen, torch.tensor([[1.0, 0.0]]).expand(4, 2)
     assert off[:, :8].equal(z)
     assert on[:, :8].equal(z)

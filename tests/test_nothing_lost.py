@@ -24,26 +24,30 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tiny
-from mien import checkpoint, open_run, runs
-from mien.checkpoint import damage, one_before, read_progress, read_tensors, recover, write_tensors
+from mien import open_run
 from mien.cli import main
 from mien.errors import DataError, MienError, RunError
-from mien.explorer.exhibit import open_exhibit
-from mien.export.onnx import export_onnx
-from mien.export.web import MANIFEST, earlier_files, manifest, write_bundle
+from mien.explorer.bundle import MANIFEST, earlier_files, manifest, write_bundle
+from mien.explorer.manifest import open_exhibit
+from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
-from mien.faces.store import default_cache
+from mien.faces.pack.store import default_cache
+from mien.files import tensors
+from mien.files.tensors import read_tensors, write_tensors
 from mien.judge import judge_of
-from mien.plans import begin_plan, evaluate_folder, load_plan, report_folder
-from mien.plans.folder import Plan, plan_runs, write_plan
-from mien.plans.measuring import Measuring
-from mien.plans.snapshots import kept_at, rewind_best
-from mien.plans.training import train_run
+from mien.pictures.arrays import grid
 from mien.report.build import build_report
 from mien.report.build import write as write_report
-from mien.runs import Run
-from mien.sampling import grid
-from mien.trained import load_model
+from mien.report.write import report_folder
+from mien.runs.folder import Run
+from mien.runs.plan_folder import plan_runs, write_plan
+from mien.runs.weights import load_model
+from mien.sessions.measure import Measuring
+from mien.sessions.snapshots import kept_at, rewind_best
+from mien.sessions.train import train_run
+from mien.studies.plan import Plan, load_plan
+from mien.studies.run_plan import begin_plan, evaluate_folder
+from mien.training.checkpoint import damage, one_before, read_progress, recover
 from tiny import Killed, Watcher, assert_same_outcome, hard, kill
 
 TESTS = Path(__file__).parent
@@ -308,7 +312,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a disk")
-    monkeypatch.setattr(runs, "ROOM_NEEDED", 0)
+    monkeypatch.setattr(folder, "ROOM_NEEDED", 0)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
@@ -481,7 +485,7 @@ def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
     run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_plan(tmp_path, Plan(name="one", title="One", recipes=["gan"]), [run_of("gan").path.name], {})
-    monkeypatch.setattr("mien.plans.Measuring", functools.partial(Measuring, names=["sharpness"]))
+    monkeypatch.setattr("mien.studies.run_plan.Measuring", functools.partial(Measuring, names=["sharpness"]))
     monkeypatch.setattr(Path, "rename", later(Path.rename))
     assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
     assert "</html>" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
@@ -514,7 +518,7 @@ def test_of_two_that_begin_the_same_plan_one_is_refused_in_words(
 
 def test_a_plan_that_was_killed_while_it_was_begun_can_be_begun_again(two: Plan, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mien.plans.write_plan", lambda *given: kill())
+        patched.setattr("mien.studies.run_plan.write_plan", lambda *given: kill())
         with pytest.raises(Killed):
             begin_plan(two, out=tmp_path / "plan")
     begin_plan(two, out=tmp_path / "plan")
@@ -658,5 +662,5 @@ def test_the_checksum_is_that_of_names_shapes_values_and_numbers() -> None:
         {"a": torch.zeros(2, 3), "b": torch.ones(1, dtype=torch.int32)},
         {"b": torch.ones(1)},
     ]
-    sums = {checkpoint.checksum(tensors, {"format": 1}) for tensors in (one, *others)}
-    assert len(sums | {checkpoint.checksum(one, {"format": 2})}) == 6
+    sums = {tensors.checksum(tensors, {"format": 1}) for tensors in (one, *others)}
+    assert len(sums | {tensors.checksum(one, {"format": 2})}) == 6

@@ -7,8 +7,8 @@ import torch
 
 import tiny
 from mien.errors import Diverged
-from mien.hardware import Hardware
 from mien.models import MODELS
+from mien.training.devices import Hardware
 
 
 @pytest.mark.parametrize("name", MODELS)

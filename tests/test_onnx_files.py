@@ -12,13 +12,13 @@ import pytest
 
 import hostile_onnx
 import tiny
-from mien import onnx_files, protobuf
 from mien.cli import main
 from mien.errors import RunError
-from mien.export.onnx import encoder_graph, generator_graph
-from mien.exported import open_exported
+from mien.export import onnx_bounds, protobuf
+from mien.export.onnx_export import encoder_graph, generator_graph
+from mien.export.runtime import open_exported
 from mien.models.base import Encodes, Model
-from mien.recipe import load_recipe
+from mien.recipes.recipe import load_recipe
 
 PRESETS = sorted(file.name.removesuffix(".toml") for file in files("mien.recipes").iterdir())
 MOST_GROWTH = 64  # MiB, of a process that is given all programs in turn
@@ -30,11 +30,11 @@ def require_passes(model: Model) -> None:
     image = {"x": (3, model.image_size, model.image_size)}
     latents = {"z": (model.latent_dim,)} | ({"y": (len(model.attributes),)} if model.attributes else {})
     graph = memoryview(generator_graph(model.eval()).SerializeToString())
-    assert onnx_files.require_network(graph, latents, image) >= 3 * model.image_size**2
+    assert onnx_bounds.require_network(graph, latents, image) >= 3 * model.image_size**2
     if isinstance(model, Encodes):
         graph = memoryview(encoder_graph(model).SerializeToString())
         coded = {"mu": (model.latent_dim,), "logvar": (model.latent_dim,)}
-        assert onnx_files.require_network(graph, image, coded) >= 3 * model.image_size**2
+        assert onnx_bounds.require_network(graph, image, coded) >= 3 * model.image_size**2
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if "-" in name])
@@ -62,7 +62,7 @@ def test_the_fields_of_onnx_have_the_numbers_that_they_are_known_by() -> None:
             if isinstance(inner, dict):
                 compare(inner, field.message_type)
 
-    compare(onnx_files.MODEL, onnx.ModelProto.DESCRIPTOR)
+    compare(onnx_bounds.MODEL, onnx.ModelProto.DESCRIPTOR)
 
 
 @pytest.mark.parametrize("content", [b"\x08", b"\x80" * 11, b"\x0b", b"\x0a\x05abc", b"\x09" + bytes(8), b"\x0d\x00"])
@@ -120,7 +120,7 @@ def test_the_larger_its_maps_the_fewer_images_a_network_is_given_at_a_time(tmp_p
 
 def test_a_file_larger_than_an_onnx_file_can_be_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.onnx").open("wb") as file:
-        file.truncate(onnx_files.LARGEST)
+        file.truncate(onnx_bounds.LARGEST)
     with pytest.raises(RunError, match="more than an ONNX file can have"):
         open_exported(tmp_path / "a.onnx")
 

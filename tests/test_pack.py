@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mien.faces.pack
 from awkward import ORDINARY, bad_files, encoded, fill, noise_files, numbered, picture, sound_files, write, zip_of
 from mien.errors import DataError
-from mien.faces import SPLITS, UNKNOWN, Faces, open_faces, pack, sources, store
-from mien.faces.drawn import draw
+from mien.faces import SPLITS, UNKNOWN, Faces, open_faces
+from mien.faces.drawn.drawn_faces import draw
+from mien.faces.pack import chunks, open, store
+from mien.faces.pack.decoding import in_order
 from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION, divide
-from mien.faces.stream import in_order
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ def test_a_zip_packs_like_its_folder(tmp_path: Path, faces: Path, cache: Path) -
 def test_a_zip_is_read_ahead_by_bytes_and_not_only_by_count(
     tmp_path: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 20_000)
     names = sorted(path.name for path in faces.iterdir())
-    parts = list(sources.read_in_parts(zip_of(faces, tmp_path / "faces.zip"), names))
+    parts = list(chunks.read_in_parts(zip_of(faces, tmp_path / "faces.zip"), names))
     assert [name for part, _ in parts for name in part] == names
     held = [sum(map(len, contents)) for _, contents in parts]
     assert max(held) < 30_000 < sum(held)
@@ -111,7 +111,7 @@ def test_drawn_faces_come_with_attributes_and_factors(cache: Path) -> None:
     found, expected = open_faces("drawn:300", size=32), draw(300, size=32)
     assert np.array_equal(found.images, expected.images)
     assert np.array_equal(found.attributes, expected.attributes)
-    factors = pack.factors(found)
+    factors = open.factors(found)
     assert factors is not None
     assert np.array_equal(factors, expected.factors)
     assert len(found.card["factors"]) == factors.shape[1]
@@ -184,7 +184,7 @@ def test_a_given_validation_split_is_kept() -> None:
 
 def test_the_second_opening_reads_the_pack(faces: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_faces(faces, size=32)
-    monkeypatch.setattr(mien.faces.pack, "_write", None)
+    monkeypatch.setattr(open, "_write", None)
     second = open_faces(faces, size=32)
     assert second.fingerprint == first.fingerprint
     assert second.card == first.card
@@ -252,13 +252,13 @@ def test_a_bit_that_flips_in_a_pack_is_found_by_verifying_it(tmp_path: Path, cac
     fill(tmp_path / "faces", sound_files())
     table = "file,Male\n" + "".join(f"{name},1\n" for name in ("grey.png", "16bit.png"))
     (tmp_path / "faces" / "attributes.csv").write_text(table)
-    pack.verify(open_faces(tmp_path / "faces", size=32))
+    open.verify(open_faces(tmp_path / "faces", size=32))
     path = Path(open_faces(tmp_path / "faces", size=32).card["pack"]) / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"is not as it was packed.*Delete the folder"):
-        pack.verify(open_faces(tmp_path / "faces", size=32))
+        open.verify(open_faces(tmp_path / "faces", size=32))
 
 
 def test_names_stay_those_of_the_images_when_the_pack_is_replaced(faces: Path, cache: Path) -> None:

@@ -15,15 +15,19 @@ from PIL import Image
 import mien
 import tiny
 from awkward import numbered, write
+from mien.api import resume_plan
+from mien.cli.terminal import Terminal
 from mien.errors import DataError, Diverged, Interrupted, MienError, RecipeError, RunError
 from mien.faces import UNKNOWN, Faces
-from mien.plans import PlanResult, load_plan, measuring, plan_recipes, report_folder, resume_plan, training
-from mien.plans.attributes import settle_attributes, usable_attributes
-from mien.plans.measuring import Measuring, measure_run
-from mien.plans.training import change_length, read_faces, start_run
-from mien.recipe import load_recipe
-from mien.runs import Run
-from mien.terminal import Terminal
+from mien.recipes.recipe import load_recipe
+from mien.report.write import PlanResult, report_folder
+from mien.runs.folder import Run
+from mien.sessions import measure, train
+from mien.sessions.chosen_attributes import settle_attributes, usable_attributes
+from mien.sessions.measure import Measuring, measure_run
+from mien.sessions.recipe_faces import read_faces
+from mien.sessions.train import change_length, start_run
+from mien.studies.plan import load_plan, plan_recipes
 
 NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=4", "training.device=cpu")
 
@@ -85,8 +89,8 @@ def test_the_attributes_that_were_chosen_are_in_the_recipe(finished: PlanResult)
 
 
 def test_resuming_a_finished_plan_does_nothing_twice(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "subject_of", refuse)
-    monkeypatch.setattr(training, "Trainer", refuse)
+    monkeypatch.setattr(measure, "subject_of", refuse)
+    monkeypatch.setattr(train, "Trainer", refuse)
     before = {path: path.stat().st_mtime_ns for path in plan.glob("*/*.*") if path.parent.name != "report"}
     assert resume_plan(plan).metrics.keys() == {"vae", "gan", "acgan"}
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from awkward import bad_files, encoded, fill, noise_files, numbered, picture, sound_files, upright, write, zip_of
 from mien.errors import DataError
-from mien.faces import pictures, readers
-from mien.faces.listing import list_source, reader
-from mien.faces.pictures import BadPicture, decode, quiet
+from mien.faces.source import decode as decoding
+from mien.faces.source import readers
+from mien.faces.source.decode import BadPicture, decode, quiet
+from mien.faces.source.listing import list_source, reader
+from mien.faces.source.tables import label, parse
 from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION
-from mien.faces.tables import label, parse
 
 NAMES = numbered(20)
 
@@ -27,7 +28,7 @@ def read(folder: Path, table: Path | None = None) -> readers.Layout:
     return readers.read_layout(listing, readers.find_table(listing, table) if table else None)
 
 
-def unpack(content: bytes, size: int = 32, crop: pictures.Crop = "square") -> np.ndarray:
+def unpack(content: bytes, size: int = 32, crop: decoding.Crop = "square") -> np.ndarray:
     with quiet():
         return decode(content, size, crop)[0]
 
@@ -91,21 +92,21 @@ def test_a_cmyk_photograph_keeps_its_colours() -> None:
 def test_the_centre_square_is_kept() -> None:
     wide = np.zeros((32, 96, 3), np.uint8)
     wide[:, 32:64] = 200
-    assert (unpack(encoded(pictures.Image.fromarray(wide), "PNG")) == 200).all()
+    assert (unpack(encoded(decoding.Image.fromarray(wide), "PNG")) == 200).all()
 
 
 def test_the_celeba_box_scales_with_the_picture() -> None:
     whole = picture(5, 178, 218)
-    half = whole.resize((89, 109), pictures.Image.Resampling.BOX)
+    half = whole.resize((89, 109), decoding.Image.Resampling.BOX)
     a, b = (unpack(encoded(image, "PNG"), 32, "celeba").astype(int) for image in (whole, half))
-    by_hand = np.asarray(whole.crop((25, 50, 153, 178)).resize((32, 32), pictures.Image.Resampling.LANCZOS))
+    by_hand = np.asarray(whole.crop((25, 50, 153, 178)).resize((32, 32), decoding.Image.Resampling.LANCZOS))
     assert np.abs(a - by_hand).mean() < 1  # the filter looks beyond the box, so the rim differs a little
     assert np.abs(a - b).mean() < 1
 
 
 def test_a_reduction_does_not_alias() -> None:
     board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
-    assert np.ptp(unpack(encoded(pictures.Image.fromarray(board), "PNG"))[2:-2, 2:-2]) <= 4
+    assert np.ptp(unpack(encoded(decoding.Image.fromarray(board), "PNG"))[2:-2, 2:-2]) <= 4
 
 
 def test_a_picture_smaller_than_the_crop_is_bad() -> None:
@@ -114,7 +115,7 @@ def test_a_picture_smaller_than_the_crop_is_bad() -> None:
 
 
 def test_a_decompression_bomb_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures.Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr(decoding.Image, "MAX_IMAGE_PIXELS", 1000)
     for size in (40, 400):  # Pillow warns of the first, and refuses the second
         with pytest.raises(BadPicture, match="more than 1,000 pixels"):
             unpack(encoded(picture(0, size, size), "PNG"))
@@ -246,7 +247,7 @@ def test_a_zip_that_climbs_out_of_its_folder_is_not_followed(tmp_path: Path) -> 
 
 
 def test_a_huge_member_of_a_zip_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.faces.listing.MAX_BYTES", 1000)
+    monkeypatch.setattr("mien.faces.source.listing.MAX_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(100_000))
     with pytest.raises(BadPicture, match="100,000 bytes, more than the 1,000"):

@@ -10,12 +10,21 @@ from hypothesis import strategies as st
 
 from mien.errors import RecipeError
 from mien.models import MODELS, build
+from mien.models.convnets import Decoder, Encoder
 from mien.models.vae import equivalent_beta
-from mien.nets import Decoder, Encoder
-from mien.optimizers import RMSprop
-from mien.plans import load_plan, plan_recipes
-from mien.recipe import apply_overrides, check, load_recipe, presets, read_toml, to_toml, toml_value, with_source
-from mien.train import make_optimizer
+from mien.recipes.recipe import (
+    apply_overrides,
+    check,
+    load_recipe,
+    presets,
+    read_toml,
+    to_toml,
+    toml_value,
+    with_source,
+)
+from mien.studies.plan import load_plan, plan_recipes
+from mien.training.loop import make_optimizer
+from mien.training.optimizers import RMSprop
 
 COURSEWORK = ("vae-coursework", "gan-coursework", "acgan-coursework")
 

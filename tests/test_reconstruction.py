@@ -8,11 +8,10 @@ import pytest
 import torch
 
 import tiny
-from mien import views
-from mien.faces import UNKNOWN
+from mien.faces import UNKNOWN, batches
 from mien.faces.batches import to_signed
-from mien.metrics.principal import fit_principal_gaussian, pixels
-from mien.metrics.reconstruction import (
+from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
+from mien.metrics.encoder.reconstruction import (
     compare,
     perceptual_distance,
     projection,
@@ -21,9 +20,9 @@ from mien.metrics.reconstruction import (
     squared_distances,
     structural_similarity,
 )
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.score import Score
-from mien.metrics.subject import Subject
-from mien.runs import Run
+from mien.runs.folder import Run
 
 IMAGES = tiny.noise_faces(10).images
 
@@ -47,7 +46,7 @@ def test_error_and_psnr_have_their_closed_forms(vae: Subject) -> None:
 
 def test_the_psnr_is_a_mean_over_images_and_not_of_the_mean_error(vae: Subject) -> None:
     shift = torch.linspace(0.01, 1, len(vae.faces.rows("test")))[:, None, None, None]
-    pieces = iter(shift.split(views.CHUNK))
+    pieces = iter(shift.split(batches.CHUNK))
     found = scored(vae, "test", "", compare(vae, lambda x: x + next(pieces)))
     assert found["test_psnr"].value == pytest.approx(float((10 * torch.log10(4 / shift**2)).mean()), rel=1e-4)
 
@@ -107,7 +106,7 @@ class Watched:
 def test_test_images_are_read_some_at_a_time_which_makes_no_difference(
     vae: Subject, scores: dict[str, Score], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.metrics.subject.READ", 7)
+    monkeypatch.setattr("mien.metrics.evaluated_model.READ", 7)
     images: Any = Watched(vae.faces.images)
     again = reconstruction(replace(vae, faces=replace(vae.faces, images=images), seen={}))
     assert images.most == 7

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import views
 from mien.faces import Faces
 from mien.models import MODELS
-from mien.models.layers import layer_table
+from mien.models.layer_table import layer_table
+from mien.pictures import arrays
 from mien.report import build_report
-from mien.report.chapters import number_runs
-from mien.report.numbers import cell, read_scores
-from mien.report.words import reconstruction_sentence, sharpness_sentence
-from mien.runs import Run
+from mien.report.number_tables import cell, read_scores
+from mien.report.run_section import number_runs
+from mien.report.sentences import reconstruction_sentence, sharpness_sentence
+from mien.runs.folder import Run
 from tiny import model as tiny_model
 
 HOSTILE = "<script>alert('x')</script>/../../evil"
@@ -173,9 +173,9 @@ def test_the_table_of_layers_accounts_for_every_parameter(name: str):
 
 def test_the_map_of_latents_is_the_same_each_time_and_takes_few_points():
     latents = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
-    assert np.array_equal(views.embed(latents, 0), views.embed(latents, 0))
-    assert [views.embed(latents[:count], 0).shape for count in (0, 1, 2, 29)] == [(0, 2), (1, 2), (2, 2), (29, 2)]
-    assert not views.embed(np.ones((60, 5), np.float32), 0).any()
+    assert np.array_equal(arrays.embed(latents, 0), arrays.embed(latents, 0))
+    assert [arrays.embed(latents[:count], 0).shape for count in (0, 1, 2, 29)] == [(0, 2), (1, 2), (2, 2), (29, 2)]
+    assert not arrays.embed(np.ones((60, 5), np.float32), 0).any()
 
 
 def test_sentences_claim_only_what_the_numbers_say():

@@ -15,15 +15,20 @@ import safetensors
 import torch
 
 import tiny
-from mien import foreign, open_run, runs
-from mien.checkpoint import damage, read_tensors, write_tensors
+from mien import open_run
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
-from mien.plans.folder import is_plan
-from mien.plans.snapshots import rewind_best
-from mien.plans.training import change_length, train_run
-from mien.runs import Run, write_text
-from mien.trained import load_model
+from mien.files import reading
+from mien.files.tensors import read_tensors, write_tensors
+from mien.files.writing import write_text
+from mien.runs import folder
+from mien.runs import provenance as provenance_module
+from mien.runs.folder import Run
+from mien.runs.plan_folder import is_plan
+from mien.runs.weights import load_model
+from mien.sessions.snapshots import rewind_best
+from mien.sessions.train import change_length, train_run
+from mien.training.checkpoint import damage
 from tiny import Killed, kill
 
 
@@ -45,7 +50,7 @@ def test_a_new_run_holds_its_whole_recipe_and_where_it_comes_from(run: Run) -> N
 )
 def test_the_command_line_is_kept_as_it_was_typed(program: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [program, "train", "a b"])
-    assert runs.provenance("fingerprint", 0)["command"] == command
+    assert provenance_module.provenance("fingerprint", 0)["command"] == command
 
 
 def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:
@@ -82,8 +87,8 @@ def test_the_commit_of_a_project_that_mien_is_installed_in_is_not_taken_for_its_
     )
     for command in commands:
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
-    monkeypatch.setattr(runs, "__file__", str(site_packages / "runs.py"))
-    assert runs.commit() is None
+    monkeypatch.setattr(provenance_module, "__file__", str(site_packages / "runs" / "provenance.py"))
+    assert provenance_module.commit() is None
 
 
 def test_a_run_of_another_version_is_refused(run: Run) -> None:
@@ -116,7 +121,7 @@ def test_a_recipe_that_was_edited_into_none_is_refused_with_its_file(run: Run) -
 
 def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(runs.shutil, "disk_usage", lambda path: usage(2**30))
+    monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: usage(2**30))
     with pytest.raises(RunError, match=r"the disk has 1.0 GiB free; a run needs 2 GiB. Make room, or .* --out"):
         Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
     assert not (tmp_path / "run" / "recipe.toml").exists()
@@ -164,7 +169,7 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(run: Run, monkeypatch:
         raise OSError(28, "No space left on device")
 
     before = run.recipe_file.read_text()
-    monkeypatch.setattr(runs.os, "fsync", full)
+    monkeypatch.setattr(folder.os, "fsync", full)
     with pytest.raises(RunError, match=r"could not be written .*No space left"):
         write_text(run.recipe_file, "half")
     assert run.recipe_file.read_text() == before
@@ -194,9 +199,9 @@ def test_a_long_line_of_a_log_is_left_out_whole_and_a_huge_log_is_refused(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail = json.dumps({"images_seen": 1})
-    run.log_file.write_text(f'{{"images_seen": 0}}\n{" " * foreign.LONGEST_LINE}{tail}\n{{"images_seen": 2}}')
+    run.log_file.write_text(f'{{"images_seen": 0}}\n{" " * reading.LONGEST_LINE}{tail}\n{{"images_seen": 2}}')
     assert [line["images_seen"] for line in run.log()] == [0, 2]
-    monkeypatch.setattr(foreign, "MOST_LOG", 100)
+    monkeypatch.setattr(reading, "MOST_LOG", 100)
     with pytest.raises(RunError, match=r"log.jsonl: cannot be read \([\d,]+ bytes, more than the 100 .* Move it away"):
         run.log()
 
@@ -277,7 +282,7 @@ def test_weights_that_do_not_fit_their_recipe_are_refused_before_they_are_loaded
     run = run_of("vae")
     content, tensors = read_tensors(run.weights)
     write_tensors(run.weights, tensors | {"more": torch.zeros(2)}, content)
-    monkeypatch.setattr("mien.trained.read_tensors", lambda path: pytest.fail("loaded"))
+    monkeypatch.setattr("mien.runs.weights.read_tensors", lambda path: pytest.fail("loaded"))
     with pytest.raises(RunError, match=r"more is \(2,\), where its recipe has None\). Train the run again"):
         load_model(run.weights)
 

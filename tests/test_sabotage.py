@@ -9,15 +9,15 @@ import pytest
 from PIL import Image, ImageFilter
 
 from mien.faces import Faces, open_faces
-from mien.faces.drawn import draw
+from mien.faces.drawn.drawn_faces import draw
 from mien.judge import judge_of
-from mien.metrics.distribution import distribution, nearest_training
-from mien.metrics.diversity import diversity
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
+from mien.metrics.samples.distribution import distribution, nearest_training
+from mien.metrics.samples.diversity import diversity
+from mien.metrics.samples.sharpness import sharpness
 from mien.metrics.score import Score
-from mien.metrics.sharpness import sharpness
-from mien.metrics.subject import Subject
-from mien.views import Pictures
+from mien.pictures.arrays import Pictures
 
 TRAIN, TEST = 600, 300
 

@@ -18,22 +18,22 @@ from scipy import stats
 
 import tiny
 from awkward import numbered, write
+from mien.api import resume_study, run_study
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
 from mien.faces import Faces
-from mien.metrics import METRICS, extractors
+from mien.metrics import extractors
+from mien.metrics.evaluation import METRICS
 from mien.metrics.inception import InceptionFeatures
 from mien.models import MODELS
-from mien.plans import arms, read_plan, training, workers
-from mien.plans.arms import arms_of, load_study, parameter_count, sketch
-from mien.plans.comparing import compare_runs
-from mien.plans.measuring import Measuring, measure_run
-from mien.plans.processes import work_in_processes
-from mien.plans.studies import Length, StudyResult, budget_of, report_study, resume_study, run_study
-from mien.recipe import presets
-from mien.report.arms import as_number
-from mien.report.study import claimed
-from mien.runs import Run
+from mien.recipes.recipe import presets
+from mien.report.study_page import claimed
+from mien.report.study_pictures import as_number
+from mien.report.write import StudyResult, compare_runs, report_study
+from mien.runs.folder import Run
+from mien.runs.plan_folder import read_plan
+from mien.sessions import train
+from mien.sessions.measure import Measuring, measure_run
 from mien.studies import (
     METRIC_NAMES,
     Answer,
@@ -44,9 +44,14 @@ from mien.studies import (
     Study,
     answer,
     mean_interval,
+    recipes_of_arms,
     value_of,
 )
-from mien.studies.names import EXTRACTORS, fits, kinds_of, unmeasured
+from mien.studies.metric_names import EXTRACTORS, fits, kinds_of, unmeasured
+from mien.studies.recipes_of_arms import arms_of, load_study, parameter_count, sketch
+from mien.studies.run_study import Length, budget_of
+from mien.studies.runner import workers
+from mien.studies.runner.processes import work_in_processes
 from mien.studies.verdicts import OPPOSITE, by_interval, welch
 
 SEVERAL = st.lists(st.floats(0.01, 100), min_size=2, max_size=6)
@@ -438,7 +443,7 @@ def test_the_same_command_does_nothing_twice(folder: Path, tmp_path: Path, monke
     def refuse(*given: Any, **named: Any) -> None:
         raise AssertionError("should not have been called")
 
-    monkeypatch.setattr(training, "Trainer", refuse)
+    monkeypatch.setattr(train, "Trainer", refuse)
     study = load_study(study_file(tmp_path, CLAIMS))
     original = {path.parent.name: path.read_bytes() for path in folder.glob("*/weights.safetensors")}
     assert resume_study(folder).answers == report_study(folder).answers
@@ -645,5 +650,5 @@ def test_a_number_that_is_not_finite_is_none() -> None:
 
 def test_the_widths_that_are_tried_end_where_they_must() -> None:
     recipe = arms_of(a_study(), Budget()).recipes["0.5"]
-    assert arms.match_width(recipe, 1).model.width == 1
-    assert arms.match_width(recipe, parameter_count(recipe)).model.width == recipe.model.width
+    assert recipes_of_arms.match_width(recipe, 1).model.width == 1
+    assert recipes_of_arms.match_width(recipe, parameter_count(recipe)).model.width == recipe.model.width

@@ -20,23 +20,25 @@ from hypothesis import strategies as st
 
 import tiny
 import two_processes
-from mien import checkpoint
 from mien.cli import main
-from mien.ema import MovingAverage
+from mien.cli.terminal import Terminal
 from mien.errors import Diverged, Interrupted, RecipeError, RunError
 from mien.faces.batches import Batch, Batches, to_signed, to_stored
 from mien.faces.pixels import Mapped, OnDevice
-from mien.hardware import Hardware
+from mien.files import tensors
 from mien.models import MODELS, build
 from mien.models.base import Phase
-from mien.models.layers import layer_table
-from mien.optimizers import RMSprop
-from mien.plans.training import change_length, train_run
-from mien.recipe import load_recipe, presets
-from mien.replay import Replays
-from mien.runs import Run
-from mien.terminal import Terminal
-from mien.train import TrainConfig, in_pieces, update_seed
+from mien.models.layer_table import layer_table
+from mien.recipes.recipe import load_recipe, presets
+from mien.runs.folder import Run
+from mien.sessions.train import change_length, train_run
+from mien.training import checkpoint
+from mien.training.config import TrainConfig
+from mien.training.cuda_graphs import Replays
+from mien.training.devices import Hardware
+from mien.training.loop import in_pieces, update_seed
+from mien.training.moving_average import MovingAverage
+from mien.training.optimizers import RMSprop
 from tiny import TIMING, Killed, assert_same_outcome, hard, kill
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -172,7 +174,7 @@ def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused_in_words(run
 
 def test_a_checkpoint_of_another_format_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    checkpoint.write_tensors(path, {}, {"format": 99})
+    tensors.write_tensors(path, {}, {"format": 99})
     with pytest.raises(RunError, match=r"format 99; this version of mien reads format 1"):
         checkpoint.read_progress(path)
 

@@ -12,15 +12,18 @@ import pytest
 import torch
 
 import tiny
+from mien.api import resume_study, run_plan, run_study
 from mien.cli import main
+from mien.cli.terminal import Terminal
 from mien.errors import Diverged, Interrupted, RecipeError
-from mien.plans import cluster, load_plan, processes, run_plan, workers
-from mien.plans.arms import load_study
-from mien.plans.cluster import cluster_of
-from mien.plans.processes import Relay, share, tell, work_in_processes
-from mien.plans.studies import Length, begin_study, resume_study, run_study
-from mien.runs import Run
-from mien.terminal import Terminal
+from mien.runs.folder import Run
+from mien.studies.plan import load_plan
+from mien.studies.recipes_of_arms import load_study
+from mien.studies.run_study import Length, begin_study
+from mien.studies.runner import processes, workers
+from mien.studies.runner import slurm as slurm_runner
+from mien.studies.runner.processes import Relay, share, tell, work_in_processes
+from mien.studies.runner.slurm import cluster_of
 
 STUDY = """
 name = "two"
@@ -170,7 +173,7 @@ def test_no_processes_are_refused_before_anything_is_written(number: int, tmp_pa
 
 
 def submitted(folder: Path, count: int) -> list[Any]:
-    return cluster.submit(folder, count, cluster_of("local", ["time=5"]), Terminal)
+    return slurm_runner.submit(folder, count, cluster_of("local", ["time=5"]), Terminal)
 
 
 def process_of(job: Any) -> int:

@@ -13,18 +13,19 @@ from torch import Tensor
 
 from mien.faces import Faces, Split, open_faces
 from mien.faces.batches import Batch, Batches
-from mien.hardware import Hardware
 from mien.judge import judge_of
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
-from mien.metrics.subject import Subject
 from mien.models import MODELS
 from mien.models.base import Model
-from mien.plans.snapshots import Snapshots
-from mien.plans.training import start_run, train_run
-from mien.recipe import Recipe, apply_overrides, check
-from mien.runs import Run
-from mien.train import TrainConfig, Trainer
-from mien.trained import load_model
+from mien.recipes.recipe import Recipe, apply_overrides, check
+from mien.runs.folder import Run
+from mien.runs.weights import load_model
+from mien.sessions.snapshots import Snapshots
+from mien.sessions.train import start_run, train_run
+from mien.training.config import TrainConfig
+from mien.training.devices import Hardware
+from mien.training.loop import Trainer
 
 SOURCE = "drawn:200"
 ATTRIBUTES = ("Male", "Smiling")

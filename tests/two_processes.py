@@ -15,9 +15,9 @@ from typing import Any
 import tiny
 from mien.cli import main
 from mien.errors import Interrupted
-from mien.hardware import Hardware, hardware
 from mien.models import MODELS
-from mien.train import Trainer
+from mien.training.devices import Hardware, hardware
+from mien.training.loop import Trainer
 
 OPTIONS = {"vae": {}, "gan": {"r1_weight": 1.0, "r1_every": 2, "discriminator_updates": 2}, "acgan": {}}
 

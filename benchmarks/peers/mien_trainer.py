@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from worker import Pace, Task, read_task
 
 if TYPE_CHECKING:
-    from mien.recipe import Recipe
-    from mien.train import Trainer
+    from mien.recipes.recipe import Recipe
+    from mien.training.loop import Trainer
 
 
 def recipe_of(task: Task) -> Recipe:
     """The coursework's recipe of a model, endless, and without the checkpoint of every minute."""
-    from mien.recipe import apply_overrides, check, load_recipe, with_source
+    from mien.recipes.recipe import apply_overrides, check, load_recipe, with_source
 
     recipe = with_source(load_recipe(f"{task.model}-coursework"), task.source)
     changes = [
@@ -35,13 +35,13 @@ def change(trainer: Trainer, what: str) -> None:
     """Undo one of the things that make training fast, or add one that mien does without."""
     import torch
 
-    import mien.train
+    import mien.training.loop
 
     if what == "compiled networks":
         for network in trainer.model.children():
             network.compile()
     elif what == "memory given back to the system":
-        mien.train.keep_freed_memory = lambda: None
+        mien.training.loop.keep_freed_memory = lambda: None
     elif what == "optimizer one tensor at a time":
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
@@ -57,9 +57,10 @@ def change(trainer: Trainer, what: str) -> None:
 def main() -> None:
     """Train until nobody asks for more."""
     pace, task = Pace(), read_task()
-    from mien.hardware import hardware
-    from mien.plans.training import make_trainer, read_faces
-    from mien.runs import Run
+    from mien.runs.folder import Run
+    from mien.sessions.recipe_faces import read_faces
+    from mien.sessions.train import make_trainer
+    from mien.training.devices import hardware
 
     pace.tell("imported")
     recipe = recipe_of(task)

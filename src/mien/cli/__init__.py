@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mien.cli.parser import build_parser
-from mien.cli.training import resume, run, study, train
+from mien.cli.arguments import build_parser
+from mien.cli.output import lasting_output
+from mien.cli.training_commands import resume, run, study, train
 from mien.errors import Interrupted, MienError, printable
-from mien.output import lasting_output
 
 MOST_SHOWN = 1200  # letters of an error; a name in it may be as long as somebody likes
 TRAINING = (run, train, study, resume)  # the commands that `mien resume` goes on with

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien import views
-from mien.export.onnx import encoder_graph, generator_graph, on_cpu, require_packages
-from mien.exported import open_session, to_signed, to_stored
+from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages
+from mien.export.runtime import open_session, to_signed, to_stored
 from mien.models.base import Encodes
-from mien.trained import TrainedModel, load_model
+from mien.pictures import arrays, of_models
+from mien.runs.weights import TrainedModel, load_model
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -36,10 +36,10 @@ class Busy(Exception):
 class Network(Protocol):
     """A model as the page needs it."""
 
-    def generate(self, z: Floats, y: Floats | None) -> views.Pictures:
+    def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
 
-    def encode(self, image: views.Pictures) -> Floats:
+    def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
 
 
@@ -49,14 +49,14 @@ class Eager:
     def __init__(self, trained: TrainedModel) -> None:
         self.model = trained.model
 
-    def generate(self, z: Floats, y: Floats | None) -> views.Pictures:
+    def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
-        return views.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
+        return of_models.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
 
-    def encode(self, image: views.Pictures) -> Floats:
+    def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
         assert isinstance(self.model, Encodes)
-        mean: Floats = views.encode(self.model, image[None])[0][0]
+        mean: Floats = of_models.encode(self.model, image[None])[0][0]
         return mean
 
 
@@ -72,11 +72,11 @@ class Converted:
         self.model = on_cpu(trained.model)
         self.generator = open_session(generator_graph(self.model).SerializeToString())
 
-    def generate(self, z: Floats, y: Floats | None) -> views.Pictures:
+    def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return to_stored(self.generator.run(["x"], {"z": z} if y is None else {"z": z, "y": y})[0])
 
-    def encode(self, image: views.Pictures) -> Floats:
+    def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
         mean: Floats = self.encoder.run(["mu"], {"x": to_signed(image[None])})[0][0]
         return mean
@@ -105,11 +105,11 @@ class Engine:
         self.worker = ThreadPoolExecutor(1, "explorer")
         self.room = threading.Semaphore(1 + MOST_WAITING)
 
-    def generate(self, run: str, snapshot: str, z: Floats, y: Floats | None) -> "Future[views.Pictures]":
+    def generate(self, run: str, snapshot: str, z: Floats, y: Floats | None) -> "Future[arrays.Pictures]":
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]    Raises: Busy."""
         return self.submit(lambda: self.network(self.weights[run][snapshot]).generate(z, y))
 
-    def encode(self, run: str, snapshot: str, image: views.Pictures) -> "Future[Floats]":
+    def encode(self, run: str, snapshot: str, image: arrays.Pictures) -> "Future[Floats]":
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]    Raises: Busy."""
         return self.submit(lambda: self.network(self.weights[run][snapshot]).encode(image))
 

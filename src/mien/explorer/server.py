@@ -13,10 +13,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mien.errors import MienError
+from mien.explorer.app import application, is_loopback
 from mien.explorer.connection import Connection
 from mien.explorer.engine import Engine, Runtime
-from mien.explorer.exhibit import Exhibit
-from mien.explorer.pages import application, is_loopback
+from mien.explorer.manifest import Exhibit
 
 LOOPBACK = "127.0.0.1"
 ANYWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # all interfaces, and an address out there (RFC 5737, 3849)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.errors import DataError
-from mien.faces import Faces, Split
+from mien.faces.labelled_faces import Faces, Split
 from mien.faces.pixels import pixels_of
 
 CHUNK = 256  # images at a time, of those that are only looked at

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces import SPLITS
+from mien.faces.labelled_faces import SPLITS
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 NOT_GIVEN = -1

@@ -9,12 +9,12 @@ written.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mien.health import learning, samples
-from mien.health.rule import DISTANCE, SNAPSHOT, Line
+from mien.health import of_losses, of_samples
+from mien.health.alarm import DISTANCE, SNAPSHOT, Line
 
 __all__ = ["DISTANCE", "RULES", "SNAPSHOT", "Turn", "Watch", "turns"]
 
-RULES = (*samples.RULES, *learning.RULES)
+RULES = (*of_samples.RULES, *of_losses.RULES)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from mien.faces import UNKNOWN
 from mien.faces.batches import Batch
-from mien.models.base import Model, ModelConfig, Phase, Terms
-from mien.nets import Encoder, Normalization
+from mien.models.base import Model, Phase, Terms
+from mien.models.convnets import Encoder
+from mien.models.options import ModelConfig, Normalization
 
 SMALLEST_MAP = 4  # side in pixels, below which a map is not halved any more
 LARGEST_SHIFT = 2  # pixels that a training image is moved by, at most, in each direction

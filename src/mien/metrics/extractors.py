@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mien.faces.batches import to_signed
 from mien.judge import Judge
 from mien.metrics.inception import InceptionFeatures
-from mien.views import Pictures
+from mien.pictures.arrays import Pictures
 
 CHUNK = 32  # images at a time: half the time of 128, measured on a CPU
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.errors import RecipeError, in_one_line
-from mien.views import Pictures
+from mien.pictures.arrays import Pictures
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

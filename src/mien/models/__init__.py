@@ -1,8 +1,9 @@
 """The table of models. A new model is one file beside this one and one line in the table."""
 
 from mien.models.acgan import ACGAN
-from mien.models.base import Model, ModelConfig
+from mien.models.base import Model
 from mien.models.gan import GAN
+from mien.models.options import ModelConfig
 from mien.models.vae import VAE
 
 MODELS: dict[str, type[Model]] = {

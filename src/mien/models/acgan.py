@@ -6,11 +6,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mien import losses
 from mien.faces.batches import Batch
+from mien.models import losses
 from mien.models.base import Terms
+from mien.models.convnets import Decoder, Encoder
 from mien.models.gan import Adversarial, AdversarialConfig
-from mien.nets import Decoder, Encoder
 
 LabelConditioning = Literal["concat", "embedding"]
 

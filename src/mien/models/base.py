@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from mien.faces.batches import Batch
-from mien.nets import Normalization
+from mien.models.options import ModelConfig
 
 Terms = dict[str, Tensor]  # name -> weighted mean over the batch, []; their sum is minimised
 
@@ -25,20 +24,6 @@ class Phase:
     loss: Callable[[Batch], Terms]
     repeat: int = 1  # updates a step, each on a fresh batch
     every: int = 1  # only in one of so many steps
-
-
-class ModelConfig(BaseModel):
-    """What every model has to be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-    name: str
-    latent_dim: int = Field(512, ge=1, le=65536, description="numbers in a latent")
-    width: int = Field(
-        64, ge=1, le=4096, description="channels of the layer nearest to the image; each further one doubles"
-    )
-    depth: int = Field(3, ge=1, le=7, description="stride-2 layers of the encoder and of the decoder")
-    normalization: Normalization = Field("none", description="of the maps between layers")
 
 
 class Model(nn.Module):

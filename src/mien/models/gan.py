@@ -5,10 +5,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from mien import losses
 from mien.faces.batches import Batch
-from mien.models.base import Model, ModelConfig, Phase, Terms
-from mien.nets import Decoder, Encoder
+from mien.models import losses
+from mien.models.base import Model, Phase, Terms
+from mien.models.convnets import Decoder, Encoder
+from mien.models.options import ModelConfig
 
 
 class AdversarialConfig(ModelConfig):

@@ -6,10 +6,11 @@ import torch
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from torch import Tensor
 
-from mien import losses
 from mien.faces.batches import Batch
-from mien.models.base import Model, ModelConfig, Phase, Terms
-from mien.nets import Decoder, Encoder
+from mien.models import losses
+from mien.models.base import Model, Phase, Terms
+from mien.models.convnets import Decoder, Encoder
+from mien.models.options import ModelConfig
 
 MEMORY = 0.99  # of the running mean of the variance, a batch: it speaks of the last hundred or so
 

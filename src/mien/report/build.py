@@ -10,17 +10,17 @@ from typing import Any
 import jinja2
 import numpy as np
 
-import mien
-from mien import figures, views
 from mien.errors import RunError
 from mien.faces import SPLITS, UNKNOWN, Faces
-from mien.faces.card import encodable, strongest
-from mien.report import words
-from mien.report.chapters import Chapter, number_runs, open_chapter
-from mien.report.numbers import tabulate
-from mien.report.pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
-from mien.report.plates import SEED, illustrate
-from mien.runs import Run
+from mien.faces.pack.statistics import encodable, strongest
+from mien.pictures import arrays
+from mien.report import figures, sentences
+from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
+from mien.report.number_tables import tabulate
+from mien.report.run_pictures import SEED, illustrate
+from mien.report.run_section import Chapter, number_runs, open_chapter
+from mien.runs.folder import Run
+from mien.version import __version__
 
 GLANCED = 8  # faces of each run at the top of the page
 CONTACT = 48
@@ -79,9 +79,9 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
         .get_template("page.html.jinja")
         .render(
             title=title,
-            version=mien.__version__,
+            version=__version__,
             today=f"{datetime.now():%d %B %Y}".lstrip("0"),
-            summary=words.summary(
+            summary=sentences.summary(
                 faces.card["split"]["train"], Path(faces.card["source"]).name, faces.size, named, unfinished
             ),
             skipped=skipped,
@@ -94,7 +94,7 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
             correlations=correlation_plate(faces.card),
             strongest=strongest(faces.card),
             provenance=provenance_rows(chapters),
-            caveats=words.caveats(
+            caveats=sentences.caveats(
                 [chapter.recipe.training.seed for chapter in chapters],
                 [name for chapter in chapters for name in chapter.scores],
             ),
@@ -125,7 +125,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
 def contact_plate(faces: Faces) -> Plate:
     """Faces of the training split."""
     caption = "Faces of the training split, evenly spaced through its order."
-    picture = views.contact_sheet(faces, CONTACT)
+    picture = arrays.contact_sheet(faces, CONTACT)
     factor = max(1, round(1000 / picture.shape[1]))
     content = encode_jpeg(enlarge(picture[None], factor)[0])
     return Plate("0.2", caption, (Inline(content, "image/jpeg", caption),), narrow=True)
@@ -147,7 +147,7 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
 
 def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
     """Where each run comes from, one row for each fact; a row whose cells are all alike holds it once."""
-    facts = [words.provenance(chapter.run.provenance()) | chapter.effort for chapter in chapters]
+    facts = [sentences.provenance(chapter.run.provenance()) | chapter.effort for chapter in chapters]
     rows = []
     for name in dict.fromkeys(name for fact in facts for name in fact):
         cells = ["\N{EN DASH}" if fact.get(name) is None else str(fact[name]) for fact in facts]

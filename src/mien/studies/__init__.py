@@ -1,6 +1,6 @@
 """Studies: what is varied, what is claimed of it, and the rule by which a claim holds or does not."""
 
-from mien.studies.names import METRIC_NAMES, unmeasured
+from mien.studies.metric_names import METRIC_NAMES, unmeasured
 from mien.studies.study import Arm, Axis, Budget, Study, TradeOff
 from mien.studies.verdicts import RULE, Answer, Claim, Comparison, Outcome, answer, mean_interval, value_of
 

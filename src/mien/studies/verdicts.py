@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import stdtrit
 
 from mien.errors import RecipeError
-from mien.studies.names import COUNT
+from mien.studies.metric_names import COUNT
 
 Kind = Literal["lower", "higher", "not lower", "not higher", "fails", "trains"]
 Verdict = Literal["holds", "does not hold", "undecided"]

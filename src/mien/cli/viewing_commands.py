@@ -1,0 +1,210 @@
+"""What the commands do that look at faces and trained runs: one thin function each. Rooms are imported inside them."""
+
+import argparse
+import secrets
+from pathlib import Path
+from typing import Any
+
+from mien.cli.output import say
+from mien.cli.training_commands import preparation
+from mien.errors import RecipeError, quoted
+
+MOST = 10_000  # faces of one picture: of 128 x 128 pixels each, still one that programs open without a warning
+MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
+    "show": ("seed",),
+    "pack": ("seed", "count", "out"),
+    "verify": ("seed", "count", "out"),
+    "draw": ("path", "crop", "attributes", "skip_bad"),
+}
+
+
+def sample(args: argparse.Namespace) -> None:
+    """`mien sample`"""
+    from mien import open_run
+    from mien.pictures import arrays
+
+    require_room_for(args.count)
+    images = open_run(args.run).sample(args.count, seed=args.seed, attributes=attribute_values(args.set))
+    save_picture(arrays.grid(images, columns=min(8, args.count)), args.out)
+
+
+def attribute_values(words: list[str]) -> dict[str, float]:
+    """{'Male': 1.0} for ['Male=1'].  Raises: RecipeError for words that do not read so."""
+    values = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise RecipeError(f"--set {word}: expected NAME=VALUE with a value from 0 to 1, such as Male=1.") from None
+    return values
+
+
+def reconstruct(args: argparse.Namespace) -> None:
+    """`mien reconstruct`"""
+    import numpy as np
+
+    from mien import open_run
+    from mien.faces.source.decode import read_picture
+    from mien.pictures import arrays
+
+    require_room_for(2 * len(args.images))
+    trained = open_run(args.run)
+    originals = np.stack([read_picture(path, trained.image_size, trained.crop) for path in args.images])
+    both = np.concatenate([originals, trained.reconstruct(originals)])
+    save_picture(arrays.grid(both, columns=len(originals)), args.out)
+
+
+def require_room_for(count: int) -> None:
+    """Raises: RecipeError for more faces than go into one picture."""
+    if count > MOST:
+        raise RecipeError(f"{count:,} faces: one picture holds {MOST:,} at most. Ask for fewer at a time.")
+
+
+def save_picture(image: Any, path: Path) -> None:
+    """Write a picture in the format its name ends in, whole.  Raises: RecipeError where that cannot be done."""
+    from PIL import Image
+
+    beside = path.parent / f".mien-{secrets.token_hex(8)}{path.suffix}"  # a name that nobody has
+    try:
+        if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+            raise ValueError(f"{path.suffix or 'no ending'} is of no picture that can be written")
+        try:
+            Image.fromarray(image).save(beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's formats raise struct.error, SystemError and more of what does not fit them
+        raise RecipeError(
+            f"--out {path}: cannot be written ({error}). Give a .png or .jpg in a folder that exists."
+        ) from error
+    say(str(path))
+
+
+def export(args: argparse.Namespace) -> None:
+    """`mien export`"""
+    from mien.export.onnx_export import export_onnx
+
+    kind, target = args.to
+    if kind == "web":
+        export_page(args.run, Path(target), args.with_test_faces)
+        return
+    if kind != "onnx":
+        raise RecipeError(
+            f"--to {kind}: not something that a run is exported to. Give --to onnx FILE, or --to web DIR."
+        )
+    if args.with_test_faces:
+        raise RecipeError("--with-test-faces: is for --to web; an ONNX file holds no faces. Leave it out.")
+    for written in export_onnx(args.run, Path(target)):
+        off = f"{written.difference:.2g} {written.unit.replace('_', ' ')}"
+        say(f"{written.path}: {written.size / 1e6:.1f} MB, within {off} of PyTorch on {written.inputs} random inputs")
+
+
+def explore(args: argparse.Namespace) -> None:
+    """`mien explore`"""
+    from mien.cli.terminal import Terminal
+    from mien.explorer.manifest import open_exhibit
+    from mien.explorer.server import serve
+
+    with Terminal() as terminal:
+        exhibit = open_exhibit(args.runs, source=args.data, observer=terminal)
+    serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime, say=say)
+
+
+def export_page(path: Path, folder: Path, test_faces: bool) -> None:
+    """Write the static bundle, and print the size of each of its parts and what they come to."""
+    from mien.cli.terminal import Terminal
+    from mien.explorer.bundle import MOST_BYTES, export_web
+
+    with Terminal() as terminal:
+        parts = export_web(path, folder, terminal, test_faces=test_faces)
+    for part in parts:
+        say(f"{part.size / 1e6:6.2f} MB  {part.name}" + (f"  ({part.words})" if part.words else ""))
+    total = sum(part.size for part in parts)
+    over = f", more than {MOST_BYTES / 1e6:.0f}: export fewer runs for less" if total > MOST_BYTES else ""
+    say(f"{total / 1e6:6.2f} MB in all{over}    next: python -m http.server --directory {quoted(folder)}")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """`mien evaluate`"""
+    from rich.console import Console
+
+    from mien.cli.terminal import Terminal, table_of_numbers
+    from mien.report.number_titles import is_in_a_matrix
+    from mien.studies.run_plan import evaluate_folder
+
+    with Terminal() as terminal:
+        metrics = evaluate_folder(
+            args.folder,
+            names=[name.strip() for name in args.only.split(",") if name.strip()],
+            inception=args.inception,
+            again=args.again,
+            source=args.data,
+            observer=terminal,
+        )
+    Console().print(table_of_numbers(metrics, lambda name: not is_in_a_matrix(name)))
+
+
+def report(args: argparse.Namespace) -> None:
+    """`mien report`"""
+    from mien.cli.terminal import Terminal
+    from mien.report.write import report_folder, report_study
+    from mien.studies.run_study import is_study
+
+    with Terminal() as terminal:
+        if is_study(args.folder):
+            written = report_study(args.folder, observer=terminal).page
+        else:
+            written = report_folder(args.folder, terminal, args.data)
+    say(f"report: {written}")
+
+
+def data(args: argparse.Namespace) -> None:
+    """`mien data`"""
+    from mien.cli.terminal import Terminal
+    from mien.faces.pack.open import verify
+    from mien.faces.pack.statistics import lines
+    from mien.pictures import arrays
+    from mien.recipes.recipe import DataConfig, toml_value, validated
+    from mien.sessions.recipe_faces import read_faces
+
+    for option in MEANINGLESS[args.action]:
+        if getattr(args, option):
+            name = "PATH" if option == "path" else f"--{option.replace('_', '-')}"
+            raise RecipeError(f"data {args.action}: {name} has no meaning there. Leave it out; see `mien data --help`.")
+    count = 48 if args.count is None else args.count
+    require_room_for(count)
+    if args.action == "draw":
+        from mien.faces.drawn.drawn_faces import draw
+
+        images = draw(count, size=args.size or 64, seed=args.seed or 0).images
+        save_picture(arrays.grid(images, columns=min(12, count)), args.out or Path("drawn.png"))
+        return
+    asked = {key: toml_value(value) for key, value in preparation(args).items()}
+    with Terminal() as terminal:
+        faces = read_faces(validated(DataConfig, asked | {"source": args.path or "drawn"}, "mien data"), terminal)
+    if args.action == "pack":
+        say(f"packed: {len(faces.files):,} faces of {faces.card['source']}, fingerprint {faces.fingerprint}")
+        return
+    if args.action == "verify":
+        verify(faces)
+        say(f"as they were packed: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
+        return
+    for line in lines(faces.card):
+        say(line)
+    if args.out:
+        save_picture(arrays.contact_sheet(faces, count), args.out)
+
+
+def doctor(args: argparse.Namespace) -> None:
+    """`mien doctor`"""
+    from rich.console import Console
+
+    from mien.cli.doctor import examine
+    from mien.cli.terminal import rows
+
+    console = Console()
+    for title, pairs in examine().items():
+        console.print(rows(title, pairs))

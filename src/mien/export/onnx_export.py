@@ -1,0 +1,244 @@
+"""A trained model as ONNX files: the generator, and beside it the encoder where there is one.
+
+Inputs and outputs, float32, any number N of images: the generator takes `z` [N,Z] and, where it is conditional, `y`
+[N,A] in [0, 1], and gives `x` [N,3,S,S] in [-1, 1]; the encoder takes `x` and gives `mu` and `logvar` [N,Z].
+"""
+
+import copy
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.errors import RecipeError, RunError
+from mien.export.metadata import metadata, open_source
+from mien.export.onnx_bounds import LARGEST
+from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
+from mien.models.base import Encodes, Model
+from mien.pictures import of_models
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+BATCHES = (1, 2, 7)  # that a file is checked with
+MOST_GREY_LEVELS = 0.1  # that an image may differ by from PyTorch's: far less than what rounding to 8 bits does
+MOST_OF_A_LATENT = 1e-3  # that a latent may differ by, in parts of the largest one, or of 1
+GREY_LEVELS = 127.5  # in a unit of [-1, 1]
+Outputs = list[NDArray[np.float32]]
+
+
+class Generates(nn.Module):
+    """A model's way from latents to images, as a module of its own."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images.  [N,Z], [N,A] -> [N,3,S,S]"""
+        return self.model.generate(z, y)
+
+
+class EncodesImages(nn.Module):
+    """A model's way from images to latents, as a module of its own."""
+
+    def __init__(self, model: Encodes) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance.  [N,3,S,S] -> [N,Z] x 2"""
+        return self.model.encode(x)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written: its size in bytes, and the largest difference from PyTorch on so many random inputs."""
+
+    path: Path
+    size: int
+    difference: float
+    unit: str  # 'grey_levels', or 'latents': units of the latents, whose prior has a standard deviation of 1
+    inputs: int = sum(BATCHES)
+
+
+def export_onnx(run: Path, file: Path) -> list[Written]:
+    """Write a trained run as ONNX, after a check against PyTorch on random inputs; nothing is written unless it passes.
+
+    run: a run's folder, or a file of weights.
+
+    Raises: RunError where there is no trained run, the check fails, or the disk takes no more; RecipeError where the
+        file's name does not end in .onnx, or the packages for it are not installed.
+    """
+    if file.suffix != SUFFIX:
+        raise RecipeError(f"--to onnx {file}: the name of an ONNX file ends in {SUFFIX}. Give {file.name}{SUFFIX}.")
+    require_packages()
+    source = open_source(run)
+    model = on_cpu(source.trained.model)
+    parts = {file: ("generator", generator_graph(model), check_generator, "grey_levels", MOST_GREY_LEVELS)}
+    if isinstance(model, Encodes):
+        parts[encoder_file(file)] = "encoder", encoder_graph(model), check_encoder, "latents", MOST_OF_A_LATENT
+    contents, written = {}, []
+    for path, (part, graph, check, unit, most) in parts.items():
+        difference = check(model, run_with(graph))
+        if not difference <= most:
+            raise RunError(
+                f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
+                f"than {most:g}; nothing was written. Look at the weights: do samples of the run look right?"
+            )
+        set_metadata(graph, metadata(source, part, {unit: difference}))
+        contents[path] = graph.SerializeToString()
+        written.append(Written(path, len(contents[path]), difference, unit))
+    write_together(contents)
+    return written
+
+
+def require_packages() -> None:
+    """Raises: RecipeError where what the export needs is not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise RecipeError(
+            f"--to: {error.name} is not installed, which the export needs: pip install 'mien[export]'"
+        ) from error
+
+
+def on_cpu(model: Model) -> Model:
+    """A copy of a model to be traced: on the CPU, in eval mode.
+
+    Raises: RecipeError where it is too large for one ONNX file.
+    """
+    size = 4 * sum(parameter.numel() for parameter in model.parameters())
+    if size >= LARGEST:
+        raise RecipeError(
+            f"--to onnx: the model has {size / 2**30:.1f} GiB of weights; an ONNX file holds less than "
+            f"{LARGEST / 2**30:.0f} GiB. Export one of a smaller model.width or model.latent_dim."
+        )
+    return copy.deepcopy(model).cpu().eval()
+
+
+def generator_graph(model: Model) -> "ModelProto":
+    """Latents, and attributes where the model is conditional, to images."""
+    z = torch.zeros(2, model.latent_dim)
+    inputs = {"z": z, "y": torch.zeros(2, len(model.attributes))} if model.attributes else {"z": z}
+    return traced(Generates(model), inputs, ["x"])
+
+
+def encoder_graph(model: Encodes) -> "ModelProto":
+    """Images to the means and log-variances of latents."""
+    assert isinstance(model, Model)
+    return traced(EncodesImages(model), {"x": torch.zeros(2, 3, model.image_size, model.image_size)}, ["mu", "logvar"])
+
+
+def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
+    """A module as an ONNX model with a free number of images, and nothing in it about this machine."""
+    count = torch.export.Dim("N")
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple({0: count} for _ in inputs),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model: ModelProto = program.model_proto
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]  # stack traces, with paths of this machine
+    return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the exporter's talk of packages that nobody needs, and of its own deprecations, from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def run_with(graph: "ModelProto") -> Callable[[Mapping[str, Tensor]], Outputs]:
+    """A function that runs an ONNX model on named inputs."""
+    session = open_session(graph.SerializeToString())
+    return lambda inputs: session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+
+
+def random_inputs(model: Model) -> Iterator[dict[str, Tensor]]:
+    """Latents, and attributes where the model is conditional, of several batch sizes; the same each time."""
+    random = torch.Generator().manual_seed(0)
+    for count in BATCHES:
+        z = torch.randn(count, model.latent_dim, generator=random)
+        y = torch.rand(count, len(model.attributes), generator=random)
+        yield {"z": z, "y": y} if model.attributes else {"z": z}
+
+
+def check_generator(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]) -> float:
+    """The largest difference of an image from PyTorch's, in 8-bit grey levels."""
+    largest = 0.0
+    with of_models.evaluating(model):
+        for inputs in random_inputs(model):
+            difference = model.generate(**inputs).numpy() - run(inputs)[0]
+            largest = np.maximum(largest, np.abs(difference).max() * GREY_LEVELS)  # keeps what is not a number
+    return float(largest)
+
+
+def check_encoder(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]) -> float:
+    """The largest difference of a latent from PyTorch's, in parts of the largest mean or log-variance, or of 1."""
+    assert isinstance(model, Encodes)
+    largest = 0.0
+    with of_models.evaluating(model):
+        for inputs in random_inputs(model):
+            x = model.generate(**inputs)
+            for expected, given in zip(model.encode(x), run({"x": x}), strict=True):
+                scale = max(1.0, float(expected.abs().max()))
+                largest = np.maximum(largest, np.abs(expected.numpy() - given).max() / scale)
+    return float(largest)
+
+
+def set_metadata(graph: "ModelProto", content: Mapping[str, Any]) -> None:
+    """Write what mien has to say into an ONNX model."""
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = KEY, json.dumps(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files beside their places, then rename them all: each place holds the old file or the new, whole.
+
+    Raises: RunError where the disk takes no more.
+    """
+    beside = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in contents}  # others may write too
+    try:
+        for path, content in contents.items():
+            with beside[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, whole in beside.items():
+            whole.replace(path)
+    except OSError as error:
+        for whole in beside.values():
+            whole.unlink(missing_ok=True)
+        raise RunError(
+            f"{', '.join(map(str, contents))}: could not be written ({error}). Give a folder that exists and has room."
+        ) from error

@@ -1,0 +1,281 @@
+"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
+
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import RecipeError, RunError, in_one_line, shown
+from mien.export import onnx_bounds
+from mien.files import reading
+from mien.pictures import arrays
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from mien.faces.source.decode import Crop
+
+FORMAT = 1
+KEY = "mien"  # of the file's metadata
+SUFFIX = ".onnx"
+CHUNK = 64  # images at a time, so that memory stays bounded
+
+
+def encoder_file(path: Path) -> Path:
+    """Where the encoder of an exported model is: faces.onnx -> faces-encoder.onnx"""
+    return path.with_stem(f"{path.stem}-encoder")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of an exported model, opened.  content: of its metadata.  chunk: images at a time"""
+
+    path: Path
+    content: dict[str, Any]
+    session: "InferenceSession"
+    chunk: int
+
+    def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails."""
+        try:
+            results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise RunError(f"{self.path}: its network fails ({in_one_line(error)}). Export the run again.") from error
+        return results
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A model as `mien.open_run` gives it for a file of `mien export --to onnx`; used as a TrainedModel is."""
+
+    path: Path
+    content: dict[str, Any]  # of the metadata: recipe, attributes, combinations, crop, images_seen, card ...
+    generator: Part
+    threads: int = 0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that can be set; empty for a model without conditions."""
+        return tuple(self.content["attributes"])
+
+    @property
+    def image_size(self) -> int:
+        """Side of its images, in pixels."""
+        return int(self.content["recipe"]["data"]["size"])
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in a latent."""
+        return int(self.content["recipe"]["model"]["latent_dim"])
+
+    @property
+    def images_seen(self) -> int:
+        """Images that it was trained on, each as often as it was seen."""
+        return int(self.content["images_seen"])
+
+    @property
+    def combinations(self) -> arrays.Combinations:
+        """Values of the attributes, and how many training faces have them."""
+        return [(list(values), int(count)) for values, count in self.content["combinations"]]
+
+    @property
+    def crop(self) -> "Crop":
+        """What was kept of the training pictures, and so of any other."""
+        kept: Any = self.content["crop"]
+        return tuple(kept) if isinstance(kept, list) else kept
+
+    def sample(
+        self, count: int = 32, *, seed: int = 0, attributes: Mapping[str, float] | None = None
+    ) -> arrays.Pictures:
+        """New faces: those that the run itself gives for the seed.  -> uint8 [count,S,S,3]
+
+        attributes: values in [0, 1] for some or all of the model's attributes; the others are drawn as they occur
+        together in the training data.
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        arrays.require_sample(count, seed)
+        y = self.labels(count, seed=seed, attributes=attributes)
+        return self.generate(arrays.latents(self.latent_dim, count, seed), y)
+
+    def labels(
+        self, count: int, *, seed: int = 0, attributes: Mapping[str, float] | None = None
+    ) -> NDArray[np.float32] | None:
+        """Attributes for new faces.  -> [count,A], or None for a model without conditions
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        return arrays.labels(
+            self.attributes, self.combinations, count, seed=seed, given=attributes or {}, model=self.name
+        )
+
+    @property
+    def name(self) -> str:
+        """What model it is, such as 'vae'."""
+        return str(self.content["recipe"]["model"]["name"])
+
+    def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
+        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
+        pieces = []
+        for start in range(0, len(z), self.generator.chunk):
+            piece = slice(start, start + self.generator.chunk)
+            given = {"z": z[piece]} if y is None else {"z": z[piece], "y": y[piece]}
+            pieces.append(to_stored(self.generator.run(["x"], given)[0]))
+        return np.concatenate(pieces)
+
+    def encode(self, images: arrays.Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3] -> [N,Z] x 2
+
+        Raises: RecipeError where the model has no encoder; RunError where its file is not there.
+        """
+        encoder = self.encoder
+        chunks = [images[start : start + encoder.chunk] for start in range(0, len(images), encoder.chunk)]
+        coded = [encoder.run(["mu", "logvar"], {"x": to_signed(chunk)}) for chunk in chunks]
+        return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
+
+    def reconstruct(self, images: arrays.Pictures) -> arrays.Pictures:
+        """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
+
+        Raises: RecipeError where the model has no encoder; RunError where its file is not there.
+        """
+        return self.generate(self.encode(images)[0])
+
+    @cached_property
+    def encoder(self) -> Part:
+        """The encoder beside it.
+
+        Raises: RecipeError where the model has none; RunError where its file is not there, or of another export.
+        """
+        if not self.content["encodes"]:
+            raise RecipeError(f"a {self.name} has no encoder, so it cannot reconstruct. Use a VAE.")
+        file = encoder_file(self.path)
+        if not file.is_file():
+            raise RunError(
+                f"{file}: is not there. The encoder is a file of its own, beside {self.path.name}; copy both."
+            )
+        part = read(file, self.threads)
+        if part.content["weights"] != self.content["weights"]:
+            raise RunError(f"{file}: is the encoder of other weights than {self.path.name}. Export the run again.")
+        return part
+
+
+def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
+    """A model that `mien export --to onnx` wrote.
+
+    threads: that compute; 0: as many as the machine has cores.
+
+    Raises: RunError where there is no such file, or it is not one; RecipeError where ONNX Runtime is not installed.
+    """
+    path = Path(path)
+    part = read(path, threads)
+    if part.content["part"] != "generator":
+        whole = path.with_stem(path.stem.removesuffix("-encoder"))
+        raise RunError(f"{path}: is only the encoder of an exported model. Give its generator, {whole.name}.")
+    return ExportedModel(path, part.content, part, threads)
+
+
+def read(path: Path, threads: int) -> Part:
+    """A file as ONNX Runtime opens it, after a look at what it would compute, and what mien wrote in its metadata.
+
+    Raises: RunError where there is no such file, or it is not of `mien export`; RecipeError without ONNX Runtime.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
+    try:
+        file = mapped(path)
+        text = onnx_bounds.metadata(file, KEY)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
+        ) from error
+    try:
+        content = reading.json_object("{}" if text is None else text)
+        largest = require_sound(file, content) if content and content.get("format") == FORMAT else 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: is damaged, or not as mien wrote it ({in_one_line(error)}). Export the run again."
+        ) from error
+    if not content:
+        raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
+    if content.get("format") != FORMAT:
+        raise RunError(
+            f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
+            f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
+        )
+    session = open_session(str(path), threads)
+    return Part(path, content, session, chunk=max(1, min(CHUNK, onnx_bounds.LARGEST_MAP // largest)))
+
+
+def mapped(path: Path) -> memoryview:
+    """A file's bytes, of which only those are read that are looked at.
+
+    Raises: OSError; ValueError for one that is empty, or larger than an ONNX file can be.
+    """
+    with path.open("rb") as file:
+        if path.stat().st_size >= onnx_bounds.LARGEST:
+            raise ValueError(f"{path.stat().st_size:,} bytes, more than an ONNX file can have")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def require_sound(file: memoryview, content: dict[str, Any]) -> int:
+    """Whether the metadata is what an export writes, and the network one that takes and gives what it says.
+
+    -> the largest number of values that it computes between two layers, for an image
+
+    Raises: ValueError, KeyError or TypeError where not.
+    """
+    model = content["recipe"]["model"]
+    size = reading.count(content["recipe"]["data"]["size"], "data.size", least=1, most=reading.LARGEST_SIDE)
+    latent_dim = reading.count(model["latent_dim"], "model.latent_dim", least=1, most=reading.MOST_LATENTS)
+    attributes = reading.words(content["attributes"], "attributes")
+    reading.combinations(content["combinations"], len(attributes))
+    reading.crop(content["crop"])
+    reading.count(content["images_seen"], "images_seen")
+    reading.words([model["name"], content["weights"]], "the model's name and its weights")
+    images = {"x": (3, size, size)}
+    if content["part"] == "generator":
+        latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
+        return onnx_bounds.require_network(file, takes=latents, gives=images)
+    return onnx_bounds.require_network(file, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})
+
+
+def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
+    """A session of ONNX Runtime on the CPU, from a file or from its bytes.
+
+    Raises: RunError for what is not an ONNX model; RecipeError where ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise RecipeError("ONNX Runtime is not installed: pip install 'mien[export]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised; what it prints of them is not ours to check
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        where = model if isinstance(model, str) else "the model"
+        raise RunError(
+            f"{where}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
+        ) from error
+
+
+def to_signed(images: arrays.Pictures) -> NDArray[np.float32]:
+    """Stored pixels as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
+    x: NDArray[np.float32] = images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return x
+
+
+def to_stored(x: NDArray[np.float32]) -> arrays.Pictures:
+    """Networks' pixels as they are stored.  float32 [N,3,S,S] in [-1, 1] -> uint8 [N,S,S,3]
+
+    What is not a number is black.
+    """
+    scaled = np.rint((np.fmin(np.fmax(x, -1), 1) + 1) * np.float32(127.5))
+    stored: arrays.Pictures = scaled.astype(np.uint8).transpose(0, 2, 3, 1)
+    return stored

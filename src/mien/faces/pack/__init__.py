@@ -1,0 +1,1 @@
+"""Packs: faces prepared once, then mapped into memory."""

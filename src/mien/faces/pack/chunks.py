@@ -1,0 +1,226 @@
+"""The two kinds of source, photographs and drawn faces: what names a pack of it, and how its pictures are made."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+from mien.faces.freed_memory import keep_freed_blocks
+from mien.faces.source.decode import BadPicture, Crop, Original, decode, quiet
+from mien.faces.source.listing import list_source, reader
+from mien.faces.source.readers import Layout, find_table, read_layout
+from mien.faces.source.tables import Labels
+from mien.faces.splits import NOT_GIVEN
+
+CHUNK = 128  # pictures handed to a process at once
+CHUNK_BYTES = 16 * 2**20  # about as many at most, where their bytes are handed over
+DRAWN_COUNT = 20_000
+MOST_DRAWN = 5_000_000
+SEED = 0  # of drawn faces
+MOST_SHOWN = 60  # letters of what was given, in a message
+PROBE = 64  # drawn faces that tell whether the drawing has changed since a pack was made
+
+
+@dataclass
+class Chunk:
+    """Some packed pictures: n of them are good.
+
+    images: uint8 [n,S,S,3].    good: where they stand in the chunk's names.    digests: of their pixels, 16 bytes each.
+    """
+
+    images: NDArray[np.uint8]
+    good: list[int]
+    digests: list[bytes]
+    originals: list[Original] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)  # name, reason
+
+
+class Source(Protocol):
+    """What packing needs to know."""
+
+    words: str  # the source as the user gave it
+    name: str  # a readable part of the pack's name
+    identity: tuple[Any, ...]  # what, besides the content, decides the pack
+    signature: str  # changes with the content
+    doing: str  # for the progress bar
+    task: Callable[..., Chunk]
+    skip_bad: bool
+
+    def layout(self) -> Layout:
+        """Pictures, labels and the given split."""
+        ...
+
+    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
+        """What `task` is called with for each chunk, in the order of the layout's pictures."""
+        ...
+
+    def crop(self, layout: Layout) -> Crop | None:
+        """Which part of a picture is kept; None where nothing is cropped."""
+        ...
+
+    def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
+        """Names and values [N,F] of the continuous factors, where they are known."""
+        ...
+
+
+class Photographs:
+    """A folder or a .zip.
+
+    Raises: DataError, see `list_source` and `find_table`.
+    """
+
+    doing = "packing"
+
+    def __init__(self, path: Path, size: int, crop: Crop | None, table: Path | None, skip_bad: bool) -> None:
+        self.words = str(path)
+        self.skip_bad = skip_bad
+        self._path, self._size, self._crop = path.resolve(), size, crop
+        self._listing = list_source(path)
+        self._table = find_table(self._listing, table) if table else None
+        self.name = path.resolve().stem
+        self.task = decode_chunk
+        chosen = str(self._table.resolve()) if isinstance(self._table, Path) else self._table
+        self.identity = (str(self._path), size, crop, chosen)
+        self.signature = self._listing.signature
+        if isinstance(self._table, Path):
+            about = self._table.stat()
+            self.signature += f" {about.st_size} {about.st_mtime_ns}"
+
+    def layout(self) -> Layout:
+        """Read names, tables and splits."""
+        return read_layout(self._listing, self._table)
+
+    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
+        """Names, folder or bytes, size and crop for `decode_chunk`.
+
+        A .zip is read here: the list of what is in it is long, and no process should hold it but this one.
+        """
+        names, crop = layout.pictures, self.crop(layout)
+        if self._path.is_file():
+            return ((*part, self._size, crop) for part in read_in_parts(self._path, names))
+        starts = range(0, len(names), CHUNK)
+        return ((names[at : at + CHUNK], self._path, self._size, crop) for at in starts)
+
+    def crop(self, layout: Layout) -> Crop:
+        """What was asked for; else the usual box for CelebA's layout, and the centre square for any other."""
+        return self._crop or ("celeba" if layout.celeba else "square")
+
+    def factors(self) -> None:
+        """Not known of photographs."""
+
+
+class Drawn:
+    """The embedded faces, 'drawn' or 'drawn:COUNT'.
+
+    Raises: DataError for a count that is none.
+    """
+
+    doing = "drawing"
+    skip_bad = False
+
+    def __init__(self, words: str, size: int) -> None:
+        from mien.faces.drawn.drawn_faces import draw
+
+        count = words.partition(":")[2] or str(DRAWN_COUNT)
+        if not (re.fullmatch("[0-9]{1,9}", count) and int(count) <= MOST_DRAWN):
+            raise DataError(
+                f"{words[:MOST_SHOWN]}: {count[:MOST_SHOWN]!r} is not a number of faces up to {MOST_DRAWN:,}. "
+                "Write 'drawn' or, for example, 'drawn:5000'."
+            )
+        self.words, self._count, self._size = words, int(count), size
+        self.name = "drawn"
+        self.task = draw_chunk
+        self.identity = ("drawn", self._count, size)
+        self.signature = hashlib.sha256(draw(PROBE, size=size, seed=SEED).images.tobytes()).hexdigest()
+
+    def layout(self) -> Layout:
+        """Sample who is drawn."""
+        from mien.faces.drawn.drawn_faces import ATTRIBUTES, sample
+
+        files = tuple(f"{at:06d}" for at in range(self._count))
+        labels = Labels(ATTRIBUTES, sample(self._count, seed=SEED)[0], np.ones(self._count, np.bool_))
+        return Layout("the embedded faces, drawn", files, np.full(self._count, NOT_GIVEN, np.int8), labels)
+
+    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
+        """Start, count and size for `draw_chunk`."""
+        return ((at, min(CHUNK, self._count - at), self._size) for at in range(0, self._count, CHUNK))
+
+    def crop(self, layout: Layout) -> None:
+        """Nothing is cropped."""
+
+    def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        """Names and values of what was drawn beside the attributes."""
+        from mien.faces.drawn.drawn_faces import FACTORS, sample
+
+        return FACTORS, sample(self._count, seed=SEED)[1]
+
+
+def read_in_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[str], list[bytes | BadPicture]]]:
+    """Names and what was read of each, at most CHUNK at a time, and fewer of large ones."""
+    part, contents, held = list[str](), list[bytes | BadPicture](), 0
+    for name, content in zip(names, read_all(path, names), strict=True):
+        part.append(name)
+        contents.append(content)
+        held += len(content) if isinstance(content, bytes) else 0
+        if len(part) == CHUNK or held > CHUNK_BYTES:
+            yield part, contents
+            part, contents, held = [], [], 0
+    if part:
+        yield part, contents
+
+
+def read_all(path: Path, names: Sequence[str]) -> Iterator[bytes | BadPicture]:
+    """The bytes of each file of a source, or why it cannot be read."""
+    read = reader(path)
+    for name in names:
+        try:
+            yield read(name)
+        except BadPicture as error:
+            yield error
+
+
+def decode_chunk(names: Sequence[str], where: Path | Sequence[bytes | BadPicture], size: int, crop: Crop) -> Chunk:
+    """Decode pictures of a source; runs in any process.    where: the folder that they are in, or what was read."""
+    contents = read_all(where, names) if isinstance(where, Path) else where
+    keep_freed_blocks()
+    images = np.empty((len(names), size, size, 3), np.uint8)
+    chunk = Chunk(images, [], [])
+    with quiet():
+        for at, (name, content) in enumerate(zip(names, contents, strict=True)):
+            try:
+                if isinstance(content, BadPicture):
+                    raise content
+                images[len(chunk.good)], original = decode(content, size, crop)
+            except BadPicture as error:
+                chunk.bad.append((name, str(error)))
+            else:
+                chunk.good.append(at)
+                chunk.originals.append(original)
+    chunk.images = images[: len(chunk.good)]
+    chunk.digests = [digest(image) for image in chunk.images]
+    return chunk
+
+
+def draw_chunk(start: int, count: int, size: int) -> Chunk:
+    """Draw faces; runs in any process."""
+    from mien.faces.drawn.drawn_faces import draw
+
+    images = draw(count, size=size, seed=SEED, start=start).images
+    return Chunk(images, list(range(count)), [digest(image) for image in images])
+
+
+def digest(image: NDArray[np.uint8]) -> bytes:
+    """16 bytes that stand for the pixels of one image."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+
+
+def key(source: Source, version: int) -> str:
+    """What tells packs apart in the cache, hexadecimal."""
+    return hashlib.sha256(json.dumps([version, *source.identity]).encode()).hexdigest()

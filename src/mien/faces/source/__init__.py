@@ -1,0 +1,1 @@
+"""Sources of faces: folders, archives and tables that people have, read into pictures and attributes."""

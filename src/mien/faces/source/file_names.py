@@ -1,0 +1,52 @@
+"""Which picture a name in a table means: with or without folder, with or without ending, in any case of letters."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from mien.faces.source.decode import extensions
+
+MOST_PARTS = 33  # of a path, from its end: a table may hold anything, and there are as many tails as parts
+SEVERAL = -1  # a name that fits more than one picture
+
+
+class Finder:
+    """Finds pictures by the names that tables give them."""
+
+    def __init__(self, pictures: Sequence[str]) -> None:
+        self._whole: dict[str, int] = {}
+        self._stems: dict[str, int] = {}
+        for place, picture in enumerate(pictures):
+            plain = _plain(picture)
+            for index, name in ((self._whole, plain), (self._stems, _without_ending(plain))):
+                for key, _ in _tails(name):
+                    index[key] = SEVERAL if key in index else place
+
+    def find(self, name: str) -> tuple[int | None, int]:
+        """Where the picture stands (None: nowhere, SEVERAL: not to be told) and how many parts of its path agree."""
+        plain = _plain(name)
+        for index, wanted in (
+            (self._whole, plain),
+            (self._stems, plain),
+            (self._stems, _without_ending(plain)),
+        ):
+            for key, parts in _tails(wanted):
+                if key in index:
+                    return index[key], parts
+        return None, 0
+
+
+def _plain(name: str) -> str:
+    """One spelling for one name: macOS writes accents apart, Windows the slashes the other way."""
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold()
+
+
+def _without_ending(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return stem if stem and f"{dot}{ending}" in extensions() else name
+
+
+def _tails(path: str) -> Iterator[tuple[str, int]]:
+    """'a/b/c' -> ('a/b/c', 3), ('b/c', 2), ('c', 1)"""
+    parts = [part for part in path.split("/") if part not in ("", ".")][-MOST_PARTS:]
+    for start in range(len(parts)):
+        yield "/".join(parts[start:]), len(parts) - start

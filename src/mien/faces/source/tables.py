@@ -1,0 +1,325 @@
+"""Tables of attributes: from the bytes of a file to a value for every picture.
+
+CSV, TSV or semicolons, told apart by the header, or CelebA's text form (a line with the count, a line of names, rows).
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, shown
+from mien.faces.source.file_names import Finder
+
+_UNKNOWN, _MINUS_ONE, _NOT_BINARY = -1, 2, 3  # beside 0 and 1
+_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0}
+_WORDS |= dict.fromkeys(("", "na", "n/a", "nan", "?", "none", "null"), _UNKNOWN)
+MOST_CELLS, MOST_COLUMNS = 50_000_000, 10_000
+MOST_ATTRIBUTES = 1000  # every two of them are correlated
+LONGEST_NAME = 100  # letters of an attribute's name
+_SHORT = 8  # letters of a cell that many rows are likely to have
+_ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a table as they stand in the file, without surrounding blanks."""
+
+    source: str
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]  # the line of each row in the file, from 1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What tables say about a list of N pictures.
+
+    values: int8 [N,A], 1 has it, 0 has not, -1 unknown.    has_row: bool [N].
+    left_out: columns that are no attributes, with the reason.    notes: what else a reader of the card should know.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.int8]
+    has_row: NDArray[np.bool_]
+    rows_without_picture: list[str] = field(default_factory=list)
+    rows_passed_over: list[str] = field(default_factory=list)  # repeated, or naming several pictures
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def no_labels(count: int) -> Labels:
+    """The labels of pictures without a table."""
+    return Labels((), np.empty((count, 0), np.int8), np.zeros(count, np.bool_))
+
+
+def parse(content: bytes, source: str) -> Table:
+    """Read a table; `source` names it in messages.
+
+    Raises: DataError: no header, a row of another length, two columns of one name.
+    """
+    lines = _text(content).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) > 1 and lines[0].strip().isdecimal():
+        table = _celeba_form(lines, source)
+    else:
+        table = _delimited(lines, source)
+    if not table.rows:
+        raise DataError(f"{source}: a table without rows. It needs a line of names, then one line a picture.")
+    for name, count in Counter(name for name in table.columns if name).most_common(1):
+        if count > 1:
+            raise DataError(f"{source}: two columns are called {shown(name)}. Rename or remove one.")
+    return table
+
+
+def label(table: Table, pictures: Sequence[str]) -> Labels:
+    """Give every picture its row of the table; the column of file names is the one that matches the most pictures.
+
+    Raises: DataError: no row matches a picture, no column is an attribute.
+    """
+    codes = _codes(table)
+    names_at, places = _match(table, codes, pictures)
+    rows, chosen = _one_row_each(places)
+    values, names, left_out, notes = _attributes(table, codes, names_at)
+    labelled = np.full((len(pictures), len(names)), _UNKNOWN, np.int8)
+    labelled[chosen] = values[rows]
+    has_row = np.zeros(len(pictures), np.bool_)
+    has_row[chosen] = True
+    used = set(rows)
+    called = [row[names_at] for row in table.rows]
+    return Labels(
+        names,
+        labelled,
+        has_row,
+        [name for name, (place, _) in zip(called, places, strict=True) if place is None],
+        [called[row] for row, (place, _) in enumerate(places) if place is not None and row not in used],
+        left_out,
+        notes,
+    )
+
+
+def _text(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _celeba_form(lines: list[str], source: str) -> Table:
+    names = tuple(lines[1].split())
+    rows, numbers = [], []
+    for number, line in enumerate(lines[2:], 3):
+        if line.strip():
+            cells = line.strip().rsplit(maxsplit=len(names))  # from the right: a file name may have blanks
+            _check_length(cells, len(names) + 1, f"{source}, line {number}")
+            rows.append(cells)
+            numbers.append(number)
+    return Table(source, ("", *names), rows, numbers)
+
+
+def _delimited(lines: list[str], source: str) -> Table:
+    try:
+        cells = _cells(lines)
+    except csv.Error as error:
+        raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
+    if not cells:
+        raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
+    columns = _header(cells[0][1], f"{source}, line {cells[0][0]}")
+    for line, row in cells[1:]:
+        while len(row) > len(columns) and not row[-1]:  # a delimiter at the end of the line
+            row.pop()
+        _check_length(row, len(columns), f"{source}, line {line}")
+    return Table(source, columns, [row for _, row in cells[1:]], [line for line, _ in cells[1:]])
+
+
+def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """Every line that has cells, with its number, from 1; blanks around a cell are cut off."""
+    delimiter = _delimiter([line for line in lines if line.strip()][:20])
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
+    plain, found, count = _Stripped().__getitem__, [], 0
+    for cells in reader:
+        row = list(map(plain, cells))
+        if any(row):
+            found.append((reader.line_num, row))
+            count += len(row)
+        if count > MOST_CELLS:
+            raise csv.Error(f"more than {MOST_CELLS:,} values")
+    return found
+
+
+class _Stripped(dict[str, str]):
+    """A cell without the blanks around it; of short ones each is held once, however many rows have it."""
+
+    def __missing__(self, cell: str) -> str:
+        plain = cell.strip()
+        if len(cell) <= _SHORT:
+            self[cell] = plain
+        return plain
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The mark that gives every line as many cells as the header, and of those the one that gives the most."""
+
+    def fit(mark: str) -> tuple[bool, int]:
+        lengths = [len(cells) for cells in csv.reader(lines, delimiter=mark, skipinitialspace=True)]
+        return max(lengths, default=0) > 1 and len(set(lengths)) == 1, max(lengths, default=0)
+
+    return max(",;\t", key=fit)
+
+
+def _header(cells: list[str], where: str) -> tuple[str, ...]:
+    if len(cells) < 2:
+        raise DataError(
+            f"{where}: {cells[0][:60]!r} is one column. Columns are set apart by commas, semicolons or tabs: "
+            "the file name first, then the attributes."
+        )
+    if all(_code(cell) != _NOT_BINARY for cell in cells[1:]):
+        raise DataError(f"{where}: values where the names of the columns should be. Put a line of names above.")
+    while len(cells) > 2 and not cells[-1]:
+        cells.pop()
+    if len(cells) > MOST_COLUMNS:
+        raise DataError(f"{where}: {len(cells):,} columns; a table may have {MOST_COLUMNS:,}. Leave out what is none.")
+    return tuple(cells)
+
+
+def _check_length(cells: list[str], expected: int, where: str) -> None:
+    if len(cells) != expected:
+        raise DataError(f"{where}: {len(cells)} values, but the header has {expected}. Mend or remove that line.")
+
+
+def _code(cell: str) -> int:
+    word = cell.lower()
+    if word in _WORDS:
+        return _WORDS[word]
+    if re.fullmatch(r"0\d+", word):  # '000' is the name of a picture
+        return _NOT_BINARY
+    try:
+        return {0.0: 0, 1.0: 1, -1.0: _MINUS_ONE}.get(float(word), _NOT_BINARY)
+    except ValueError:
+        return _NOT_BINARY
+
+
+class _CodeOf(dict[str, int]):
+    """A cell's code, worked out once for each different cell."""
+
+    def __missing__(self, cell: str) -> int:
+        self[cell] = _code(cell)
+        return self[cell]
+
+
+def _codes(table: Table) -> NDArray[np.int8]:
+    """[rows, columns]: 0, 1 or one of the codes above."""
+    cells = map(_CodeOf().__getitem__, chain.from_iterable(table.rows))
+    return np.fromiter(cells, np.int8).reshape(len(table.rows), len(table.columns))
+
+
+def _match(table: Table, codes: NDArray[np.int8], pictures: Sequence[str]) -> tuple[int, list[tuple[int | None, int]]]:
+    """The column of names, and where each row's picture is (see `Finder.find`)."""
+    finder = Finder(pictures)
+    candidates = [int(column) for column in np.flatnonzero((codes == _NOT_BINARY).any(0))] or [0]
+    found = {column: [finder.find(row[column]) for row in table.rows] for column in candidates}
+    best = max(candidates, key=lambda column: sum(place is not None and place >= 0 for place, _ in found[column]))
+    if all(place is None for place, _ in found[best]):
+        raise DataError(
+            f"{table.source}: no row matches a picture. A name in the table: {shown(table.rows[0][0])}; "
+            f"a picture: {shown(pictures[0])}. Names may lack folder and ending, but must be the same otherwise."
+        )
+    return best, found[best]
+
+
+def _one_row_each(places: list[tuple[int | None, int]]) -> tuple[list[int], list[int]]:
+    """Rows and the pictures they describe: of several rows for a picture the most exact one, then the first."""
+    best: dict[int, tuple[int, int]] = {}
+    for row, (place, exactness) in enumerate(places):
+        if place is not None and place >= 0 and (place not in best or exactness > best[place][0]):
+            best[place] = (exactness, row)
+    return [row for _, row in best.values()], list(best)
+
+
+def _attributes(
+    table: Table, codes: NDArray[np.int8], names_at: int
+) -> tuple[NDArray[np.int8], tuple[str, ...], list[tuple[str, str]], list[str]]:
+    """Values [rows,A], names, columns left out with the reason, notes."""
+    kept: list[int] = []
+    left_out, notes = [], []
+    for at, name in enumerate(table.columns):
+        column = codes[:, at]
+        if at == names_at or not name:
+            continue
+        if (column == _NOT_BINARY).any():
+            row = int(np.argmax(column == _NOT_BINARY))
+            left_out.append((name, f"line {table.lines[row]} has {shown(table.rows[row][at])}"))
+        elif (column == _UNKNOWN).all():
+            left_out.append((name, "no value in any row"))
+        elif len(name) > LONGEST_NAME:
+            left_out.append((name[:LONGEST_NAME], f"its name has {len(name):,} letters, more than {LONGEST_NAME}"))
+        else:
+            kept.append(at)
+            if {0, 1, _MINUS_ONE} <= set(np.unique(column).tolist()):
+                codes[column == 0, at] = _UNKNOWN
+                notes.append(f"{table.source}: {name} has -1, 0 and 1; 0 was taken as not known")
+    if not kept:
+        why = "; ".join(f"column {shown(name)}: {reason}" for name, reason in left_out[:3]) or "there are only names"
+        raise DataError(f"{table.source}: no column is an attribute ({why}). Values may be {_ALLOWED}.")
+    if len(kept) > MOST_ATTRIBUTES:
+        raise DataError(
+            f"{table.source}: {len(kept):,} attributes; there may be {MOST_ATTRIBUTES:,}. Leave out columns."
+        )
+    values = codes[:, kept]
+    values[values == _MINUS_ONE] = 0
+    return values, tuple(table.columns[at] for at in kept), left_out, notes
+
+
+def join(count: int, parts: list[tuple[list[int], Labels]]) -> Labels:
+    """One set of labels for `count` pictures from tables that each describe some of them, given by their places.
+
+    Attributes that not every table has are left out.
+    """
+    shared = [name for name in parts[0][1].names if all(name in labels.names for _, labels in parts)]
+    if not shared:
+        columns = "; ".join(", ".join(labels.names[:5]) for _, labels in parts)
+        raise DataError(
+            f"The tables of train and test have no attribute in common ({columns}). Give them the same header."
+        )
+    joined = Labels(tuple(shared), np.full((count, len(shared)), _UNKNOWN, np.int8), np.zeros(count, np.bool_))
+    for places, labels in parts:
+        joined.values[places] = labels.values[:, [labels.names.index(name) for name in shared]]
+        joined.has_row[places] = labels.has_row
+        joined.rows_without_picture.extend(labels.rows_without_picture)
+        joined.rows_passed_over.extend(labels.rows_passed_over)
+        joined.left_out.extend(labels.left_out)
+        joined.left_out.extend((name, "not in every table") for name in labels.names if name not in shared)
+        joined.notes.extend(labels.notes)
+    return joined
+
+
+def parse_partition(content: bytes, source: str, pictures: Sequence[str]) -> NDArray[np.int8]:
+    """CelebA's partition, 'name 0' or 'name,0' a line: 0 train, 1 validation, 2 test, -1 not listed.  -> int8 [N]
+
+    Raises: DataError: another value, no line that matches a picture.
+    """
+    finder = Finder(pictures)
+    given = np.full(len(pictures), _UNKNOWN, np.int8)
+    lines = [line for line in _text(content).replace(",", " ").splitlines() if line.strip()]
+    for number, line in enumerate(lines, 1):
+        name, _, side = line.strip().rpartition(" ")
+        place, _ = finder.find(name)
+        if side not in ("0", "1", "2"):
+            if number == 1:  # the CSV form has a header
+                continue
+            raise DataError(
+                f"{source}, line {number}: partition {shown(side)}. It may be 0 (train), 1 (validation), 2 (test)."
+            )
+        if place is not None and place >= 0:
+            given[place] = int(side)
+    if (given == _UNKNOWN).all():
+        raise DataError(
+            f"{source}: no line matches a picture, such as {shown(pictures[0])}. Remove the file or mend the names."
+        )
+    return given

@@ -1,0 +1,107 @@
+"""Files of tensors (safetensors): written whole with a checksum, read with suspicion."""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mien.errors import not_written
+from mien.files.reading import json_object, require_readable
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+KEY = "mien"  # of the metadata, whose other keys safetensors would write in any order
+
+
+UNREADABLE = (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError)  # what a damaged file raises
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any], keep: Path | None = None) -> None:
+    """Write a safetensors file beside the path, then rename it: the path holds the old file or the new, whole.
+
+    content: plain JSON, which goes into its metadata with a checksum of all.    keep: where the old file goes.
+
+    Raises: RunError where the disk takes no more.
+    """
+    beside = path.with_name(path.name + ".tmp")
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
+    metadata = {KEY: json.dumps(content | {"sha256": checksum(whole, content)})}
+    try:
+        mode = made(beside)
+        safetensors.torch.save_file(whole, beside, metadata)
+        beside.chmod(mode)  # safetensors lets nobody else read what it writes
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        if keep and path.exists():
+            path.replace(keep)
+        beside.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise not_written(path, error) from error
+
+
+def made(path: Path) -> int:
+    """Make an empty file, whatever a kill has left there.  -> its mode, as the process's umask has it"""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+
+
+def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
+    """SHA-256 of tensors on the CPU with their names and shapes, and of what is written with them."""
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What is written with the tensors of a file, its checksum left out; the tensors are not looked at.
+
+    Raises: OSError, one of UNREADABLE, or RunError where it is not the file's fault.
+    """
+    return read_header(path)[0]
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], Shapes]:
+    """What is written with the tensors of a file, its checksum left out, and their shapes; they are not loaded.
+
+    Raises: as `read_content`.
+    """
+    require_readable(path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        content = json_object(file.metadata()[KEY])
+        names = file.keys()
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    content.pop("sha256", None)
+    return content, shapes
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What is written with the tensors of a file, and the tensors, on the CPU, if they are as they were written.
+
+    A file that was written before there were checksums is taken as it is.
+
+    Raises: as `read_content`.
+    """
+    require_readable(path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        content = json_object(file.metadata()[KEY])
+        names = file.keys()
+        tensors = {name: file.get_tensor(name) for name in names}
+    written = content.pop("sha256", None)
+    if written is not None and written != checksum(tensors, content):
+        raise ValueError("its checksum is not that of what was written: the disk has changed it")
+    return content, tensors

@@ -1,0 +1,150 @@
+"""Rules about how a model learns: at its snapshots, and from the lines that training writes between them."""
+
+from mien.health.alarm import (
+    ACTIVE,
+    ERROR,
+    FAKE,
+    KL,
+    REAL,
+    SNAPSHOT,
+    TRAINING_ERROR,
+    Line,
+    Lines,
+    Rule,
+    at,
+    having,
+    lowest,
+    twice,
+)
+
+WINDOW = 10  # lines of training that a jump is compared with
+LOOK_BACK = 50  # lines of training among which the lowest error is looked for
+SMALLEST = 1e-3  # a term below it may move as it likes,
+SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
+
+
+def discriminator_wins(lines: Lines) -> str:
+    """Nearly all is told apart, twice in succession."""
+    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
+        return ""
+    return (
+        f"the discriminator has won: it tells {lines[-1][REAL]:.0%} of real and {lines[-1][FAKE]:.0%} of generated "
+        "images apart, so the generator learns little from it. Try model.r1_weight=1, model.discriminator_updates=1 "
+        "or a lower training.learning_rate."
+    )
+
+
+def generator_is_back(lines: Lines, since: int) -> str:
+    """One image in ten is taken for the other kind, twice in succession."""
+    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
+        return ""
+    real, fake = lines[-1][REAL], lines[-1][FAKE]
+    return f"the discriminator no longer wins: it tells {real:.0%} of real and {fake:.0%} of generated images."
+
+
+def encodes_nothing(lines: Lines) -> str:
+    """No latent depends on the image, twice in succession."""
+    if not twice(lines, lambda line: line[ACTIVE] == 0):
+        return ""
+    return (
+        f"nothing is encoded: none of the latents is active (KL {lines[-1][KL]:.2g} nats), so all reconstructions are "
+        "one face. Lower model.kl_weight."
+    )
+
+
+def encodes_something(lines: Lines, since: int) -> str:
+    """Some latent does, twice in succession."""
+    if not twice(lines, lambda line: line[ACTIVE] > 0):
+        return ""
+    return f"latents are in use again: {lines[-1][ACTIVE]:.0f} are active (KL {lines[-1][KL]:.2g} nats)."
+
+
+def learns_by_heart(lines: Lines) -> str:
+    """The error of unseen faces rises, twice in succession, while that of training faces is lower than ever."""
+    best = lowest(lines, ERROR)
+    rises = twice(lines, lambda line: line[ERROR] > 1.05 * best[ERROR])
+    if not rises or lines[-1][TRAINING_ERROR] >= best[TRAINING_ERROR]:
+        return ""
+    return (
+        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {at(best)}) while "
+        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or with "
+        "more faces, data.horizontal_flips=true or a smaller model.width."
+    )
+
+
+def generalises(lines: Lines, since: int) -> str:
+    """The error of unseen faces is back."""
+    was, now = lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
+    return "" if now > 1.02 * was else f"validation error has come down again: {now:.2g}, was {was:.2g} at its best."
+
+
+def training_terms(line: Line) -> list[str]:
+    """The loss terms of a training line; none of a snapshot's."""
+    return [name for name in line if "/" in name and not name.startswith(SNAPSHOT)]
+
+
+def usual(lines: Lines, term: str) -> float:
+    """The highest value a term had in some lines."""
+    in_nats = term.rpartition("/")[2].startswith(("adversarial", "classification"))
+    return max([SMALLEST_NATS if in_nats else SMALLEST, *(float(line[term]) for line in lines if term in line)])
+
+
+def jumps(lines: Lines) -> str:
+    """Some terms are four times as high as in any of the lines before."""
+    before, now = lines[-WINDOW - 1 : -1], lines[-1]
+    if len(before) < WINDOW // 2:
+        return ""
+    highest = {term: usual(before, term) for term in training_terms(now)}
+    told = [
+        f"{term} to {now[term]:.3g}, from {high:.3g} or less" for term, high in highest.items() if now[term] > 4 * high
+    ]
+    if not told:
+        return ""
+    return f"training has jumped: {'; '.join(told)}. If it does not come back, try a lower training.learning_rate."
+
+
+def comes_back(lines: Lines, since: int) -> str:
+    """Every term is near where it was; or so many lines have passed that this is where it is now."""
+    before, now = lines[max(0, since - WINDOW) : since], lines[-1]
+    if all(now[term] <= 2 * usual(before, term) for term in training_terms(now)):
+        return "training has come back from its jump."
+    return "training has stayed where it jumped to." if len(lines) - since > WINDOW else ""
+
+
+def training_error(line: Line) -> str:
+    """The name of a model's own reconstruction error in a line of training; '' where there is none."""
+    return next((name for name in training_terms(line) if name.endswith("/reconstruction")), "")
+
+
+def mean_errors(lines: Lines) -> list[tuple[float, int]]:
+    """Means of the training error over half a window of lines, and the images seen at the end of each."""
+    width = WINDOW // 2
+    errors = [float(line[training_error(line)]) for line in lines]
+    return [(sum(errors[i - width : i]) / width, lines[i - 1]["images_seen"]) for i in range(width, len(errors) + 1)]
+
+
+def rises(lines: Lines) -> str:
+    """The error in training is a fifth above its lowest."""
+    means = mean_errors(lines[-LOOK_BACK:])
+    if not means or means[-1][0] <= 1.2 * min(means)[0]:
+        return ""
+    error, images = min(means)
+    return (
+        f"training error is rising: {means[-1][0]:.2g}, was {error:.2g} at {images:,} images. "
+        "Try a lower training.learning_rate."
+    )
+
+
+def falls(lines: Lines, since: int) -> str:
+    """The error in training is back."""
+    was, now = min(mean_errors(lines[max(0, since - LOOK_BACK) : since]))[0], mean_errors(lines[-WINDOW:])[-1][0]
+    return "" if now > 1.05 * was else f"training error has come down again: {now:.2g}, was {was:.2g}."
+
+
+RULES = (
+    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back),
+    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something),
+    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
+    Rule("training jumped", lambda line: bool(training_terms(line)), jumps, comes_back),
+    Rule("training error rising", lambda line: bool(training_error(line)), rises, falls),
+)

@@ -1,0 +1,1 @@
+"""Metrics of an encoder and its decoder: reconstruction, likelihood, posterior."""

@@ -1,0 +1,134 @@
+"""The likelihood side of a model that encodes: how probable it finds test images, and what its latents cost."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.faces.splits import spread
+from mien.metrics.encoder.posterior import SEED, aggregate, encoded, exactly, latents
+from mien.metrics.encoder.principal_components import pixels
+from mien.metrics.evaluated_model import Subject
+from mien.metrics.score import Score, mean_score
+from mien.models import losses
+from mien.models.base import Encodes, HasVariance
+from mien.pictures import arrays
+
+WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
+FEWEST_WEIGHTED = 50
+DRAWS = 50  # of it, for each image
+BITS_OF_PIXEL = math.log2(127.5)  # pixels are steps of 2/255 apart: from a density to the probability of a step
+
+
+class Coded(NamedTuple):
+    """What coding images costs.  mse: of one draw from q(z given x), [N].  kl: in nats, [N]."""
+
+    mse: NDArray[np.float64]
+    kl: NDArray[np.float64]
+
+
+def likelihood(subject: Subject) -> dict[str, Score]:
+    """ELBO, importance-weighted bound, KL, active units, and the aggregate posterior beside the prior."""
+    model = subject.trained.model
+    assert isinstance(model, Encodes)
+    validated = subject.faces.images[subject.encoded_rows("validation")]
+    test = subject.faces.images[subject.encoded_rows("test")]
+    validation = code(model, validated)
+    variance = max(float(validation.mse.mean()), 1e-12)
+    scores = {
+        "decoder_variance": mean_score(
+            validation.mse,
+            "variance of the decoder's Gaussian, pixels in [-1, 1], that is likeliest on the validation split: "
+            "mean squared error of decoded draws from q(z given x)",
+        )
+    }
+    scores |= bounds(model, test, variance, subject.faces.size)
+    scores |= principal_baseline(subject, validated, test)
+    return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
+
+
+def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) -> dict[str, Score]:
+    """The bounds on log p(x) over test images, at a variance and at that of training."""
+    dimensions = test[0].size
+    coded = code(model, test)
+    stated = f"test split, decoder variance {variance:.3g}"
+    elbo = evidence_lower_bound(coded, variance, dimensions)
+    scores = {
+        "elbo_nats": mean_score(elbo, f"{stated} (optimal on validation), log density of pixels in [-1, 1], one draw"),
+        "elbo_bits_per_dim": mean_score(
+            -elbo / (dimensions * math.log(2)) + BITS_OF_PIXEL,
+            f"{stated}, bits for each of {dimensions:,} pixel values: log density times the pixel's step of 2/255; "
+            "lower is better; pixels were not dequantized",
+        ),
+        "kl_nats": mean_score(coded.kl, "test split, KL of q(z given x) to N(0, I) in nats an image"),
+    }
+    few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // size**2))
+    weighted = importance_weighted_bound(model, test[few], variance, DRAWS)
+    how = f"{stated}, importance-weighted bound of {DRAWS} draws"
+    scores["iwae_nats"] = mean_score(weighted, how)
+    scores["iwae_gain_nats"] = mean_score(weighted - elbo[few], f"{how}, minus the ELBO of the same images")
+    if isinstance(model, HasVariance) and (trained := model.decoder_variance()):
+        scores["decoder_variance_in_training"] = exactly(trained, len(test), "at which the objective was the ELBO")
+        scores["elbo_nats_in_training"] = mean_score(
+            evidence_lower_bound(coded, trained, dimensions), f"as elbo_nats, at training's variance of {trained:.3g}"
+        )
+    return scores
+
+
+def code(model: Encodes, images: arrays.Pictures) -> Coded:
+    """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3]"""
+    random = torch.Generator().manual_seed(SEED)
+    errors, divergences = [], []
+    for x, mu, logvar in encoded(model, images):
+        z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=random).to(mu.device)
+        errors.append(losses.squared_error(model.generate(z), x).double().cpu())
+        divergences.append(losses.kl_to_standard_normal(mu.double(), logvar.double()).cpu())
+    return Coded(torch.cat(errors).numpy(), torch.cat(divergences).numpy())
+
+
+def evidence_lower_bound(coded: Coded, variance: float, dimensions: int) -> NDArray[np.float64]:
+    """E[log N(x; decoded z, variance I)] - KL(q(z given x) || N(0, I)), in nats.  -> [N]
+
+    Source: Kingma & Welling 2014 (arXiv:1312.6114), equation 3.
+    """
+    bound: NDArray[np.float64] = (
+        -0.5 * dimensions * (math.log(2 * math.pi * variance) + coded.mse / variance) - coded.kl
+    )
+    return bound
+
+
+def importance_weighted_bound(
+    model: Encodes, images: arrays.Pictures, variance: float, draws: int
+) -> NDArray[np.float64]:
+    """log of the mean of p(x, z) / q(z given x) over draws of z from q: a bound on log p(x) in nats.  -> [N]
+
+    Source: Burda et al. 2016 (arXiv:1509.00519), equation 8.
+    """
+    random = torch.Generator().manual_seed(SEED)
+    found = []
+    for x, mu, logvar in encoded(model, images):
+        weights = []
+        for _ in range(draws):
+            noise = torch.randn(mu.shape, generator=random).to(mu.device)
+            z = mu + (0.5 * logvar).exp() * noise
+            prior_to_posterior = 0.5 * (noise.double().square() + logvar - z.double().square()).sum(1)
+            likelihood_of_x = losses.gaussian_log_likelihood(model.generate(z), x, variance).double()
+            weights.append(likelihood_of_x + prior_to_posterior)
+        found.append((torch.stack(weights).logsumexp(0) - math.log(draws)).cpu())
+    return torch.cat(found).numpy()
+
+
+def principal_baseline(subject: Subject, validated: arrays.Pictures, test: arrays.Pictures) -> dict[str, Score]:
+    """What a linear model with as many latents makes of the same images: probabilistic PCA of pixels.
+
+    Source: Tipping & Bishop 1999, "Probabilistic principal component analysis".
+    """
+    gaussian = subject.principal()
+    noise = gaussian.noise(pixels(validated))
+    protocol = (
+        f"test split, probabilistic PCA of pixels in [-1, 1], {gaussian.fitted}, noise variance {noise:.3g} (optimal "
+        "on validation), exact log density; compare with elbo_nats"
+    )
+    return {"baseline_ppca_nats": mean_score(gaussian.log_density(pixels(test), noise), protocol)}

@@ -1,0 +1,109 @@
+"""Latents of images: how many of them say something, and how far all together are from what samples are drawn from."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.faces.batches import signed_chunks
+from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
+from mien.metrics.score import Score
+from mien.models.base import Encodes, Model
+from mien.pictures import arrays, of_models
+
+SEED = 3  # of the draws from q(z given x)
+ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
+
+
+def encoded(model: Encodes, images: arrays.Pictures) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images in [-1, 1] with mean and log-variance of their latents, some at a time, on the model's device."""
+    assert isinstance(model, Model)
+    with of_models.evaluating(model) as device:
+        for x in signed_chunks(images, device):
+            yield x, *model.encode(x)
+
+
+def draws(means: NDArray[np.float32], logvars: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """One latent from q(z given x) for each image.  [N,Z] x 2 -> [N,Z]"""
+    noise = np.random.default_rng(seed).standard_normal(means.shape, np.float32)
+    drawn: NDArray[np.float32] = means + np.exp(0.5 * logvars) * noise
+    return drawn
+
+
+def exactly(value: float, images: int, protocol: str) -> Score:
+    """A number that other images would not move."""
+    return Score(float(value), None, None, images, protocol)
+
+
+def latents(means: NDArray[np.float32]) -> dict[str, Score]:
+    """How many latents there are, and how many of them say something of an image.  means of q(z given x), [N,Z]
+
+    Source: Burda et al. 2016 (arXiv:1509.00519).
+    """
+    group = group_of(len(means))
+    left_out = (float(active(means[group != one])) for one in range(GROUPS))
+    protocol = f"test split, latents whose mean has a variance above {ACTIVE} over images"
+    return {
+        "active_units": not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
+        "latent_dim": exactly(means.shape[1], len(means), "numbers in a latent, from the recipe"),
+    }
+
+
+def active(means: NDArray[np.float32]) -> int:
+    """How many columns vary.  [N,Z]"""
+    return int((means.var(0, dtype=np.float64) > ACTIVE).sum()) if len(means) else 0
+
+
+class Divergence(NamedTuple):
+    """KL of a Gaussian to N(0, I), in nats, and the two parts that add up to it.
+
+    total_correlation: for the dependence between dimensions.  dimensions: for each one's own mean and variance.
+    """
+
+    whole: float
+    total_correlation: float
+    dimensions: float
+
+
+def divergence(values: NDArray[np.float32]) -> Divergence:
+    """KL to N(0, I) of the Gaussian with the mean and covariance of some latents.  [N,Z]
+
+    No other distribution with that mean and covariance is nearer to N(0, I). The parts are those of
+    Chen et al. 2018 (arXiv:1802.04942) for a Gaussian.
+    """
+    mean, covariance = values.mean(0, dtype=np.float64), np.atleast_2d(np.cov(values.T.astype(np.float64)))
+    covariance += 1e-12 * np.eye(len(mean))  # latents without any variance are far from N(0, I), not endlessly far
+    variances = np.diag(covariance)
+    logs = float(np.log(variances).sum())
+    total_correlation = 0.5 * (logs - float(np.linalg.slogdet(covariance)[1]))
+    dimensions = 0.5 * (float((variances + np.square(mean) - 1).sum()) - logs)
+    return Divergence(total_correlation + dimensions, total_correlation, dimensions)
+
+
+def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[str, Score]:
+    """The aggregate posterior of images against the prior, [N,Z] x 2; nothing with too few images for a covariance."""
+    count, size = means.shape
+    if count * (GROUPS - 1) // GROUPS <= 2 * size:
+        return {}
+    how = f"KL in nats to N(0, I) of the Gaussian fitted to one draw from q(z given x) of {count:,} training images"
+    prior = np.random.default_rng(SEED + 1).standard_normal(means.shape, np.float32)
+    own, floor = divergences(draws(means, logvars, SEED)), divergences(prior)
+    described = {
+        "aggregate_kl": (own, 0, f"{how}; the true aggregate is at least as far"),
+        "aggregate_kl_floor": (floor, 0, f"{how}, but with as many draws from N(0, I) itself: what is left by chance"),
+        "aggregate_total_correlation": (own, 1, f"{how}, the part for dependence between latents"),
+        "aggregate_total_correlation_floor": (floor, 1, "the same of as many draws from N(0, I) itself"),
+        "aggregate_dimension_kl": (own, 2, f"{how}, the part for each latent's own mean and variance, summed"),
+    }
+    return {
+        name: not_negative(jackknife(found[0][part], (left[part] for left in found[1:]), count, protocol))
+        for name, (found, part, protocol) in described.items()
+    }
+
+
+def divergences(values: NDArray[np.float32]) -> list[Divergence]:
+    """Of all latents, and of all but those of each group.  [N,Z] -> GROUPS + 1"""
+    group = group_of(len(values))
+    return [divergence(values), *(divergence(values[group != one]) for one in range(GROUPS))]

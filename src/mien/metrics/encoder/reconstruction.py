@@ -1,0 +1,151 @@
+"""How well a model gives back test images it never saw, beside what needs no model at all."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.metrics.encoder.principal_components import PrincipalGaussian
+from mien.metrics.evaluated_model import Subject
+from mien.metrics.score import Score, mean_score
+from mien.models.base import Encodes, Model
+from mien.pictures.of_models import evaluating
+
+SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
+MSE = "mean over pixels in [-1, 1], no quantization"
+
+
+class Distances(NamedTuple):
+    """Distances of each image to what becomes of it; of features the squared one, by the extractor's name.  [N] each"""
+
+    mse: NDArray[np.float64]
+    psnr: NDArray[np.float64]
+    ssim: NDArray[np.float64]
+    features: dict[str, NDArray[np.float64]]
+
+
+def reconstruction(subject: Subject) -> dict[str, Score]:
+    """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them."""
+    model = subject.trained.model
+    assert isinstance(model, Encodes)
+    assert isinstance(model, Model)
+    own = compare(subject, lambda x: through(model, x))
+    scores = scored(subject, "test", "", own) | by_attribute(subject, own)
+    gaussian = subject.principal()
+    mean_face = torch.from_numpy(gaussian.mean)
+    found = compare(subject, lambda x: as_images(mean_face.expand(len(x), -1), x))
+    scores |= scored(subject, "baseline_mean_face", f"mean of {gaussian.images:,} training images, ", found)
+    most = len(gaussian.directions)
+    for components in sorted({most, *(few for few in SMALL_PCAS if few < most)}):
+        found = compare(subject, projection(gaussian, components))
+        how = f"leading {components} of {gaussian.fitted}, "
+        scores |= scored(subject, f"baseline_pca_{components}", how, found)
+    return scores
+
+
+def through(model: Model, x: Tensor) -> Tensor:
+    """Images through the encoder's mean and back.  [N,3,S,S] -> [N,3,S,S]"""
+    assert isinstance(model, Encodes)
+    with evaluating(model) as device:
+        return model.generate(model.encode(x.to(device))[0]).cpu()
+
+
+def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distances:
+    """Distances between the test images and what becomes of them, some at a time.
+
+    Each goes to its place among all: many small tensors, kept where large ones come and go, would hold gigabytes.
+    """
+    count, first = len(subject.rows("test")), 0
+    mse, ssim = np.empty(count), np.empty(count)
+    apart = {extractor.name: np.empty(count) for extractor in subject.extractors}
+    for images in subject.real("test"):
+        images_hat = np.empty_like(images)
+        for start, x in zip(range(0, len(images), CHUNK), signed_chunks(images), strict=True):
+            x_hat, rows = reconstruct(x), slice(first + start, first + start + len(x))
+            mse[rows] = (x_hat - x).square().mean((1, 2, 3)).numpy()
+            ssim[rows] = structural_similarity(x_hat, x).numpy()
+            images_hat[start : start + len(x)] = to_stored(x_hat)
+        rows = slice(first, first + len(images))
+        for extractor in subject.extractors:
+            features = subject.features(extractor, "test")[rows]
+            apart[extractor.name][rows] = squared_distances(extractor(images_hat), features)
+        first += len(images)
+    psnr = 10 * np.log10(4 / np.maximum(mse, 1e-12))  # 4 is the square of the range of [-1, 1]
+    return Distances(mse, psnr, ssim, apart)
+
+
+def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Squared Euclidean distances of features, pair by pair.  [N,D] x 2 -> [N]"""
+    distances: NDArray[np.float64] = np.square(one.astype(np.float64) - other).sum(1)
+    return distances
+
+
+def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str, Score]:
+    """The means of the distances."""
+    scores = {
+        f"{name}_mse": mean_score(found.mse, f"{how}test split, {MSE}"),
+        f"{name}_psnr": mean_score(found.psnr, f"{how}test split, dB, mean over images"),
+        f"{name}_ssim": mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
+    }
+    for extractor in subject.extractors:
+        distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
+        if distances is not None:
+            how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
+            scores[f"{name}_perceptual_{extractor.name}"] = mean_score(distances, f"{how}test split, {how_far}")
+    return scores
+
+
+def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N], [N,D] -> [N]
+
+    In units of the mean squared distance of two different images, which is twice the features' total variance; None
+    where they do not vary.
+    """
+    total = 2 * float(features.var(axis=0, ddof=1, dtype=np.float64).sum()) if len(features) > 1 else 0.0
+    return squared / total if total else None
+
+
+def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:
+    """The squared error of the test images that have an attribute, and of those that have it not."""
+    values = subject.faces.attributes[subject.rows("test")]
+    scores = {}
+    for column, name in enumerate(subject.faces.attribute_names):
+        for words, value in (("with", 1), ("without", 0)):
+            inside = found.mse[values[:, column] == value]
+            if len(inside):
+                scores[f"mse_{words}_{name}"] = mean_score(inside, f"test images {words} {name}, {MSE}")
+    return scores
+
+
+def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM of each pair of images in [-1, 1].  [N,3,S,S] x 2 -> [N]
+
+    Computed on [0, 1]: its luminance term takes black for zero. Source: Wang et al. 2004, by torchmetrics.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    shifted = ((x_hat + 1) / 2, (x + 1) / 2)
+    similarity = structural_similarity_index_measure(*shifted, data_range=1.0, reduction="none")
+    assert isinstance(similarity, Tensor)
+    return similarity.reshape(len(x))
+
+
+def projection(gaussian: PrincipalGaussian, components: int) -> Callable[[Tensor], Tensor]:
+    """Images onto so many of the leading principal components.  [N,3,S,S] -> [N,3,S,S]"""
+    mean, leading = torch.from_numpy(gaussian.mean), torch.from_numpy(gaussian.directions[:components])
+
+    def project(x: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 3, 1).flatten(1)
+        return as_images((rows - mean) @ leading.T @ leading + mean, x)
+
+    return project
+
+
+def as_images(rows: Tensor, like: Tensor) -> Tensor:
+    """Pixels as they are stored, a row an image, as networks take them.  [N,D] -> [N,3,S,S]"""
+    size = like.shape[-1]
+    return rows.reshape(-1, size, size, 3).permute(0, 3, 1, 2)

@@ -1,0 +1,1 @@
+"""Metrics of latents: whether single latents stand for single things."""

@@ -1,0 +1,1 @@
+"""Pictures: arrays of pixels, and how a model makes them."""

@@ -1,0 +1,1 @@
+"""Recipes: everything that decides one run, as TOML, checked."""

@@ -1,0 +1,230 @@
+"""Recipes: everything that decides one run, in a TOML file that is read, checked, overridden and written here."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from mien.errors import RecipeError, did_you_mean, not_allowed, shown
+from mien.models import MODELS
+from mien.models.options import ModelConfig
+from mien.training.config import TrainConfig
+
+Checked = TypeVar("Checked", bound=BaseModel)
+Room = Literal["recipes", "plans", "studies"]
+MOST_BYTES = 256 * 2**10  # of a TOML file: a hundred times the longest that comes with mien
+MOST_DOTS = 64  # in a key; the parser's time grows with the square of them
+MOST_SHOWN = 200  # letters of a name in a message
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
+
+
+def _path(given: str) -> str:
+    if "\0" in given:
+        raise ValueError(f"{shown(given)} is no path: it holds a NUL.")
+    return given
+
+
+PathText = Annotated[str, AfterValidator(_path)]
+
+
+class DataConfig(BaseModel):
+    """Which faces, and how they are prepared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: PathText = Field("drawn", description="a folder, a .zip, drawn or drawn:COUNT")
+    size: Literal[32, 64, 128] = 64
+    crop: Literal["auto", "square"] | tuple[int, int, int, int] = Field(
+        "auto",
+        description="auto: the usual box for CelebA's layout, the centre square otherwise; or left, top, right, bottom",
+    )
+    attributes_table: PathText | None = None
+    skip_bad: bool = Field(False, description="go on although more than 1 % of the files cannot be used")
+    horizontal_flips: bool = Field(False, description="mirror half of the training images")
+
+
+def _model_config(given: object) -> object:
+    if isinstance(given, ModelConfig) or not isinstance(given, Mapping):
+        return given
+    name = given.get("name")
+    if not isinstance(name, str) or name not in MODELS:
+        raise ValueError(
+            f"model.name is {shown(name)}, which is not a model.{did_you_mean(str(name), MODELS)} "
+            f"Models: {', '.join(MODELS)}."
+        )
+    return MODELS[name].Config.model_validate(dict(given))
+
+
+class Recipe(BaseModel):
+    """Everything that decides one run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME, description="of the run's folder within a plan's")
+    data: DataConfig = DataConfig()
+    model: SerializeAsAny[Annotated[ModelConfig, BeforeValidator(_model_config)]]
+    training: TrainConfig
+    health: bool = Field(True, description="judge the samples of every snapshot, keep the best one, say what turns")
+
+
+def presets(room: Room = "recipes") -> dict[str, Path]:
+    """The recipes (or plans, or studies) that come with mien, by name."""
+    inside = Path(str(resources.files("mien.recipes")))
+    folder = inside if room == "recipes" else inside / room
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, dict[str, Any]]:
+    """The preset of that name, or the TOML file at that path, unchecked.
+
+    Raises: RecipeError where there is no such preset or file, or it is not TOML; RunError where it may not be read.
+    """
+    known = presets(room)
+    path = known.get(str(name_or_path), Path(name_or_path))
+    if not is_file(path):
+        name = str(name_or_path)[:MOST_SHOWN]
+        raise RecipeError(
+            f"{name}: neither a preset nor a TOML file.{did_you_mean(name, known)} Presets: {', '.join(known)}."
+        )
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise RecipeError(f"{path}: {size:,} bytes, more than the {MOST_BYTES:,} that a TOML file may have here.")
+    try:
+        return path, parse_toml(path.read_text(encoding="utf-8"))
+    except PermissionError as error:  # what may not be read is no TOML to mend
+        raise not_allowed(path, error) from error
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A table from TOML.  Raises: ValueError for what is none."""
+    if len(text) > MOST_BYTES or any(part.count(".") > MOST_DOTS for part in re.split(r"[={},\[\]\n]", text)):
+        raise ValueError("it is too long, or has too many dots in a row")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is too deep") from None
+
+
+def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe by preset name or path, with overrides such as 'training.epochs=10' laid over it.
+
+    Raises: RecipeError, naming the key, what was given and what is allowed.
+    """
+    path, table = read_toml(name_or_path)
+    return check(apply_overrides(table, overrides), str(path))
+
+
+def check(table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from a table.
+
+    Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range.
+    """
+    return validated(Recipe, table, where)
+
+
+def validated(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
+    """A recipe, one of its sections or a plan from a table.
+
+    Raises: RecipeError for the first thing that is wrong.
+    """
+    try:
+        return kind.model_validate(dict(table))
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {explain(error, kind, table)}") from error
+
+
+def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a table with 'section.key=value' laid over it; the value is read as TOML, else as text.
+
+    Raises: RecipeError for an override without '='.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise RecipeError(
+                f"{shown(override)}: expected key=value, such as training.epochs=10 or model.kl_weight=1e-3."
+            )
+        section: Any = result
+        *sections, last = key.strip().split(".")
+        for name in sections:
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
+                raise RecipeError(
+                    f"{shown(override)}: {shown(name)} is a value, not a section; nothing can be set inside it."
+                )
+        if last in ("epochs", "steps") and sections == ["training"]:  # the length is given as one or the other
+            section.pop("epochs", None)
+            section.pop("steps", None)
+        section[last] = toml_value(text.strip())
+    return result
+
+
+def toml_value(text: str) -> Any:
+    """A value as TOML reads it; text that is not TOML stays text, so that quotes are optional."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        return text
+
+
+def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, Any]) -> str:
+    """The first thing that is wrong, in words."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"] if "[" not in str(part)]  # such as "literal['auto','square']"
+    place = ".".join(location)[:MOST_SHOWN]
+    if first["type"] == "extra_forbidden":
+        allowed = section(kind, location[:-1], table).model_fields
+        return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
+    if first["type"] == "missing":
+        return f"{place} is missing; add it."
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] == "model_type":
+        return f"{place} is {shown(first['input'])}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
+    field = section(kind, location[:-1], table).model_fields.get(location[-1])
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{place} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
+
+
+def section(kind: type[BaseModel], location: list[str], table: Mapping[str, Any]) -> type[BaseModel]:
+    """What is expected at a place of a table; places within a list or by a name are passed through."""
+    if location[:1] == ["model"]:
+        return MODELS[table["model"]["name"]].Config
+    for name in location:
+        if name in kind.model_fields:
+            kind = model_within(kind.model_fields[name].annotation) or kind
+    return kind
+
+
+def model_within(annotation: object) -> type[BaseModel] | None:
+    """The section that a field holds, one or several of them; None for a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := model_within(inner))), None)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; what is None is left out, as TOML has no such value."""
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def with_source(recipe: Recipe, source: str) -> Recipe:
+    """The recipe with another source of faces; a path becomes absolute: a run can be resumed from anywhere."""
+    if source.partition(":")[0] != "drawn":
+        source = str(Path(source).expanduser().resolve())
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": source})})

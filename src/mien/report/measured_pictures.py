@@ -1,0 +1,52 @@
+"""Plates of pictures that a measurement left in the run's folder."""
+
+import numpy as np
+from PIL import Image
+
+from mien.pictures.arrays import Pictures
+from mien.report.encoded_pictures import GAP, Inline, Plate, sheet
+from mien.report.run_section import Chapter
+
+CAPTIONS = {  # name of the picture -> caption, and what stands beside its rows
+    "neighbours": (
+        "Samples over the training image that is nearest to each in the judge's eyes: a copy would show.",
+        ("sample", "nearest in training"),
+    ),
+    "mixture": (
+        "Samples whose latents are drawn from N(0, I), over samples whose latents are drawn from a mixture of "
+        "Gaussians that was fitted to the training images' latents.",
+        ("N(0, I)", "mixture"),
+    ),
+}
+
+
+def measured_plates(chapter: Chapter, place: int) -> list[Plate]:
+    """One plate for each picture that is there."""
+    plates: list[Plate] = []
+    for name, (caption, rows) in CAPTIONS.items():
+        images = read_sheet(chapter, name, len(rows))
+        if images is not None:
+            jpeg = sheet(images, len(images) // len(rows))
+            number = f"{chapter.number}.{place + len(plates)}"
+            file = f"fig{number.replace('.', '_')}.jpg"
+            plates.append(Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), rows, file, jpeg))
+    return plates
+
+
+def read_sheet(chapter: Chapter, name: str, rows: int) -> Pictures | None:
+    """The faces of a sheet, row by row; None where it is not there, or was cut short.  -> [N,S,S,3]"""
+    side = chapter.recipe.data.size
+    try:
+        with Image.open(chapter.run.measured_picture(name)) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except OSError:
+        return None
+    step = side + GAP
+    columns = (pixels.shape[1] + GAP) // step
+    return np.stack(
+        [
+            pixels[row * step : row * step + side, column * step : column * step + side]
+            for row in range(rows)
+            for column in range(columns)
+        ]
+    )

@@ -1,0 +1,151 @@
+"""The arms of a study on its page: what became of their runs, and the plots and pictures of them."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces import Faces
+from mien.models.base import Encodes
+from mien.pictures import of_models
+from mien.report import figures
+from mien.report.encoded_pictures import Inline, Plate, figure_svg, sheet
+from mien.report.number_tables import Score, cell
+from mien.report.run_pictures import SEED
+from mien.report.run_section import Chapter, open_chapter
+from mien.runs.folder import Run
+from mien.studies import Axis, TradeOff, mean_interval, value_of
+
+SAMPLED, COLUMNS = 20, 10
+RECONSTRUCTED = 10
+
+
+@dataclass(frozen=True)
+class ArmChapter:
+    """One arm: its runs, what of them is trained, and its first run that is, to show."""
+
+    name: str
+    runs: tuple[Run, ...]
+    measured: tuple[Run, ...]
+    diverged: tuple[Run, ...]
+    shown: Chapter
+
+    @property
+    def state(self) -> str:
+        """How many of its runs trained, in words."""
+        parts = [f"{len(self.measured)} of {len(self.runs)} trained"]
+        if self.diverged:
+            parts.append(f"{len(self.diverged)} diverged: did not train")
+        if left := len(self.runs) - len(self.measured) - len(self.diverged):
+            parts.append(f"{left} to go")
+        return ", ".join(parts)
+
+    def values(self, metric: str) -> list[float]:
+        """The metric of each run that has it."""
+        found = [value_of(run.metrics(), metric) for run in self.measured]
+        return [value for value in found if value is not None]
+
+    def dots(self, metric: str, aligned_with: str = "") -> figures.Dots:
+        """The metric for a plot; only of runs that have the other one as well, where one is given."""
+        pairs = [
+            (value_of(run.metrics(), metric), value_of(run.metrics(), aligned_with or metric)) for run in self.measured
+        ]
+        values = [value for value, other in pairs if value is not None and other is not None]
+        return figures.Dots(self.name, np.array(values, np.float64), *mean_interval(values))
+
+
+def open_arm(name: str, runs: Sequence[Run]) -> ArmChapter:
+    """What there is of an arm."""
+    diverged = tuple(run for run in runs if run.divergence())
+    measured = tuple(run for run in runs if run.weights.exists())
+    return ArmChapter(name, tuple(runs), measured, diverged, open_chapter((measured or tuple(runs))[0], 0))
+
+
+def number(value: float) -> str:
+    """Four digits of a value; a dash where there is none."""
+    return cell(Score(value)).value if math.isfinite(value) else "–"
+
+
+def words_of(axis: Axis) -> str:
+    """What is measured, and which way is better."""
+    return f"{axis.label} ({axis.better} is better)" if axis.better else axis.label
+
+
+def reference_of(axis: Axis, chapters: Sequence[ArmChapter]) -> tuple[float, str] | None:
+    """The level an axis is compared with: the mean of what the runs have measured of it."""
+    values = [value for chapter in chapters for value in chapter.values(axis.reference)] if axis.reference else []
+    return (float(np.mean(values)), axis.reference_label or axis.reference) if values else None
+
+
+def plots_plate(axes: Sequence[Axis], chapters: Sequence[ArmChapter]) -> Plate | None:
+    """Every seed of every arm, one panel a metric; None where nothing was measured yet."""
+    panels = []
+    for axis in axes:
+        arms = [chapter.dots(axis.metric) for chapter in chapters]
+        if any(len(arm.values) for arm in arms):
+            svg = figure_svg(figures.seeds(arms, words_of(axis), reference_of(axis, chapters)))
+            means = "; ".join(f"{arm.label} {number(arm.mean)}" for arm in arms if len(arm.values))
+            panels.append(Inline(svg, "image/svg+xml", f"{axis.label}, means over seeds: {means}."))
+    caption = (
+        "Every seed a dot; the upright bar is the mean of an arm, the line its 95 % interval over seeds (Student's t; "
+        "it may leave the frame). Dotted: what stands beside the models."
+    )
+    return Plate("2", caption, tuple(panels)) if panels else None
+
+
+def trade_off_plate(trade_off: TradeOff | None, axes: Sequence[Axis], chapters: Sequence[ArmChapter]) -> Plate | None:
+    """Two measures against each other; None where the study asks for none, or nothing was measured yet."""
+    if not trade_off:
+        return None
+    by_metric = {axis.metric: axis for axis in axes}
+    x, y = by_metric[trade_off.x], by_metric[trade_off.y]
+    arms = [(chapter.dots(x.metric, y.metric), chapter.dots(y.metric, x.metric)) for chapter in chapters]
+    if not any(len(first.values) for first, _ in arms):
+        return None
+    joined = sorted((chapter.name for chapter in chapters if math.isfinite(as_number(chapter.name))), key=as_number)
+    svg = figure_svg(figures.trade_off(arms, (words_of(x), words_of(y)), joined))
+    caption = f"{x.label} against {y.label}: every seed a point, and the mean of each arm, named."
+    others = [chapter.name for chapter in chapters if chapter.name not in joined]
+    if joined and others:
+        caption += f" The line joins the arms in the order of their numbers; the star is {', '.join(others)}."
+    return Plate("1", caption, (Inline(svg, "image/svg+xml", caption),), narrow=True)
+
+
+def as_number(name: str) -> float:
+    """The number that an arm is named by, such as 1e-5 or minus2; NaN where it is named by anything else."""
+    try:
+        return math.nan if "_" in name else float(re.sub(r"^minus", "-", name))
+    except ValueError:
+        return math.nan
+
+
+def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
+    """The first samples of the first trained run of each arm; None where there is none."""
+    shown = [chapter for chapter in chapters if chapter.shown.trained]
+    sizes = {chapter.shown.model.image_size for chapter in shown}
+    if len(sizes) != 1:
+        return None
+    sheets = [chapter.shown.trained.sample(SAMPLED, seed=SEED) for chapter in shown if chapter.shown.trained]
+    caption = (
+        f"{SAMPLED} samples of each arm's first trained seed, from the first latents of seed {SEED}; none was picked."
+    )
+    rows = tuple(name for chapter in shown for name in (chapter.name, *[""] * (SAMPLED // COLUMNS - 1)))
+    return Plate("3", caption, (Inline(sheet(np.concatenate(sheets), COLUMNS), "image/jpeg", caption),), rows)
+
+
+def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
+    """Test faces over what the arms that have an encoder make of them; None where no arm has one."""
+    real = faces.images[faces.rows("test")[:RECONSTRUCTED]]
+    rows: list[tuple[str, NDArray[np.uint8]]] = [("test face", real)]
+    for chapter in chapters:
+        model = chapter.shown.model
+        if chapter.shown.trained and isinstance(model, Encodes) and model.image_size == faces.size:
+            rows.append((chapter.name, of_models.reconstruct(model, real)))
+    if len(rows) < 2 or len(real) < RECONSTRUCTED:
+        return None
+    caption = "Faces of the test split over their reconstructions by each arm's first trained seed."
+    content = sheet(np.concatenate([images for _, images in rows]), RECONSTRUCTED)
+    return Plate("4", caption, (Inline(content, "image/jpeg", caption),), tuple(name for name, _ in rows))

@@ -1,0 +1,1 @@
+"""Run folders: one training on disk."""

@@ -1,0 +1,221 @@
+"""The run folder: the only file that knows the names of the files in it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+
+from mien.errors import RunError, RunInUse, not_written, quoted
+from mien.files import reading
+from mien.files.reading import is_there, require_utf8, scores
+from mien.files.writing import write_text
+from mien.recipes.recipe import Recipe, check, read_toml, to_toml
+from mien.runs.provenance import FORMAT, provenance, surroundings
+from mien.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
+
+
+class Run:
+    """One training: its recipe, log, checkpoint, weights, samples and metrics, in one folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.recipe_file = self.path / "recipe.toml"
+        self.provenance_file = self.path / "provenance.json"
+        self.log_file = self.path / "log.jsonl"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.weights = self.path / "weights.safetensors"
+        self.best = self.path / "best.safetensors"
+        self.metrics_file = self.path / "metrics.json"
+        self.divergence_file = self.path / "diverged.json"
+        self.samples = self.path / "samples"
+        self.files = (
+            *(self.recipe_file, self.provenance_file, self.log_file, self.checkpoint),
+            *(self.weights, self.best, self.metrics_file, self.divergence_file),
+        )
+        self.lock = filelock.FileLock(self.path / ".lock", blocking=False)
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe, fingerprint: str) -> "Run":
+        """Start a run folder.
+
+        Raises: RunError where there is already a run, no room for one, or a path that weights cannot have.
+        """
+        run = cls(path)
+        require_utf8(run.path, "Choose another folder with --out.")
+        try:
+            run.samples.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{run.path}: cannot be written: {error}. Choose another folder with --out.") from error
+        with run.locked():  # two processes may be told to start the same run
+            if run.recipe_file.exists():
+                raise taken(run.path, "run")
+            run.require_room()
+            write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
+            write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """A run folder that is there.
+
+        Raises: RunError where there is none, it is of another version, or something else is in the place of a file.
+        """
+        run = cls(path)
+        if not is_there(run.recipe_file):
+            inside = sorted(recipe.parent.name for recipe in run.path.glob(f"*/{run.recipe_file.name}"))
+            give = f"one of the runs in it: {', '.join(inside)}" if inside else "a folder that `mien train` wrote"
+            raise RunError(
+                f"{str(run.path)[:300]}: is not a run folder (it has no {run.recipe_file.name}). Give {give}."
+            )
+        for file in run.files:
+            is_there(file)
+        version = run.provenance().get("format")
+        if version != FORMAT:
+            raise RunError(
+                f"{run.path}: is a run of format {version}, written by mien {run.provenance().get('mien')}; "
+                f"this is mien {__version__}, which reads format {FORMAT}. Use the version that wrote it."
+            )
+        return run
+
+    def recipe(self) -> Recipe:
+        """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
+        return check(read_toml(self.recipe_file)[1], str(self.recipe_file))
+
+    def rewrite_recipe(self, recipe: Recipe) -> None:
+        """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""
+        self.metrics_file.unlink(missing_ok=True)
+        shutil.rmtree(self.measured_picture("").parent, ignore_errors=True)
+        self.weights.unlink(missing_ok=True)
+        write_text(self.recipe_file, to_toml(recipe))
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the run comes from: versions, device, data fingerprint, command line."""
+        return read_json(self.provenance_file)
+
+    def add_start(self, device: str, precision: str) -> None:
+        """Note that training starts, or goes on, here and now: on which device, in which precision and versions."""
+        content = self.provenance()
+        given = content.get("starts")
+        earlier = given if isinstance(given, list) else []
+        start = {"device": device, "precision": precision} | surroundings()
+        write_text(self.provenance_file, json.dumps(content | {"starts": [*earlier, start]}, indent=1))
+
+    def require_room(self) -> None:
+        """Raises: RunError where the disk has too little room for checkpoints."""
+        free = shutil.disk_usage(self.path).free
+        if free < ROOM_NEEDED:
+            raise RunError(
+                f"{self.path}: the disk has {free / 2**30:.1f} GiB free; a run needs {ROOM_NEEDED / 2**30:.0f} GiB. "
+                "Make room, or choose a folder on another disk with --out."
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the folder to this process; within this one it may be asked for again. The end of a process ends it.
+
+        Raises: RunInUse where another one has it; RunError where the folder cannot be written.
+        """
+        try:
+            self.lock.acquire()
+        except filelock.Timeout:
+            raise RunInUse(
+                f"{self.path}: is in use by another process, which trains or measures it. "
+                "Wait for it, or stop it first."
+            ) from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error}. Choose another folder with --out.") from error
+        try:
+            yield
+        finally:
+            self.lock.release()
+
+    def append_log(self, line: dict[str, Any]) -> None:
+        """Add one line of numbers.  Raises: RunError where the disk takes no more."""
+        try:
+            with self.log_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise not_written(self.log_file, error) from error
+
+    def log(self) -> list[dict[str, Any]]:
+        """All lines; one that a kill cut short, or that is none for another reason, is left out."""
+        if not is_there(self.log_file):
+            return []
+        try:
+            return list(reading.read_log(self.log_file))
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.log_file}: cannot be read ({error}). Move it away: the training goes on without."
+            ) from error
+
+    def rewind_log(self, images_seen: int) -> None:
+        """Drop the lines past a checkpoint: they will be written again."""
+        kept = [line for line in self.log() if line["images_seen"] <= images_seen]
+        write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def metrics(self) -> dict[str, Any]:
+        """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
+        try:
+            content = read_json(self.metrics_file) if is_there(self.metrics_file) else {}
+        except RunError:
+            return {}
+        return scores(content)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Replace the measured numbers."""
+        write_text(self.metrics_file, json.dumps(metrics, indent=1))
+
+    def divergence(self) -> str:
+        """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""
+        if is_there(self.weights) or not is_there(self.divergence_file):
+            return ""
+        return str(read_json(self.divergence_file).get("error", ""))
+
+    def write_divergence(self, words: str) -> None:
+        """Note that the run diverged, so that nobody trains it to the same end again."""
+        write_text(self.divergence_file, json.dumps({"error": words}, indent=1))
+
+    def best_before(self, images_seen: int) -> Path:
+        """Where the best weights of a moment go, once there are better ones and a checkpoint may go back to these."""
+        return self.path / f"best-before-{images_seen}.safetensors"
+
+    def bests_before(self) -> list[Path]:
+        """All of them."""
+        return list(self.path.glob("best-before*.safetensors"))
+
+    def measured_picture(self, name: str) -> Path:
+        """Where a picture goes that a measurement made, such as 'neighbours'."""
+        return self.path / "measured" / f"{name}.png"
+
+    def sample_file(self, images_seen: int) -> Path:
+        """Where the sample grid of a moment goes."""
+        return self.samples / f"{images_seen:010d}.png"
+
+
+def taken(folder: Path, kind: str) -> RunError:
+    """What to say of a folder that holds a run or a plan, where another is to begin."""
+    return RunError(
+        f"{folder}: holds a {kind} already. `mien resume {quoted(folder)}` goes on with it; --out starts another."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises: RunError where the file is missing or is not one.
+    """
+    try:
+        return reading.read_json(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{path}: cannot be read ({error}). The run folder is damaged: put a copy of the file back, or train again."
+        ) from error

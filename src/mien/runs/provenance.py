@@ -1,0 +1,77 @@
+"""Where a run comes from: versions, machine, data, command line."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+
+FORMAT = 1  # of a run's folder
+
+
+def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
+    """Versions, machine, data and command of a run that is made now."""
+    return {"format": FORMAT, "data_fingerprint": fingerprint, "seed": seed} | surroundings()
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions, machine, command and time of this process."""
+    import numpy
+    import torch
+
+    return {
+        "mien": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "command": shlex.join(["mien", *sys.argv[1:]]) if started_as_command() else "Python",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def started_as_command() -> bool:
+    """Whether this process is `mien` or `python -m mien`, rather than somebody's own program."""
+    program = Path(sys.argv[0])
+    return program.stem == "mien" or program.parts[-2:] == ("mien", "__main__.py")
+
+
+def machine() -> str:
+    """The processor (and the GPU, where there is one) in words."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    words = f"{name}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{words}; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else words
+
+
+def commit() -> str | None:
+    """The commit of mien's own checkout, '-dirty' where files differ from it; None for an installed package."""
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():  # git would look further up, and find whatever mien is installed within
+        return None
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

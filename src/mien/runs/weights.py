@@ -1,0 +1,167 @@
+"""A trained model, ready to use: its weights and all that is needed to sample from it, in one file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.errors import RecipeError, RunError, in_one_line, quoted, shown
+from mien.faces.source.decode import Crop
+from mien.files import reading
+from mien.files.reading import is_there
+from mien.files.tensors import UNREADABLE, Shapes, read_header, read_tensors, write_tensors
+from mien.models import build
+from mien.models.base import Encodes, Model
+from mien.pictures import arrays, of_models
+from mien.pictures.arrays import Combinations
+from mien.recipes.recipe import Recipe, check
+from mien.training.devices import choose_device
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with its recipe, as `mien.open_run` gives it."""
+
+    model: Model
+    recipe: Recipe
+    images_seen: int
+    combinations: Combinations
+    crop: Crop = "square"  # what was kept of the training pictures, and so of any other
+    distance: float | None = None  # Fréchet, to the validation images in the judge's features; None: not measured
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that can be set; empty for a model without conditions."""
+        return self.model.attributes
+
+    @property
+    def image_size(self) -> int:
+        """Side of its images, in pixels."""
+        return self.model.image_size
+
+    def sample(
+        self, count: int = 32, *, seed: int = 0, attributes: Mapping[str, float] | None = None
+    ) -> arrays.Pictures:
+        """New faces.  -> uint8 [count,S,S,3]
+
+        attributes: values in [0, 1] for some or all of the model's attributes; the others are drawn as they occur
+        together in the training data.
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        arrays.require_sample(count, seed)
+        z = of_models.latents(self.model, count, seed)
+        return of_models.generate(self.model, z, self.labels(count, seed=seed, attributes=attributes))
+
+    def labels(self, count: int, *, seed: int = 0, attributes: Mapping[str, float] | None = None) -> Tensor | None:
+        """Attributes for new faces.  -> [count,A], or None for a model without conditions
+
+        Raises: RecipeError for an attribute the model does not know, or a value out of range.
+        """
+        y = arrays.labels(
+            self.attributes,
+            self.combinations,
+            count,
+            seed=seed,
+            given=attributes or {},
+            model=self.recipe.model.name,
+        )
+        return None if y is None else torch.from_numpy(y)
+
+    def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
+        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
+        return of_models.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
+
+    def encode(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3] -> [N,Z] x 2
+
+        Raises: RecipeError where the model has no encoder.
+        """
+        if not isinstance(self.model, Encodes):
+            raise RecipeError(f"a {self.recipe.model.name} has no encoder, so it cannot reconstruct. Use a VAE's run.")
+        return of_models.encode(self.model, images)
+
+    def reconstruct(self, images: NDArray[np.uint8]) -> arrays.Pictures:
+        """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
+
+        Raises: RecipeError where the model has no encoder.
+        """
+        return self.generate(self.encode(images)[0])
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Write the weights, with the recipe and the attributes' combinations in the metadata.
+
+    Raises: RunError where the disk takes no more.
+    """
+    content = {
+        "format": FORMAT,
+        "recipe": trained.recipe.model_dump(mode="json", exclude_none=True),
+        "images_seen": trained.images_seen,
+        "combinations": trained.combinations,
+        "crop": trained.crop,
+        "validation/fd_judge": trained.distance,
+    }
+    write_tensors(path, trained.model.state_dict(), content)
+
+
+def load_model(path: Path) -> TrainedModel:
+    """Read a file of weights.
+
+    Raises: RunError where there is none, it may not be read, or it is damaged or of another version.
+    """
+    recipe = require_fit(path)
+    try:
+        content, tensors = read_tensors(path)
+        model = build(recipe.model, recipe.data.size)
+        model.load_state_dict(tensors)
+        images_seen = reading.count(content["images_seen"], "images_seen")
+        counted = reading.combinations(content["combinations"], len(model.attributes))
+        crop = reading.crop(content["crop"])
+        distance = reading.number(content.get("validation/fd_judge"))
+    except (OSError, *UNREADABLE) as error:
+        raise unreadable(path, error) from error
+    model.to(choose_device("auto")).eval()
+    return TrainedModel(model, recipe, images_seen, counted, crop, distance)
+
+
+def require_fit(path: Path) -> Recipe:
+    """The recipe in a file of weights, if the file's header has the tensors of its networks and no more.
+
+    Nothing is allocated for them.  Raises: as `load_model`.
+    """
+    if not is_there(path):
+        hint = f"`mien resume {quoted(path.parent)}` trains the run to its end."
+        raise RunError(f"{path}: there are no weights yet. {hint}")
+    try:
+        content, shapes = read_header(path)
+        if content["format"] != FORMAT:
+            raise RunError(
+                f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
+                "Use the version that wrote them."
+            )
+        recipe = check(content["recipe"], str(path))
+        require_shapes(recipe, shapes)
+    except (OSError, *UNREADABLE) as error:
+        raise unreadable(path, error) from error
+    return recipe
+
+
+def unreadable(path: Path, error: Exception) -> RunError:
+    """What to say of weights that are damaged."""
+    return RunError(f"{path}: weights that cannot be read ({in_one_line(error)}). Train the run again.")
+
+
+def require_shapes(recipe: Recipe, found: Shapes) -> None:
+    """Raises: ValueError where the names and shapes are not those of the recipe's networks."""
+    with torch.device("meta"):
+        expected = {name: tuple(t.shape) for name, t in build(recipe.model, recipe.data.size).state_dict().items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name[:100]} is {found.get(name)}, where its recipe has {expected.get(name)}")

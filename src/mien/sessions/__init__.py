@@ -1,0 +1,1 @@
+"""Sessions: a recipe to a trained, measured run."""

@@ -1,0 +1,41 @@
+"""Which attributes a conditional model is trained on, when the recipe leaves it to the data."""
+
+import numpy as np
+
+from mien.faces import Faces
+from mien.recipes.recipe import Recipe
+
+PREFERRED = ("Male", "Smiling", "Eyeglasses")  # what people ask to see changed, and what small pictures show
+MOST = 3
+FEWEST = 10  # training faces with and without an attribute, for it to be learnt at all
+
+
+def settle_attributes(recipe: Recipe, faces: Faces) -> tuple[Recipe, str]:
+    """The recipe with its attributes chosen, and why it cannot be run, or ''.
+
+    Raises: DataError, with the nearest name, for an attribute that the faces do not have.
+    """
+    if not hasattr(recipe.model, "attributes"):
+        return recipe, ""
+    named: tuple[str, ...] = recipe.model.attributes
+    if named and faces.attribute_names:
+        faces.columns(named)
+    usable = usable_attributes(faces)
+    if not usable:
+        table = f"none of its {len(faces.attribute_names)}" if faces.attribute_names else "no attributes"
+        return recipe, (
+            f"it needs an attribute that at least {FEWEST} training faces have and {FEWEST} have not, "
+            f"and {faces.card['source']} has {table}."
+        )
+    for name in named:
+        if name not in usable:
+            return recipe, f"fewer than {FEWEST} training faces are with, or without, {name}, so it cannot be learnt."
+    chosen = named or tuple(n for n in PREFERRED if n in usable) or tuple(usable[:MOST])
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"attributes": chosen})}), ""
+
+
+def usable_attributes(faces: Faces) -> list[str]:
+    """The attributes that enough training faces have and have not, the most evenly divided first."""
+    values = faces.attributes[faces.rows("train")]
+    fewer = np.minimum((values == 0).sum(0), (values == 1).sum(0))
+    return [faces.attribute_names[column] for column in np.argsort(-fewer, kind="stable") if fewer[column] >= FEWEST]

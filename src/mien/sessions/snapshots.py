@@ -1,0 +1,206 @@
+"""What is done at every snapshot of a training: sample pictures, numbers on validation, and the best weights kept."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.faces import Faces
+from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.faces.splits import spread
+from mien.files.tensors import UNREADABLE, read_content
+from mien.files.writing import write_picture
+from mien.health import DISTANCE
+from mien.judge import Judge
+from mien.metrics.encoder.posterior import active
+from mien.metrics.samples.diversity import mean_distance
+from mien.metrics.samples.frechet import frechet_distance, gaussian_of
+from mien.metrics.samples.sharpness import laplacian_variance
+from mien.models import losses
+from mien.models.base import Discriminates, Encodes, Model
+from mien.pictures import arrays, of_models
+from mien.runs.folder import Run
+from mien.runs.weights import TrainedModel, save_model
+from mien.training.checkpoint import one_before
+
+SHOWN, SHOWN_SEED = 32, 0
+SEED = 2  # of the samples that are judged: neither those shown nor those measured when the training is over
+IMAGES = 1_000  # of validation, at most, and as many samples: enough for a curve
+FEWEST = 100  # samples, where there are fewer validation images
+Numbers = dict[str, float]
+
+
+class Snapshots:
+    """Looks at a model now and then, always with the same latents, labels and faces.
+
+    template: what weights are saved with; only its model is another at each snapshot.
+    judge: None leaves out all but pictures and reconstructions.    log: called with each line of numbers.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        faces: Faces,
+        template: TrainedModel,
+        judge: Judge | None,
+        log: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.run, self.template, self.judge, self.log = run, template, judge, log
+        self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
+        self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
+        self.training = faces.images[spread(faces.rows("train"), len(self.validation))]
+        self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
+        if judge:
+            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
+            features = judge.features(self.validation)
+            self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
+            self.real_sharpness = float(laplacian_variance(self.validation).mean())
+
+    def __call__(self, model: Model, images_seen: int) -> None:
+        """Write pictures and numbers, and the weights where they are the best so far."""
+        sheet = arrays.grid(of_models.generate(model, *self.shown), columns=8)
+        write_picture(self.run.sample_file(images_seen), sheet)
+        numbers = self.measure(model)
+        if numbers:
+            line = {"images_seen": images_seen} | numbers
+            if comparable(line) and line[DISTANCE] < self.lowest:
+                self.lowest = line[DISTANCE]
+                keep_best(self.run, replace(self.template, model=model, images_seen=images_seen, distance=self.lowest))
+            self.log(line)
+
+    def measure(self, model: Model) -> Numbers:
+        """All that can be said of a model with its abilities; a number that is not finite is left out."""
+        numbers = self.of_encoder(model) if isinstance(model, Encodes) else {}
+        if self.judge:
+            samples, fake_logits = self.sample(model)
+            numbers |= self.of_samples(self.judge, samples)
+            if isinstance(model, Discriminates):
+                numbers["discriminator_real"] = float((self.realness(model, self.validation) > 0).mean())
+                numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
+        return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
+
+    def sample(self, model: Model) -> tuple[arrays.Pictures, NDArray[np.float32]]:
+        """Samples, and what a discriminator says of them before they are rounded: as in training.
+
+        -> [N,S,S,3], and logits [N]: none where there is no discriminator
+        """
+        pictures, logits = [], [np.empty(0, np.float32)]
+        latents, labels = self.judged
+        with of_models.evaluating(model) as device:
+            for piece in pieces(len(latents)):
+                x = model.generate(latents[piece].to(device), None if labels is None else labels[piece].to(device))
+                pictures.append(to_stored(x))
+                if isinstance(model, Discriminates):
+                    logits.append(model.realness(x).float().cpu().numpy())
+        return np.concatenate(pictures), np.concatenate(logits)
+
+    def realness(self, model: Discriminates, images: arrays.Pictures) -> NDArray[np.float32]:
+        """What a discriminator says of real images.  [N,S,S,3] -> logits [N]"""
+        assert isinstance(model, Model)
+        with of_models.evaluating(model) as device:
+            logits = [model.realness(x) for x in signed_chunks(images, device)]
+        answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
+        return answer
+
+    def of_samples(self, judge: Judge, samples: arrays.Pictures) -> Numbers:
+        """How near samples are to the validation images, and how varied and sharp beside them."""
+        device = next(judge.network.parameters()).device.type
+        with torch.autocast(device, enabled=False):  # the judge sees in float32, whatever the training computes in
+            features = judge.features(samples)
+        return {
+            "fd_judge": frechet_distance(gaussian_of(features), self.real_gaussian),
+            "variety": share(mean_distance(features), self.real_distance),
+            "sharpness": share(float(laplacian_variance(samples).mean()), self.real_sharpness),
+        }
+
+    def of_encoder(self, model: Encodes) -> Numbers:
+        """How well faces are given back, and how much the latents hold."""
+        means, logvars = of_models.encode(model, self.validation)
+        numbers = {"reconstruction": self.error(model, means, self.validation)}
+        if self.judge:
+            known, _ = of_models.encode(model, self.training)
+            mu, logvar = torch.from_numpy(means), torch.from_numpy(logvars)
+            numbers |= {
+                "reconstruction_of_training": self.error(model, known, self.training),
+                "kl_nats": float(losses.kl_to_standard_normal(mu, logvar).mean()),
+                "active_units": float(active(means)),
+            }
+        return numbers
+
+    def error(self, model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures) -> float:
+        """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
+        assert isinstance(model, Model)
+        difference = of_models.generate(model, torch.from_numpy(latents)).astype(np.float32) - images
+        return float(np.square(difference / 127.5).mean())
+
+
+def share(value: float, real: float) -> float:
+    """A value over that of real images; not a number where those are all one image, or flat."""
+    return value / real if real else math.nan
+
+
+def latents_and_labels(template: TrainedModel, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
+    """What samples are made of.  -> [N,Z], and [N,A] or None"""
+    return of_models.latents(template.model, count, seed), template.labels(count, seed=seed)
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """So many images, some at a time."""
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
+
+
+def comparable(line: dict[str, Any]) -> bool:
+    """Whether a line can be of the best snapshot: its distance was measured, and something was learnt."""
+    return DISTANCE in line and line["images_seen"] > 0
+
+
+def keep_best(run: Run, trained: TrainedModel) -> None:
+    """Write the best weights; of those before stay what a checkpoint may still go back to.
+
+    Raises: RunError where the disk takes no more.
+    """
+    checkpoints = [checkpointed(path) for path in (run.checkpoint, one_before(run.checkpoint))]
+    if (seen := kept_at(run.best)) <= checkpoints[0]:
+        run.best.replace(run.best_before(int(seen)))
+    needed = {newest(run.bests_before(), seen) for seen in checkpoints}
+    for path in run.bests_before():
+        if path not in needed:
+            path.unlink()
+    save_model(run.best, trained)
+
+
+def rewind_best(run: Run) -> None:
+    """Put the best weights back to those of when the checkpoint was written, as the log is."""
+    seen = checkpointed(run.checkpoint)
+    if kept_at(run.best) <= seen:
+        return
+    run.best.unlink(missing_ok=True)
+    if earlier := newest(run.bests_before(), seen):
+        earlier.replace(run.best)
+
+
+def newest(paths: list[Path], seen: float) -> Path | None:
+    """The last of some weights that have seen no more images than this; None where there are none."""
+    return max((path for path in paths if kept_at(path) <= seen), key=kept_at, default=None)
+
+
+def kept_at(path: Path) -> float:
+    """How many images some weights have seen, from their metadata alone; infinitely many where there are none."""
+    try:
+        return int(read_content(path)["images_seen"])
+    except (OSError, *UNREADABLE):
+        return math.inf
+
+
+def checkpointed(path: Path) -> int:
+    """How many images a checkpoint has seen; -1 where there is none that can be read."""
+    try:
+        return int(read_content(path)["images_seen"])
+    except (OSError, *UNREADABLE):
+        return -1

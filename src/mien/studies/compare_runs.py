@@ -1,0 +1,96 @@
+"""Comparing any runs of the same faces on the page of a study, without claims."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mien.errors import RunError
+from mien.runs.folder import Run, read_json
+from mien.runs.plan_folder import runs_in
+from mien.studies import Axis
+
+RESULTS_FILE = "compare.json"
+PAGE_FILE = "compare.html"
+AXES = (  # what the page plots of it, where it was measured
+    Axis(metric="fd_judge", label="Fréchet distance of samples", better="lower", reference="fd_judge_floor_train",
+         reference_label="train against test"),
+    Axis(metric="test_mse", label="Reconstruction error (test MSE)", better="lower"),
+    Axis(metric="precision_judge", label="Precision of samples", better="higher"),
+    Axis(metric="recall_judge", label="Recall of samples", better="higher"),
+    Axis(metric="sharpness_samples", label="Sharpness of samples", reference="sharpness_real",
+         reference_label="real faces"),
+    Axis(metric="flip_rate_*", label="Flip rate, mean over attributes", better="higher"),
+)  # fmt: skip
+
+
+def require_place(folder: Path) -> None:
+    """Find out before anything is measured.
+
+    Raises: RunError where the page cannot be written, or would take the place of a file that is not of a comparison.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "may not be written to" if there.is_dir() else "is a file"
+        raise RunError(f"{folder}: cannot be written: {there} {why}. Choose another folder with --out.")
+    taken = [name for name in (RESULTS_FILE, PAGE_FILE) if (folder / name).exists()]
+    if taken and not is_comparison(folder / RESULTS_FILE):
+        raise RunError(
+            f"{folder}: holds a {taken[0]} that `mien compare` did not write. Choose another folder with --out."
+        )
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether a file holds the numbers of a comparison."""
+    try:
+        return {"format", "data", "arms"} <= read_json(path).keys()
+    except RunError:
+        return False
+
+
+def runs_at(paths: Sequence[str | Path]) -> list[Run]:
+    """The runs at some paths, each once; of a plan or a study, all that are in it."""
+    runs: dict[Path, Run] = {}
+    for path in map(Path, paths):
+        for run in runs_in(path):
+            runs.setdefault(run.path.resolve(), run)
+    return list(runs.values())
+
+
+def require_same_fingerprint(runs: Sequence[Run]) -> None:
+    """Raises: RunError where runs were trained on different faces, or on the same at another size or crop."""
+    by_faces: dict[str, list[str]] = {}
+    for run in runs:
+        by_faces.setdefault(run.provenance()["data_fingerprint"], []).append(str(run.path))
+    if len(by_faces) > 1:
+        groups = "; ".join(f"{', '.join(paths)} ({fingerprint[:12]})" for fingerprint, paths in by_faces.items())
+        raise RunError(
+            f"these runs are of different faces, or of the same at another size or crop, so that none of their numbers "
+            f"can be compared: {groups}. Compare runs whose fingerprints are equal."
+        )
+
+
+def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by arm: those of one recipe but for its seed are together, under the recipe's name, or the folder's.
+
+    Raises: RunError where two are of the same recipe and the same seed: the second one says nothing new.
+    """
+    by_recipe: dict[str, list[Run]] = {}
+    for run in runs:
+        content = run.recipe().model_dump(mode="json", exclude={"name": True, "training": {"seed"}, "data": {"source"}})
+        by_recipe.setdefault(json.dumps(content, sort_keys=True), []).append(run)
+    groups = list(by_recipe.values())
+    for group in groups:
+        seeds: Mapping[int, Run] = {run.recipe().training.seed: run for run in group}
+        if len(seeds) < len(group):
+            listed = ", ".join(str(run.path) for run in group)
+            raise RunError(f"two of these runs are of one recipe and one seed: {listed}. Give one of them.")
+    names = [re.sub(r"-seed\d+$", "", group[0].recipe().name) for group in groups]
+    if len(set(names)) < len(names):
+        names = [group[0].path.name for group in groups]
+    if len(set(names)) < len(names):
+        names = [f"{group[0].path.parent.name}/{group[0].path.name}" for group in groups]
+    if len(set(names)) < len(names):
+        names = [str(group[0].path) for group in groups]
+    return dict(zip(names, groups, strict=True))

@@ -1,0 +1,219 @@
+"""Running a study: a plan of arms and seeds, then one page with a verdict on each of its claims."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mien.errors import RecipeError, RunError, quoted
+from mien.faces import Faces
+from mien.files.progress import Observer
+from mien.recipes.recipe import Recipe
+from mien.runs.folder import Run
+from mien.runs.plan_folder import alone, is_plan, read_plan, require_no_run, write_plan
+from mien.sessions.measure import sketch
+from mien.sessions.recipe_faces import read_faces
+from mien.studies import Budget, Outcome, Study, mean_interval, value_of
+from mien.studies.plan import ONE_BY_ONE, Plan, require_same_faces, settle
+from mien.studies.recipes_of_arms import LENGTHS, Arms, arms_of, keys_of, seeded
+from mien.studies.study import BudgetName
+from mien.training.devices import require_one_process
+
+FORMAT = 1  # of study.json
+RESULTS_FILE = "study.json"
+PAGE_FILE = "study.html"
+
+
+@dataclass(frozen=True)
+class Length:
+    """How much a study does: the name of its budget, or images of each run; and how many seeds of each arm."""
+
+    budget: BudgetName = "quick"
+    images: int | None = None
+    seeds: int = 3
+
+
+def begin_study(
+    study: Study,
+    length: Length | None = None,
+    *,
+    source: str | None = None,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> tuple[Path, Faces]:
+    """Make the folder of a study with its runs, or add to it, and train none yet.  -> the folder, the faces
+
+    Raises: as `run_study`.
+    """
+    require_one_process(f"the study {study.name}", ONE_BY_ONE)
+    length = length or Length()
+    require_some(length)
+    arms = arms_of(study, budget_of(study, length), overrides, source)
+    folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    recipes = {
+        name: [seeded(name, recipe, seed) for seed in range(length.seeds)] for name, recipe in arms.recipes.items()
+    }
+    plan = Plan(name=study.name, title=study.title, recipes=list(recipes))
+    in_turn = [recipe for of_one_seed in zip(*recipes.values(), strict=True) for recipe in of_one_seed]
+    require_same_faces(plan, in_turn)
+    faces = read_faces(in_turn[0].data, observer)
+    settled, skipped = settle(plan, in_turn, faces)
+    lay_out(folder, plan, study, length, settled, named_by_arm(arms, skipped), faces)
+    return folder, faces
+
+
+def require_some(length: Length) -> None:
+    """Raises: RecipeError for no seeds or images, or fewer."""
+    if length.seeds < 1:
+        raise RecipeError(f"--seeds {length.seeds}: an arm is trained from one seed or more. Give another number.")
+    if length.images is not None and length.images < 1:
+        raise RecipeError(f"{length.images} images a run: a run sees one or more. Give another number, or a budget.")
+
+
+def budget_of(study: Study, length: Length) -> Budget:
+    """What the study's budget of that name says; with the number of images that somebody has given, for its length.
+
+    Raises: RecipeError for a budget that the study does not have.
+    """
+    if length.budget not in study.budgets and study.budgets:
+        have = ", ".join(study.budgets)
+        raise RecipeError(f"study {study.name}: has no budget {length.budget!r}. Budgets: {have}.")
+    budget = study.budgets.get(length.budget, Budget())
+    if length.images is None:
+        return budget
+    others = tuple(override for override in budget.set if not keys_of([override]) & LENGTHS)
+    return budget.model_copy(update={"images": length.images, "set": others})
+
+
+def named_by_arm(arms: Arms, skipped: Mapping[str, str]) -> dict[str, str]:
+    """Why arms are left out, by the arms' names; of those whose runs were skipped, the first run's reason."""
+    left_out = dict(arms.left_out)
+    for name in arms.recipes:
+        if why := skipped.get(f"{name}-seed0"):
+            left_out[name] = why
+    return left_out
+
+
+def lay_out(
+    folder: Path,
+    plan: Plan,
+    study: Study,
+    length: Length,
+    recipes: Sequence[Recipe],
+    left_out: Mapping[str, str],
+    faces: Faces,
+) -> None:
+    """Make the folders of the runs that are not there yet, and write down what is claimed before anything is trained.
+
+    Raises: RunError where the folder holds another plan or study, or a run of another recipe.
+    """
+    with alone(folder):  # two processes may be told to begin the same study
+        require_no_run(folder)
+        known = begun(folder, study)
+        for recipe in recipes:
+            path = folder / recipe.name
+            if not Run(path).recipe_file.exists():
+                Run.create(path, recipe, faces.fingerprint)
+            elif Run.open(path).recipe() != recipe:
+                raise RunError(
+                    f"{path}: was begun with another recipe than this study gives now (another budget, data or "
+                    f"override?). `mien resume {quoted(folder)}` goes on as it was begun; --out starts another."
+                )
+        runs = list(dict.fromkeys([*known, *(recipe.name for recipe in recipes)]))
+        length = replace(length, seeds=most_seeds(runs))
+        write_plan(
+            folder, plan.name, plan.title, runs, left_out, study=study.model_dump(mode="json"), length=asdict(length)
+        )
+
+
+def begun(folder: Path, study: Study) -> list[str]:
+    """The runs that a study in this folder has already; none where there is no study.
+
+    Raises: RunError where there is another plan or study.
+    """
+    if not is_plan(folder):
+        return []
+    content = read_plan(folder)
+    if content.get("study") != study.model_dump(mode="json"):
+        raise RunError(
+            f"{folder}: holds {content['name']} already, which is not this study as it is written now. "
+            f"`mien resume {quoted(folder)}` goes on with what is there; --out starts another."
+        )
+    return list(content["runs"])
+
+
+def most_seeds(runs: Iterable[str]) -> int:
+    """How many seeds an arm has, of these runs; of the arm that has most."""
+    return max(Counter(name.rpartition("-seed")[0] for name in runs).values())
+
+
+def is_study(folder: str | Path) -> bool:
+    """Whether a folder is a study's."""
+    return is_plan(Path(folder)) and "study" in read_plan(Path(folder))
+
+
+def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, list[Run]]:
+    """The runs of each arm, in the order of their seeds."""
+    arms: dict[str, list[Run]] = {}
+    for arm in study.all_arms():
+        of_arm = [name for name in names if name.rpartition("-seed")[0] == arm.name]
+        if of_arm:
+            arms[arm.name] = [Run.open(folder / name) for name in of_arm]
+    return arms
+
+
+def outcomes(arms: Mapping[str, Sequence[Run]], metric: str) -> dict[str, Outcome]:
+    """What came of each arm, in one metric."""
+    found = {}
+    for name, runs in arms.items():
+        values = [value_of(run.metrics(), metric) for run in runs if run.weights.exists()]
+        diverged = sum(bool(run.divergence()) for run in runs)
+        found[name] = Outcome(tuple(value for value in values if value is not None), len(runs), diverged)
+    return found
+
+
+def numbers_of(runs: Sequence[Run]) -> dict[str, Any]:
+    """All numbers of an arm: of each run, and the mean over seeds with its interval."""
+    measured = [run.metrics() for run in runs if run.weights.exists()]
+    names = dict.fromkeys(name for metrics in measured for name in metrics)
+    means = {}
+    for name in names:
+        values = [value for metrics in measured if (value := value_of(metrics, name)) is not None]
+        mean, low, high = mean_interval(values)
+        means[name] = jsonable({"mean": mean, "low": low, "high": high, "seeds": len(values)})
+    of_runs = [{"run": run.path.name, "diverged": run.divergence(), "metrics": run.metrics()} for run in runs]
+    return {"means": means, "runs": of_runs}
+
+
+def jsonable(content: Any) -> Any:
+    """The same with null for numbers that are not finite, which JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: jsonable(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [jsonable(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def varied(study: Study) -> str:
+    """What the arms differ in, in a word or two."""
+    return ", ".join(key.rpartition(".")[2] for key in study.vary) or "arm"
+
+
+def budget_words(study: Study, length: Length, arms: Mapping[str, Sequence[Run]], faces: Faces) -> str:
+    """How long each run is, in words; with the arms that are of another length, as somebody has given it."""
+    images = budget_of(study, length).images
+    size = f"{images:,} images a run, up to whole steps" if images else "the length that each recipe says"
+    if images and (others := [name for name, runs in arms.items() if not as_long_as(images, runs[0].recipe(), faces)]):
+        size += f", but for {', '.join(others)}, whose length was given"
+    seeds = f"{length.seeds} seed{'' if length.seeds == 1 else 's'} of each arm"
+    return f"{size if length.images else f'{length.budget}, {size}'}; {seeds}"
+
+
+def as_long_as(images: int, recipe: Recipe, faces: Faces) -> bool:
+    """Whether a run of the recipe sees so many images, up to whole steps."""
+    step = recipe.training.images_per_step(sketch(recipe))
+    return images <= recipe.training.total_images(len(faces.rows("train")), step) < images + step

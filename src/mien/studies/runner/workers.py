@@ -1,0 +1,116 @@
+"""Working through the runs of a plan or a study: one after the other, or several at once, here or on several machines.
+
+Whoever works takes the next run that nobody else has; the lock on a run's folder is all they know of each other.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien.errors import Diverged, Interrupted, MienError, RecipeError, RunInUse
+from mien.faces import Faces
+from mien.files.progress import Observer
+from mien.judge import judge_of
+from mien.metrics.evaluation import METRICS
+from mien.runs.folder import Run
+from mien.runs.plan_folder import is_through, plan_runs, read_plan
+from mien.sessions.measure import Measuring, measure_runs
+from mien.sessions.recipe_faces import plan_faces
+from mien.sessions.train import train_run
+from mien.studies.runner.processes import STOPPED, Relay, work_in_processes
+
+LOOK_AGAIN = 2.0  # seconds between two looks at runs that are in use
+
+
+def work(folder: Path, faces: Faces, processes: int = 1, observer: Observer | None = None) -> None:
+    """Train and measure every run of a plan's or a study's folder, by so many processes of this machine.
+
+    Raises: as `work_through` and `work_in_processes`.
+    """
+    require_some_processes(processes)
+    processes = min(processes, sum(not is_through(run) for run in plan_runs(folder)))
+    if processes > 1:
+        prepare_judge(folder, faces, observer)  # with all threads, where each process would wait for the first
+        work_in_processes(folder, processes, observer)
+    work_through(folder, faces, observer)
+
+
+def prepare_judge(folder: Path, faces: Faces, observer: Observer | None) -> None:
+    """Train the judge of the faces, where there is none yet.
+
+    Raises: Interrupted, after saving.
+    """
+    try:
+        judge_of(faces, observer.work if observer else None)
+    except Interrupted as stopped:
+        raise Interrupted(f"{stopped}. To go on: mien resume {shlex.quote(str(folder))}") from None
+
+
+def require_some_processes(processes: int) -> None:
+    """Raises: RecipeError for no processes, or fewer."""
+    if processes < 1:
+        raise RecipeError(f"--processes {processes}: one or more processes work. Leave it out for one.")
+
+
+def work_through(folder: Path, faces: Faces, observer: Observer | None = None, *, wait: bool = True) -> None:
+    """Train and measure every run of a plan's or a study's folder, as one of perhaps several that do.
+
+    A run that diverges is noted in its folder, and costs the others nothing.
+    wait: for the runs that others have, to take over what one of them leaves undone.
+
+    Raises: Interrupted, after saving; RunError for what concerns them all, as a full disk.
+    """
+    measuring = Measuring(faces, metrics_of(folder))
+    waiting, told = plan_runs(folder), False
+    while waiting:
+        in_use = [run for run in waiting if not taken(run, measuring, folder, observer)]
+        if in_use == waiting:
+            if not wait:
+                return
+            if observer and not told:
+                observer.note(f"waiting for runs that other processes have: {names_of(in_use)}")
+                told = True
+            time.sleep(LOOK_AGAIN)
+        waiting = in_use
+
+
+def metrics_of(folder: Path) -> Sequence[str]:
+    """The kinds of metrics that a folder's runs are measured by: a study's own, or all."""
+    content = read_plan(folder)
+    return tuple(content["study"]["metrics"]) if "study" in content else tuple(METRICS)
+
+
+def names_of(runs: Sequence[Run]) -> str:
+    """The names of runs, in a row."""
+    return ", ".join(run.path.name for run in runs)
+
+
+def taken(run: Run, measuring: Measuring, folder: Path, observer: Observer | None) -> bool:
+    """Train and measure one run; False where another process has it."""
+    try:
+        if not run.divergence():
+            train_run(run, measuring.faces, observer, resume=folder)
+            with run.locked():  # so that one that is in use is none that is damaged
+                measure_runs([run], measuring, observer)
+    except Diverged as error:
+        run.write_divergence(str(error))
+        if observer:
+            observer.note(f"{run.path.name}: did not train. {error}")
+    except RunInUse:
+        return False
+    return True
+
+
+def main() -> int:
+    """One process of several: the folder is its only argument.  -> 0, or what `mien` would end with"""
+    folder = Path(sys.argv[1])
+    try:
+        work_through(folder, plan_faces(folder), Relay(), wait=False)
+    except (Interrupted, KeyboardInterrupt):
+        return STOPPED
+    except (MienError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0

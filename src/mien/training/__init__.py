@@ -1,0 +1,1 @@
+"""Training: one loop for any list of phases; it knows no run folder."""
