@@ -19,7 +19,7 @@ from mien.judge import judge_of
 from mien.metrics.samples.frechet import frechet_distance_of
 from mien.metrics.samples.sharpness import laplacian_variance
 from mien.models.base import Discriminates, Encodes
-from mien.report import build_report
+from mien.report.build import build_report
 from mien.report.loss_curves import TITLES, panels
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, load_model, save_model

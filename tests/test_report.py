@@ -13,7 +13,7 @@ from mien.faces import Faces
 from mien.models import MODELS
 from mien.models.layer_table import layer_table
 from mien.pictures import arrays
-from mien.report import build_report
+from mien.report.build import build_report
 from mien.report.number_tables import cell, read_scores
 from mien.report.run_section import number_runs
 from mien.report.sentences import reconstruction_sentence, sharpness_sentence
