@@ -7,7 +7,7 @@ import torch
 
 import tiny
 from mien.errors import RecipeError
-from mien.models import MODELS
+from mien.models import MODELS, model_class
 from mien.models.base import Classifies, Encodes, Model
 from mien.models.layer_table import layer_table
 from mien.pictures import of_models
@@ -35,7 +35,7 @@ conditional = pytest.mark.parametrize("name", [name for name in MODELS if tiny.h
 def everything_on(name: str) -> Model:
     """A model with batch normalization and every phase its options can give it."""
     options = {"normalization": "batch", "r1_weight": 1.0, "r1_every": 1, "discriminator_updates": 2}
-    fields = MODELS[name].Config.model_fields
+    fields = model_class(name).Config.model_fields
     return tiny.model(name, **{key: value for key, value in options.items() if key in fields})
 
 
@@ -166,7 +166,7 @@ def test_a_conditional_model_refuses_to_generate_without_attributes(name: str) -
         (name, option)
         for name in MODELS
         for option in OPTIONS
-        if option.keys() <= MODELS[name].Config.model_fields.keys()
+        if option.keys() <= model_class(name).Config.model_fields.keys()
     ],
     ids=str,
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mien.models import MODELS
+from mien.models import model_class
 from mien.models.options import ModelConfig
 from mien.models.vae import equivalent_beta, equivalent_kl_weight
 from mien.report.number_tables import Score, cell, written
@@ -65,7 +65,7 @@ def provenance(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def about(model_name: str) -> str:
     """What a model is, in two sentences or so; for one without, the first paragraph of its own description."""
-    described = inspect.getdoc(MODELS[model_name]) or ""
+    described = inspect.getdoc(model_class(model_name)) or ""
     return ABOUT.get(model_name, described.split("\n\n")[0].replace("\n", " "))
 
 

@@ -146,7 +146,7 @@ def require_fit(path: Path) -> Recipe:
                 f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
                 "Use the version that wrote them."
             )
-        recipe = check(content["recipe"], str(path))
+        recipe = check(content["recipe"], str(path), path.parent)
         require_shapes(recipe, shapes)
     except (OSError, *UNREADABLE) as error:
         raise unreadable(path, error) from error
