@@ -28,7 +28,8 @@ from mien.metrics.score import Score
 from mien.models.base import Model
 from mien.models.options import ModelConfig
 from mien.pictures import arrays, of_models
-from mien.report import build_report, figures
+from mien.report import figures
+from mien.report.build import build_report
 from mien.report.flip_pictures import read_factor_shifts, read_leakage
 from mien.report.number_tables import Score as ReadScore
 from mien.runs.folder import Run
