@@ -122,7 +122,7 @@ def test_a_kill_in_the_middle_of_a_write_loses_nothing(
 KILLED_BY_ITSELF = """
 import os, signal, sys
 from mien.cli import main
-from mien.terminal import Terminal
+from mien.cli.terminal import Terminal
 
 def training(terminal, name, images_seen, total, line):
     if images_seen >= 40:
