@@ -35,9 +35,7 @@ def main() -> None:
     """Run, record, and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true", help="take README's pictures from its report")
-    parser.add_argument(
-        "--folder", type=Path, help="of a plan that was run already; its time is not known"
-    )
+    parser.add_argument("--folder", type=Path, help="of a plan that was run already; its time is not known")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mien-quick-") as fresh:
         folder, seconds = (args.folder, None) if args.folder else timed_run(Path(fresh))

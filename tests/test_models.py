@@ -57,7 +57,8 @@ def test_generated_images_are_float32_in_mixed_precision_too(name: str) -> None:
     model = tiny.model(name)
     with torch.autocast("cpu", torch.bfloat16):
         assert model.generate(torch.randn(2, model.latent_dim), labels(model, 2)).dtype == torch.float32
-        assert all(term.dtype == torch.float32 for p in model.phases for term in p.loss(tiny.batch(model)).values())
+        terms = [term for phase in model.phases for term in phase.loss(tiny.batch(model)).values()]
+        assert all(term.value.dtype == torch.float32 for term in terms)
 
 
 @every_model
@@ -67,8 +68,8 @@ def test_a_phase_gives_finite_scalars_and_gradients_only_where_it_moves(name: st
         freeze_all_but(model, phase.moves)
         model.zero_grad()
         terms = phase.loss(tiny.batch(model))
-        assert all(term.shape == () and term.isfinite() for term in terms.values())
-        sum(terms.values()).backward()
+        assert all(term.value.shape == () and term.value.isfinite() for term in terms.values())
+        sum(term.weighted for term in terms.values()).backward()
         reached = {network for network, body in model.named_children() if any_gradient(body)}
         assert reached == set(phase.moves)
 
@@ -151,7 +152,7 @@ def test_the_head_learns_on_generated_images_only_where_it_is_asked_to() -> None
         for asked in (True, False)
     }
     assert terms[True].keys() - terms[False].keys() == {"classification_fake"}
-    assert terms[False]["classification_real"] == terms[True]["classification_real"]
+    assert terms[False]["classification_real"].value == terms[True]["classification_real"].value
 
 
 @conditional

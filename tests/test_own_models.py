@@ -65,7 +65,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "work"
     folder.mkdir()
-    code = CODE.format(mark=str(tmp_path / "ran"), imports="Model, Phase", term="error")
+    code = CODE.format(mark=str(tmp_path / "ran"), imports="Model, Phase, Term", term="Term(error)")
     (folder / "mine.py").write_text(code)
     (folder / "mine.toml").write_text(RECIPE.format(name="mine.py:Linear"))
     return folder / "mine.toml"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mien.faces.splits import spread
 from mien.metrics.encoder.posterior import SEED, aggregate, encoded, exactly, latents
@@ -13,7 +14,7 @@ from mien.metrics.encoder.principal_components import pixels
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.score import Score, mean_score
 from mien.models import losses
-from mien.models.base import Encodes, HasVariance
+from mien.models.base import Encodes
 from mien.pictures import arrays
 
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
@@ -31,11 +32,10 @@ class Coded(NamedTuple):
 
 def likelihood(subject: Subject) -> dict[str, Score]:
     """ELBO, importance-weighted bound, KL, active units, and the aggregate posterior beside the prior."""
-    model = subject.trained.model
-    assert isinstance(model, Encodes)
+    model = subject.encoder
     validated = subject.faces.images[subject.encoded_rows("validation")]
     test = subject.faces.images[subject.encoded_rows("test")]
-    validation = code(model, validated)
+    validation = code(model, validated, subject.labels_of(subject.encoded_rows("validation")))
     variance = max(float(validation.mse.mean()), 1e-12)
     scores = {
         "decoder_variance": mean_score(
@@ -44,15 +44,15 @@ def likelihood(subject: Subject) -> dict[str, Score]:
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, variance, subject.faces.size)
+    scores |= bounds(model, test, subject.labels_of(subject.encoded_rows("test")), variance)
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 
 
-def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) -> dict[str, Score]:
+def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float) -> dict[str, Score]:
     """The bounds on log p(x) over test images, at a variance and at that of training."""
     dimensions = test[0].size
-    coded = code(model, test)
+    coded = code(model, test, y)
     stated = f"test split, decoder variance {variance:.3g}"
     elbo = evidence_lower_bound(coded, variance, dimensions)
     scores = {
@@ -64,12 +64,12 @@ def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) ->
         ),
         "kl_nats": mean_score(coded.kl, "test split, KL of q(z given x) to N(0, I) in nats an image"),
     }
-    few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // size**2))
-    weighted = importance_weighted_bound(model, test[few], variance, DRAWS)
+    few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // model.image_size**2))
+    weighted = importance_weighted_bound(model, test[few], None if y is None else y[few], variance, DRAWS)
     how = f"{stated}, importance-weighted bound of {DRAWS} draws"
     scores["iwae_nats"] = mean_score(weighted, how)
     scores["iwae_gain_nats"] = mean_score(weighted - elbo[few], f"{how}, minus the ELBO of the same images")
-    if isinstance(model, HasVariance) and (trained := model.decoder_variance()):
+    if trained := model.decoder_variance():
         scores["decoder_variance_in_training"] = exactly(trained, len(test), "at which the objective was the ELBO")
         scores["elbo_nats_in_training"] = mean_score(
             evidence_lower_bound(coded, trained, dimensions), f"as elbo_nats, at training's variance of {trained:.3g}"
@@ -77,13 +77,13 @@ def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) ->
     return scores
 
 
-def code(model: Encodes, images: arrays.Pictures) -> Coded:
-    """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3]"""
+def code(model: Encodes, images: arrays.Pictures, y: Tensor | None) -> Coded:
+    """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3], [N,A]"""
     random = torch.Generator().manual_seed(SEED)
     errors, divergences = [], []
-    for x, mu, logvar in encoded(model, images):
+    for x, labels, mu, logvar in encoded(model, images, y):
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=random).to(mu.device)
-        errors.append(losses.squared_error(model.generate(z), x).double().cpu())
+        errors.append(losses.squared_error(model.generate(z, labels), x).double().cpu())
         divergences.append(losses.kl_to_standard_normal(mu.double(), logvar.double()).cpu())
     return Coded(torch.cat(errors).numpy(), torch.cat(divergences).numpy())
 
@@ -100,7 +100,7 @@ def evidence_lower_bound(coded: Coded, variance: float, dimensions: int) -> NDAr
 
 
 def importance_weighted_bound(
-    model: Encodes, images: arrays.Pictures, variance: float, draws: int
+    model: Encodes, images: arrays.Pictures, y: Tensor | None, variance: float, draws: int
 ) -> NDArray[np.float64]:
     """log of the mean of p(x, z) / q(z given x) over draws of z from q: a bound on log p(x) in nats.  -> [N]
 
@@ -108,13 +108,13 @@ def importance_weighted_bound(
     """
     random = torch.Generator().manual_seed(SEED)
     found = []
-    for x, mu, logvar in encoded(model, images):
+    for x, labels, mu, logvar in encoded(model, images, y):
         weights = []
         for _ in range(draws):
             noise = torch.randn(mu.shape, generator=random).to(mu.device)
             z = mu + (0.5 * logvar).exp() * noise
             prior_to_posterior = 0.5 * (noise.double().square() + logvar - z.double().square()).sum(1)
-            likelihood_of_x = losses.gaussian_log_likelihood(model.generate(z), x, variance).double()
+            likelihood_of_x = losses.gaussian_log_likelihood(model.generate(z, labels), x, variance).double()
             weights.append(likelihood_of_x + prior_to_posterior)
         found.append((torch.stack(weights).logsumexp(0) - math.log(draws)).cpu())
     return torch.cat(found).numpy()
