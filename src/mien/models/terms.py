@@ -21,8 +21,9 @@ class Term:
 
     @property
     def weighted(self) -> Tensor:
-        """What it adds to the loss.  []"""
-        return self.value if isinstance(self.weight, float) and self.weight == 1 else self.weight * self.value
+        """What it adds to the loss, in float32 whatever precision it was computed in.  []"""
+        value = self.value.float()
+        return value if isinstance(self.weight, float) and self.weight == 1 else self.weight * value
 
 
 Terms = Mapping[str, Term]  # by name; the sum of what they add is minimised

@@ -11,7 +11,7 @@ import torch
 
 from mien.errors import Interrupted, RecipeError, RunError, quoted
 from mien.faces import Faces
-from mien.faces.batches import Batches
+from mien.faces.batches import Batch, Batches
 from mien.files.progress import Observer
 from mien.health import Watch
 from mien.judge import Judge, judge_of
@@ -87,8 +87,8 @@ def wait_for_run(path: Path | None) -> Run:
 def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     """Give a run another length, in training.steps or training.epochs; what it has done stays as it is.
 
-    Raises: RecipeError for any other key: it would have changed what was done already, for a cosine schedule, and for
-    a length that the run is past.
+    Raises: RecipeError for any other key: it would have changed what was done already, for a training that follows its
+    length, and for a length that the run is past.
     """
     if not overrides:
         return
@@ -104,6 +104,11 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     table = recipe.model_dump(mode="json", exclude_none=True)
     changed = check(apply_overrides(table, overrides), str(run.recipe_file), run.path)
     model = build(changed.model, changed.data.size)
+    if follows_its_length(model):
+        raise RecipeError(
+            f"{run.path}: its {model.title} learns by the share of the training that is done, so the length cannot "
+            "change. Train anew."
+        )
     images_per_step = changed.training.images_per_step(model)
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
     with run.locked():
@@ -115,6 +120,21 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
                 f"Give it at least training.steps={-(-seen // images_per_step)}."
             )
         run.rewrite_recipe(changed)
+
+
+def follows_its_length(model: Model) -> bool:
+    """Whether a phase has a span, or a loss asks how far the training is."""
+    asked: list[str] = []
+
+    class Noting(Batch):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    example = Noting(torch.zeros(2, 3, model.image_size, model.image_size), torch.zeros(2, len(model.attributes)))
+    for phase in model.phases:
+        phase.loss(example)
+    return "progress" in asked or any((phase.start, phase.end) != (0, 1) for phase in model.phases)
 
 
 def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resume: Path | None = None) -> None:
