@@ -15,7 +15,7 @@ from mien.faces.batches import Batch, Batches
 from mien.files.progress import Observer
 from mien.health import Watch
 from mien.judge import Judge, judge_of
-from mien.models import build
+from mien.models import MODELS, build, model_class
 from mien.models.base import Model
 from mien.pictures.arrays import Combinations
 from mien.recipes.recipe import Recipe, apply_overrides, check
@@ -47,7 +47,8 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
     if why:
-        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a vae or a gan.")
+        others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
+        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")
     require_runnable(settled)
     return Run.create(path, settled, faces.fingerprint), faces
 
