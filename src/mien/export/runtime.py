@@ -117,7 +117,7 @@ class ExportedModel:
 
     @property
     def name(self) -> str:
-        """What model it is, such as 'vae'."""
+        """What model it is, as its recipe names it."""
         return str(self.content["recipe"]["model"]["name"])
 
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
