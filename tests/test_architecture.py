@@ -16,6 +16,7 @@ SOURCE = Path(mien.__file__).parent
 LAYERS = (
     "version",
     "errors",
+    "seeds",
     "files",
     "health",
     "faces",

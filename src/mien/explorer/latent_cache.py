@@ -18,13 +18,13 @@ from mien.faces.splits import spread
 from mien.files.writing import digest
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.seeds import MAP
 
 VERSION = 1  # of what is cached
 MOST_MAPPED = 4_000  # test faces on the map
 MOST_ENCODED = 5_000  # training faces that directions are taken from
 FEWEST = 10  # training faces with an attribute, and without it, for a direction
 MOST_PRINCIPAL = 10
-SEED = 0  # of the map
 
 Floats = NDArray[np.float32]
 Words = list[dict[str, Any]]
@@ -90,7 +90,7 @@ def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Late
     named = [about for about, _ in (*of_attributes, *principal)]
     pca = arrays.principal_plane(means)
     progress.work(words, 3, 4)
-    tsne = arrays.embed(means, SEED)
+    tsne = arrays.embed(means, MAP)
     progress.work(words, 4, 4)
     return Latents(directions[: len(named)], named, test, means.astype(np.float16), tsne, pca)
 

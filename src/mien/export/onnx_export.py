@@ -26,6 +26,7 @@ from mien.export.onnx_bounds import LARGEST
 from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
+from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -189,7 +190,7 @@ def run_with(graph: "ModelProto") -> Callable[[Mapping[str, Tensor]], Outputs]:
 
 def random_inputs(model: Model) -> Iterator[dict[str, Tensor]]:
     """Latents, and attributes where the model is conditional, of several batch sizes; the same each time."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(TorchSeed.EXPORT)
     for count in BATCHES:
         z = torch.randn(count, model.latent_dim, generator=random)
         y = torch.rand(count, len(model.attributes), generator=random)

@@ -18,9 +18,10 @@ from mien.pictures import arrays
 from mien.report import figures, sentences
 from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
 from mien.report.number_tables import tabulate
-from mien.report.run_pictures import SEED, illustrate
+from mien.report.run_pictures import illustrate
 from mien.report.run_section import Chapter, number_runs, open_chapter
 from mien.runs.folder import Run
+from mien.seeds import Seed
 from mien.version import __version__
 
 GLANCED = 8  # faces of each run at the top of the page
@@ -115,7 +116,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
     rows = {"real": real} if len(real) == GLANCED else {}
     for name, chapter in zip(names, chapters, strict=True):
         if chapter.trained and chapter.model.image_size == faces.size:
-            rows[name] = chapter.trained.sample(GLANCED, seed=SEED)
+            rows[name] = chapter.trained.sample(GLANCED, seed=Seed.SHOWN)
     if not rows or not any(chapter.trained for chapter in chapters):
         return None
     caption = "At a glance: real test images, and the first samples of each model. None was picked."

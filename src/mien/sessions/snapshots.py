@@ -28,6 +28,7 @@ from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR, LossTerm, Quantity
 from mien.pictures import arrays, of_models
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
+from mien.seeds import Seed
 from mien.training.checkpoint import one_before
 
 TERMS = {  # what is measured at a snapshot, as the training curves show it
@@ -69,8 +70,7 @@ TERMS |= {
     "discriminator_real": LossTerm(TOLD_APART, "validation images"),
     "discriminator_fake": LossTerm(TOLD_APART, "generated images"),
 }
-SHOWN, SHOWN_SEED = 32, 0
-SEED = 2  # of the samples that are judged: neither those shown nor those measured when the training is over
+SHOWN = 32
 IMAGES = 1_000  # of validation, at most, and as many samples: enough for a curve
 FEWEST = 100  # samples, where there are fewer validation images
 Numbers = dict[str, float]
@@ -92,14 +92,14 @@ class Snapshots:
         log: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
-        self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
+        self.shown = latents_and_labels(template, SHOWN, Seed.SHOWN)
         rows = spread(faces.rows("validation"), IMAGES)
         known = spread(faces.rows("train"), len(rows))
         self.validation, self.training = faces.images[rows], faces.images[known]
         self.validation_y, self.training_y = (of_models.labels_of(template.model, faces, of) for of in (rows, known))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
-            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
+            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), Seed.SNAPSHOT)
             features = judge.features(self.validation)
             self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
             self.real_sharpness = float(laplacian_variance(self.validation).mean())
