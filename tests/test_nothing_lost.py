@@ -32,8 +32,7 @@ from mien.explorer.manifest import open_exhibit
 from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
 from mien.faces.pack.store import default_cache
-from mien.files import tensors
-from mien.files.tensors import read_tensors, write_tensors
+from mien.files.tensors import checksum, read_tensors, write_tensors
 from mien.judge import judge_of
 from mien.pictures.arrays import grid
 from mien.report.build import build_report
@@ -312,7 +311,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a disk")
-    monkeypatch.setattr(folder, "ROOM_NEEDED", 0)
+    monkeypatch.setattr("mien.runs.folder.ROOM_NEEDED", 0)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
@@ -484,8 +483,8 @@ def later(function: Callable[..., Any]) -> Callable[..., Any]:
 def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
     run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_plan(tmp_path, Plan(name="one", title="One", recipes=["gan"]), [run_of("gan").path.name], {})
-    monkeypatch.setattr("mien.studies.run_plan.Measuring", functools.partial(Measuring, names=["sharpness"]))
+    write_plan(tmp_path, "one", "One", [run_of("gan").path.name], {})
+    monkeypatch.setattr("mien.report.write.Measuring", functools.partial(Measuring, names=["sharpness"]))
     monkeypatch.setattr(Path, "rename", later(Path.rename))
     assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
     assert "</html>" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
@@ -662,5 +661,5 @@ def test_the_checksum_is_that_of_names_shapes_values_and_numbers() -> None:
         {"a": torch.zeros(2, 3), "b": torch.ones(1, dtype=torch.int32)},
         {"b": torch.ones(1)},
     ]
-    sums = {tensors.checksum(tensors, {"format": 1}) for tensors in (one, *others)}
-    assert len(sums | {tensors.checksum(one, {"format": 2})}) == 6
+    sums = {checksum(tensors, {"format": 1}) for tensors in (one, *others)}
+    assert len(sums | {checksum(one, {"format": 2})}) == 6
