@@ -137,7 +137,7 @@ def test_two_damaged_checkpoints_are_refused_in_words_and_left_as_they_are(kille
 def test_there_are_never_more_than_two_checkpoints_and_one_when_all_is_done(
     killed: Run, uninterrupted: Run, faces: Faces
 ) -> None:
-    seen = [read_progress(path)["images_seen"] for path in (killed.checkpoint, one_before(killed.checkpoint))]
+    seen = [read_progress(path).images_seen for path in (killed.checkpoint, one_before(killed.checkpoint))]
     assert seen == [40, 32]
     train_run(killed, faces)
     for run in (killed, uninterrupted):
@@ -174,7 +174,7 @@ def test_a_file_from_before_there_were_checksums_is_read(saved: Path, tmp_path: 
     content, tensors = read_tensors(saved)
     safetensors.torch.save_file(tensors, tmp_path / "old", {"mien": json.dumps(content)})
     assert damage(tmp_path / "old") == ""
-    assert read_progress(tmp_path / "old")["images_seen"] == 8
+    assert read_progress(tmp_path / "old").images_seen == 8
 
 
 @pytest.mark.parametrize("weights", ["weights", "best"])
@@ -591,7 +591,7 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def test_a_run_of_every_format_so_far_is_sampled_from_measured_reported_and_trained_on(golden: Run) -> None:
-    expected = np.asarray(Image.open(TESTS / "golden_runs" / str(golden.provenance()["format"]) / "samples.png"))
+    expected = np.asarray(Image.open(TESTS / "golden_runs" / str(golden.provenance().format) / "samples.png"))
     made = grid(open_run(golden.path).sample(4, seed=1), columns=4)
     assert np.abs(made.astype(int) - expected).max() <= 2
     mse = golden.metrics()["test_mse"]["value"]
@@ -605,7 +605,7 @@ def test_a_run_of_every_format_so_far_is_sampled_from_measured_reported_and_trai
 @pytest.fixture
 def golden_folder(golden: Run, tmp_path: Path) -> Path:
     """A copy of all that is kept of a format: a plan's folder, and exported files."""
-    return shutil.copytree(TESTS / "golden_runs" / str(golden.provenance()["format"]), tmp_path / "golden")
+    return shutil.copytree(TESTS / "golden_runs" / str(golden.provenance().format), tmp_path / "golden")
 
 
 def test_a_plan_of_every_format_so_far_is_opened(golden_folder: Path) -> None:

@@ -426,7 +426,7 @@ def folder(finished: StudyResult, tmp_path: Path) -> Path:
 
 def test_a_study_leaves_a_run_for_every_arm_and_seed_and_one_page(finished: StudyResult) -> None:
     names = ["0.5-seed0", "1e-4-seed0", "0.5-seed1", "1e-4-seed1"]
-    assert read_plan(finished.folder)["runs"] == names
+    assert read_plan(finished.folder).runs == names
     recipes = [Run.open(finished.folder / name).recipe() for name in names]
     assert [recipe.training.seed for recipe in recipes] == [0, 0, 1, 1]
     assert [recipe.training.steps for recipe in recipes] == [4] * 4
@@ -460,21 +460,21 @@ def test_the_same_command_does_nothing_twice(folder: Path, tmp_path: Path, monke
 
 
 def test_more_seeds_are_added_to_those_there_are(finished: StudyResult, folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     run_study(study, Length(seeds=3), out=folder)
-    assert read_plan(folder)["runs"][4:] == ["0.5-seed2", "1e-4-seed2"]
+    assert read_plan(folder).runs[4:] == ["0.5-seed2", "1e-4-seed2"]
     same = "0.5-seed0/weights.safetensors"
     assert (folder / same).read_bytes() == (finished.folder / same).read_bytes()
 
 
 def test_another_budget_in_the_same_folder_is_refused(folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     with pytest.raises(RunError, match=r"0.5-seed0: was begun with another recipe than this study gives now"):
         run_study(study, Length(images=64, seeds=2), out=folder)
 
 
 def test_fewer_seeds_than_there_are_leave_those_there_are_on_the_page(folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     page = run_study(study, Length(seeds=1), out=folder).page.read_text()
     assert "quick, 32 images a run, up to whole steps; 2 seeds of each arm" in page
     assert json.loads((folder / "study.json").read_text())["length"]["seeds"] == 2
@@ -507,7 +507,7 @@ def test_a_margin_is_said_in_full_and_that_the_difference_is_moved_by_it(folder:
 
 
 def test_a_stopped_study_goes_on_exactly(finished: StudyResult, tmp_path: Path) -> None:
-    study, out = Study.model_validate(read_plan(finished.folder)["study"]), tmp_path / "stopped"
+    study, out = Study.model_validate(read_plan(finished.folder).study), tmp_path / "stopped"
     stopping = tiny.Watcher(16, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(Interrupted, match=r"stopped at 16 of 32 images.*mien resume .*/stopped$"):
         run_study(study, Length(seeds=2), out=out, observer=stopping)
@@ -552,7 +552,7 @@ def test_a_run_that_another_process_has_is_passed_over_and_looked_at_again(
 
 
 def test_several_processes_train_what_one_would(finished: StudyResult, tmp_path: Path) -> None:
-    study = Study.model_validate(read_plan(finished.folder)["study"])
+    study = Study.model_validate(read_plan(finished.folder).study)
     result = run_study(study, Length(seeds=2), out=tmp_path / "study", processes=2)
     assert result.answers == finished.answers
 
@@ -588,7 +588,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_arm(finished: StudyResult,
 
 def test_runs_of_different_faces_are_not_compared(run_of: Any, tmp_path: Path) -> None:
     one, other = run_of("vae"), run_of("gan")
-    content = other.provenance() | {"data_fingerprint": "other"}
+    content = other.provenance().model_dump() | {"data_fingerprint": "other"}
     other.provenance_file.write_text(json.dumps(content))
     with pytest.raises(RunError, match=r"of different faces.*none of their numbers can be compared: .*/vae .*/gan "):
         compare_runs([one.path, other.path], out=tmp_path / "compared")

@@ -1,4 +1,4 @@
-"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
+"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor recipes are loaded."""
 
 import mmap
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from mien.errors import RecipeError, RunError, in_one_line, shown
 from mien.export import onnx_bounds
 from mien.files import reading
+from mien.files.validation import checked
 from mien.pictures import arrays
+from mien.runs.records import ExportedFacts
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -243,18 +245,12 @@ def require_sound(file: memoryview, content: dict[str, Any]) -> int:
 
     -> the largest number of values that it computes between two layers, for an image
 
-    Raises: ValueError, KeyError or TypeError where not.
+    Raises: ValueError where not.
     """
-    model = content["recipe"]["model"]
-    size = reading.count(content["recipe"]["data"]["size"], "data.size", least=1, most=reading.LARGEST_SIDE)
-    latent_dim = reading.count(model["latent_dim"], "model.latent_dim", least=1, most=reading.MOST_LATENTS)
-    attributes = reading.words(content["attributes"], "attributes")
-    reading.combinations(content["combinations"], len(attributes))
-    reading.crop(content["crop"])
-    reading.count(content["images_seen"], "images_seen")
-    reading.words([model["name"], content["weights"]], "the model's name and its weights")
+    facts = checked(ExportedFacts, content)
+    size, latent_dim, attributes = facts.recipe.data.size, facts.recipe.model.latent_dim, facts.attributes
     images = {"x": (3, size, size)}
-    if content["part"] == "generator":
+    if facts.part == "generator":
         latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
         return onnx_bounds.require_network(file, takes=latents, gives=images)
     return onnx_bounds.require_network(file, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})

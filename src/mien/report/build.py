@@ -149,7 +149,7 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
 
 def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
     """Where each run comes from, one row for each fact; a row whose cells are all alike holds it once."""
-    facts = [sentences.provenance(chapter.run.provenance()) | chapter.effort for chapter in chapters]
+    facts = [sentences.provenance(chapter.run.provenance().model_dump()) | chapter.effort for chapter in chapters]
     rows = []
     for name in dict.fromkeys(name for fact in facts for name in fact):
         cells = ["\N{EN DASH}" if fact.get(name) is None else str(fact[name]) for fact in facts]

@@ -108,7 +108,7 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
     with run.locked():
         recover(run.checkpoint)
-        seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
+        seen = read_progress(run.checkpoint).images_seen if run.checkpoint.exists() else 0
         if seen > total:
             raise RecipeError(
                 f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
@@ -126,7 +126,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
     faces are not those it was started on.
     """
     recipe = run.recipe()
-    if run.provenance()["data_fingerprint"] != faces.fingerprint:
+    if run.provenance().data_fingerprint != faces.fingerprint:
         raise RunError(
             f"{run.path}: was started on other faces than {recipe.data.source} holds now (the fingerprint differs). "
             "Put the old faces back, or start a new run."

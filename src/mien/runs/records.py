@@ -1,0 +1,135 @@
+"""What the files of a run hold: its provenance, its log, its divergence, and what weights say of their model."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, OnErrorOmit, model_validator
+
+from mien.files.reading import LARGEST_SIDE, MOST_LATENTS
+from mien.files.validation import Count, Finite, Record
+from mien.health import DISTANCE
+
+FORMAT = 1  # of a run's folder
+Bit = Annotated[int, Field(strict=True, ge=0, le=1)]
+Side = Annotated[int, Field(strict=True, ge=0, le=2**31)]  # of a crop, in pixels
+Combination = tuple[Annotated[list[Bit], Field(fail_fast=True)], Count]
+
+
+class Start(Record):
+    """One start of a training: what it computed on, and in which versions."""
+
+    device: str
+    precision: str
+    threads: Count
+
+
+class Provenance(Record):
+    """provenance.json: where a run comes from, and every start of its training."""
+
+    format: int
+    data_fingerprint: str
+    seed: Count
+    mien: str
+    commit: str | None
+    python: str
+    torch: str
+    numpy: str
+    machine: str
+    threads: Count
+    command: str
+    started: str
+    starts: tuple[Start, ...] = ()
+
+
+class LogLine(Record):
+    """A line of log.jsonl: after so many images, numbers by name, such as "vae/kl", or what was said of the training.
+
+    Of the numbers those are left out that are not finite.    weights: of terms of the loss, by their names.
+    """
+
+    images_seen: Count
+    numbers: dict[str, OnErrorOmit[Finite]]
+    weights: dict[str, OnErrorOmit[Finite]] | None = None
+    words: list[str] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, line: Any) -> Any:
+        if not isinstance(line, dict):
+            return line
+        own = {key: line[key] for key in ("images_seen", "weights", "words") if key in line}
+        return own | {"numbers": {key: value for key, value in line.items() if key not in own}}
+
+    def entries(self) -> dict[str, Any]:
+        """The line as it is on disk."""
+        others = self.model_dump(include={"weights", "words"}, exclude_none=True)
+        return {"images_seen": self.images_seen} | self.numbers | others
+
+
+class Divergence(Record):
+    """diverged.json: why a run of a study did not train."""
+
+    error: str
+
+
+class ModelFacts(Record):
+    """What files of weights and exported networks say of their model.
+
+    combinations: values of the model's attributes, and how many training faces have them.
+    crop: what was kept of each picture; left, top, right, bottom.
+    """
+
+    images_seen: Count
+    combinations: Annotated[list[Combination], Field(fail_fast=True)]
+    crop: Literal["square", "celeba"] | tuple[Side, Side, Side, Side]
+
+    def require_attributes(self, count: int) -> None:
+        """Raises: ValueError where the combinations are not of so many attributes, or count no faces."""
+        if odd := next((values for values, _ in self.combinations if len(values) != count), None):
+            raise ValueError(f"combinations hold {len(odd)} values, not {count}")
+        if count and not sum(faces for _, faces in self.combinations):
+            raise ValueError("combinations count no faces")
+
+
+class ExportedData(Record):
+    """[data] in the recipe of an exported model, as far as it is read."""
+
+    size: Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
+
+
+class ExportedNetworks(Record):
+    """[model] in the recipe of an exported model, as far as it is read."""
+
+    name: str
+    latent_dim: Annotated[int, Field(strict=True, ge=1, le=MOST_LATENTS)]
+
+
+class ExportedRecipe(Record):
+    """The recipe of an exported model."""
+
+    data: ExportedData
+    model: ExportedNetworks
+
+
+class ExportedFacts(ModelFacts):
+    """The metadata of an exported ONNX file.  part: 'generator' or 'encoder'.  weights: their digest"""
+
+    recipe: ExportedRecipe
+    attributes: list[str]
+    part: str
+    encodes: bool
+    weights: str
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ExportedFacts":
+        self.require_attributes(len(self.attributes))
+        return self
+
+
+class WeightsFacts(ModelFacts):
+    """The metadata of weights.safetensors and best.safetensors.
+
+    distance: Fréchet, of samples to validation images in the judge's features.
+    """
+
+    recipe: dict[str, Any]
+    distance: Finite | None = Field(None, alias=DISTANCE)
