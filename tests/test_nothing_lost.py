@@ -42,7 +42,7 @@ from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs, write_plan
 from mien.runs.weights import load_model
 from mien.sessions.measure import Measuring
-from mien.sessions.snapshots import kept_at, rewind_best
+from mien.sessions.snapshots import rewind_best, seen_by
 from mien.sessions.train import train_run
 from mien.studies.plan import Plan, load_plan
 from mien.studies.run_plan import begin_plan, evaluate_folder
@@ -225,11 +225,11 @@ def test_the_best_weights_go_back_with_the_checkpoint_before_the_last(
         return
     recover(run.checkpoint)
     rewind_best(run)
-    assert kept_at(run.best) == best
+    assert seen_by(run.best) == best
     train_run(run, faces)
     whole = tiny.train(tmp_path / "whole", tiny.recipe("gan", *EVERY_STEP))
     assert run.best.read_bytes() == whole.best.read_bytes()
-    assert kept_at(run.best) == 64
+    assert seen_by(run.best) == 64
 
 
 # A disk that takes no more

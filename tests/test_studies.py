@@ -5,8 +5,9 @@ import math
 import re
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -22,6 +23,7 @@ from mien.api import resume_study, run_study
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
 from mien.faces import Faces
+from mien.files import reading
 from mien.metrics import extractors
 from mien.metrics.evaluation import METRICS
 from mien.metrics.inception import InceptionFeatures
@@ -31,7 +33,7 @@ from mien.report.study_page import claimed
 from mien.report.study_pictures import as_number
 from mien.report.write import StudyResult, compare_runs, report_study
 from mien.runs.folder import Run
-from mien.runs.plan_folder import read_plan
+from mien.runs.plan_folder import plan_runs, read_plan
 from mien.sessions import train
 from mien.sessions.measure import Measuring, measure_run
 from mien.studies import (
@@ -422,6 +424,26 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
 def folder(finished: StudyResult, tmp_path: Path) -> Path:
     """A copy of a finished study, to do anything with."""
     return shutil.copytree(finished.folder, tmp_path / "study")
+
+
+READ = ("metrics.json", "log.jsonl", "provenance.json")
+
+
+def test_the_page_of_a_study_reads_the_numbers_and_the_log_of_a_run_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Counter[Path] = Counter()
+    kept = reading.open_file
+
+    def counting(path: Path, *given: Any) -> BinaryIO:
+        opened[path] += 1
+        return kept(path, *given)
+
+    monkeypatch.setattr(reading, "open_file", counting)
+    report_study(folder)
+    monkeypatch.undo()
+    counts = {name: [count for path, count in opened.items() if path.name == name] for name in READ}
+    assert counts == {name: [1] * len(plan_runs(folder)) for name in READ}
 
 
 def test_a_study_leaves_a_run_for_every_arm_and_seed_and_one_page(finished: StudyResult) -> None:

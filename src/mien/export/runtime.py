@@ -248,12 +248,12 @@ def require_sound(file: memoryview, content: dict[str, Any]) -> int:
     Raises: ValueError where not.
     """
     facts = checked(ExportedFacts, content)
-    size, latent_dim, attributes = facts.recipe.data.size, facts.recipe.model.latent_dim, facts.attributes
-    images = {"x": (3, size, size)}
+    images = {"x": (3, facts.size, facts.size)}
     if facts.part == "generator":
-        latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
+        latents = {"z": (facts.latent_dim,)} | ({"y": (len(facts.attributes),)} if facts.attributes else {})
         return onnx_bounds.require_network(file, takes=latents, gives=images)
-    return onnx_bounds.require_network(file, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})
+    coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
+    return onnx_bounds.require_network(file, takes=images, gives=coded)
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":

@@ -53,18 +53,10 @@ def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def read_content(path: Path) -> dict[str, Any]:
-    """What is written with the tensors of a file, its checksum left out; the tensors are not looked at.
-
-    Raises: OSError, one of UNREADABLE, or RunError where it is not the file's fault.
-    """
-    return read_header(path)[0]
-
-
 def read_header(path: Path) -> tuple[dict[str, Any], Shapes]:
     """What is written with the tensors of a file, its checksum left out, and their shapes; they are not loaded.
 
-    Raises: as `read_content`.
+    Raises: OSError, one of UNREADABLE, or RunError where it is not the file's fault.
     """
     require_readable(path)
     with safetensors.safe_open(path, framework="pt") as file:
@@ -80,7 +72,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     A file that was written before there were checksums is taken as it is.
 
-    Raises: as `read_content`.
+    Raises: as `read_header`.
     """
     require_readable(path)
     with safetensors.safe_open(path, framework="pt") as file:

@@ -20,7 +20,7 @@ from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, fi
 from mien.report.number_tables import tabulate
 from mien.report.run_pictures import illustrate
 from mien.report.run_section import Chapter, number_runs, open_chapter
-from mien.runs.folder import Run
+from mien.runs.folder import ReadOnce, Run
 from mien.seeds import Seed
 from mien.version import __version__
 
@@ -35,6 +35,7 @@ def build_report(folder: Path, runs: Sequence[Run], faces: Faces, *, title: str,
 
     Raises: RunError where the folder cannot be written; RecipeError where a run's recipe is not one.
     """
+    runs = [ReadOnce(run.path) for run in runs]
     numbers = number_runs([class_of(run.recipe().model) for run in runs])
     chapters = [open_chapter(run, number) for run, number in zip(runs, numbers, strict=True)]
     attribute = colouring_attribute(faces, chapters)

@@ -13,9 +13,10 @@ from mien.files.writing import write_text
 from mien.metrics.evaluation import METRICS
 from mien.report.build import build_report
 from mien.report.study_page import Facts, write_study
+from mien.runs.folder import ReadOnce
 from mien.runs.plan_folder import alone, is_plan, plan_runs, read_plan, runs_in
 from mien.sessions.measure import Measuring, measure_run, measure_runs, require_own_faces
-from mien.sessions.recipe_faces import faces_of, plan_faces
+from mien.sessions.recipe_faces import faces_of
 from mien.studies import RULE, Answer, answer, value_of
 from mien.studies.compare_runs import AXES, grouped, require_place, require_same_fingerprint, runs_at
 from mien.studies.compare_runs import PAGE_FILE as COMPARISON_PAGE
@@ -91,10 +92,11 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
 
     path = Path(folder)
     plan = read_plan(path)
-    faces = faces or plan_faces(path, observer)
-    require_own_faces(plan_runs(path), faces)
     study, length = study_of(path, plan)
     arms = runs_by_arm(path, study, plan.runs)
+    runs = [run for of_arm in arms.values() for run in of_arm]
+    faces = faces or faces_of(runs[0], observer)
+    require_own_faces(runs, faces)
     answers = tuple(answer(claim, outcomes(arms, claim.metric), plan.skipped) for claim in study.claims)
     results = {
         "format": FORMAT,
@@ -140,8 +142,10 @@ def compare_runs(
     for run in runs:
         if not run.divergence():
             measure_run(run, measuring, observer)
+    arms = {name: [ReadOnce(run.path) for run in of_arm] for name, of_arm in arms.items()}
     results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in arms.items()}}
-    shown = tuple(axis for axis in AXES if any(value_of(run.metrics(), axis.metric) is not None for run in runs))
+    measured = [run.metrics() for of_arm in arms.values() for run in of_arm]
+    shown = tuple(axis for axis in AXES if any(value_of(one, axis.metric) is not None for one in measured))
     length = "runs of the same recipe but for its seed are one arm"
     facts = Facts(f"{len(runs)} runs compared", "", shown or AXES[:1], None, length, "arm")
     with alone(folder):

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,15 @@ class Run:
     def sample_file(self, images_seen: int) -> Path:
         """Where the sample grid of a moment goes."""
         return self.samples / f"{images_seen:010d}.png"
+
+
+class ReadOnce(Run):
+    """A run whose files are each read once, when first asked for: all that a page says is of one moment."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        for read in (self.recipe, self.provenance, self.log, self.metrics, self.divergence):
+            setattr(self, read.__name__, cache(read))
 
 
 def taken(folder: Path, kind: str) -> RunError:

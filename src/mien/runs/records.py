@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, OnErrorOmit, model_validator
+from pydantic import AliasPath, Field, OnErrorOmit, model_validator
 
 from mien.files.reading import LARGEST_SIDE, MOST_LATENTS
 from mien.files.validation import Count, Finite, Record
@@ -15,7 +15,7 @@ Combination = tuple[Annotated[list[Bit], Field(fail_fast=True)], Count]
 
 
 class Start(Record):
-    """One start of a training: what it computed on, and in which versions."""
+    """One start of a training: what it computed on; versions, machine and command are kept beside."""
 
     device: str
     precision: str
@@ -23,19 +23,11 @@ class Start(Record):
 
 
 class Provenance(Record):
-    """provenance.json: where a run comes from, and every start of its training."""
+    """provenance.json: where a run comes from, and every start of its training; the rest as `surroundings` gives it."""
 
     format: int
     data_fingerprint: str
     seed: Count
-    mien: str
-    commit: str | None
-    python: str
-    torch: str
-    numpy: str
-    machine: str
-    threads: Count
-    command: str
     started: str
     starts: tuple[Start, ...] = ()
 
@@ -90,30 +82,14 @@ class ModelFacts(Record):
             raise ValueError("combinations count no faces")
 
 
-class ExportedData(Record):
-    """[data] in the recipe of an exported model, as far as it is read."""
-
-    size: Annotated[int, Field(strict=True, ge=1, le=LARGEST_SIDE)]
-
-
-class ExportedNetworks(Record):
-    """[model] in the recipe of an exported model, as far as it is read."""
-
-    name: str
-    latent_dim: Annotated[int, Field(strict=True, ge=1, le=MOST_LATENTS)]
-
-
-class ExportedRecipe(Record):
-    """The recipe of an exported model."""
-
-    data: ExportedData
-    model: ExportedNetworks
-
-
 class ExportedFacts(ModelFacts):
     """The metadata of an exported ONNX file.  part: 'generator' or 'encoder'.  weights: their digest"""
 
-    recipe: ExportedRecipe
+    name: str = Field(validation_alias=AliasPath("recipe", "model", "name"))
+    size: int = Field(validation_alias=AliasPath("recipe", "data", "size"), strict=True, ge=1, le=LARGEST_SIDE)
+    latent_dim: int = Field(
+        validation_alias=AliasPath("recipe", "model", "latent_dim"), strict=True, ge=1, le=MOST_LATENTS
+    )
     attributes: list[str]
     part: str
     encodes: bool

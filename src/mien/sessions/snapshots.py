@@ -14,7 +14,7 @@ from torch import Tensor
 from mien.faces import Faces
 from mien.faces.batches import CHUNK, to_stored
 from mien.faces.splits import spread
-from mien.files.tensors import UNREADABLE, read_content
+from mien.files.tensors import UNREADABLE, read_header
 from mien.files.writing import write_picture
 from mien.health import DISTANCE
 from mien.judge import Judge
@@ -208,8 +208,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
     Raises: RunError where the disk takes no more.
     """
-    checkpoints = [checkpointed(path) for path in (run.checkpoint, one_before(run.checkpoint))]
-    if (seen := kept_at(run.best)) <= checkpoints[0]:
+    checkpoints = [seen_by(path, -1) for path in (run.checkpoint, one_before(run.checkpoint))]
+    if (seen := seen_by(run.best)) <= checkpoints[0]:
         run.best.replace(run.best_before(int(seen)))
     needed = {newest(run.bests_before(), seen) for seen in checkpoints}
     for path in run.bests_before():
@@ -220,8 +220,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
 def rewind_best(run: Run) -> None:
     """Put the best weights back to those of when the checkpoint was written, as the log is."""
-    seen = checkpointed(run.checkpoint)
-    if kept_at(run.best) <= seen:
+    seen = seen_by(run.checkpoint, -1)
+    if seen_by(run.best) <= seen:
         return
     run.best.unlink(missing_ok=True)
     if earlier := newest(run.bests_before(), seen):
@@ -230,20 +230,12 @@ def rewind_best(run: Run) -> None:
 
 def newest(paths: list[Path], seen: float) -> Path | None:
     """The last of some weights that have seen no more images than this; None where there are none."""
-    return max((path for path in paths if kept_at(path) <= seen), key=kept_at, default=None)
+    return max((path for path in paths if seen_by(path) <= seen), key=seen_by, default=None)
 
 
-def kept_at(path: Path) -> float:
-    """How many images some weights have seen, from their metadata alone; infinitely many where there are none."""
+def seen_by(path: Path, otherwise: float = math.inf) -> float:
+    """How many images weights or a checkpoint have seen, by the file's header; `otherwise` where it cannot be read."""
     try:
-        return int(read_content(path)["images_seen"])
+        return int(read_header(path)[0]["images_seen"])
     except (OSError, *UNREADABLE):
-        return math.inf
-
-
-def checkpointed(path: Path) -> int:
-    """How many images a checkpoint has seen; -1 where there is none that can be read."""
-    try:
-        return int(read_content(path)["images_seen"])
-    except (OSError, *UNREADABLE):
-        return -1
+        return otherwise

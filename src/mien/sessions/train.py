@@ -23,7 +23,7 @@ from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.chosen_attributes import settle_attributes
 from mien.sessions.recipe_faces import read_faces
-from mien.sessions.snapshots import Snapshots, checkpointed, rewind_best
+from mien.sessions.snapshots import Snapshots, rewind_best, seen_by
 from mien.training.checkpoint import one_before, read_progress, recover
 from mien.training.devices import Hardware, choose_device, hardware, memory_of, rank, require_one_process
 from mien.training.loop import Trainer
@@ -144,7 +144,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
                 observer.note(words)
             here.meet()  # the others read the checkpoint that is left
             run.add_start(str(here.device), here.precision)
-            run.rewind_log(checkpointed(run.checkpoint))
+            run.rewind_log(int(seen_by(run.checkpoint, -1)))
             rewind_best(run)
             try:
                 judge = judge_for(recipe, faces, observer)

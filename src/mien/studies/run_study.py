@@ -15,7 +15,7 @@ from mien.faces import Faces
 from mien.files.progress import Observer
 from mien.files.validation import what_is_wrong
 from mien.recipes.recipe import Recipe
-from mien.runs.folder import Run
+from mien.runs.folder import ReadOnce, Run
 from mien.runs.plan_folder import PLAN_FILE, PlanRecord, alone, is_plan, read_plan, require_no_run, write_plan
 from mien.sessions.measure import sketch
 from mien.sessions.recipe_faces import read_faces
@@ -177,7 +177,7 @@ def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, l
     for arm in study.all_arms():
         of_arm = [name for name in names if name.rpartition("-seed")[0] == arm.name]
         if of_arm:
-            arms[arm.name] = [Run.open(folder / name) for name in of_arm]
+            arms[arm.name] = [ReadOnce.open(folder / name) for name in of_arm]
     return arms
 
 

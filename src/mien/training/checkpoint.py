@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from mien.errors import RunError, in_one_line
 from mien.files.reading import is_there
-from mien.files.tensors import UNREADABLE, read_content, read_tensors, write_tensors
+from mien.files.tensors import UNREADABLE, read_header, read_tensors, write_tensors
 from mien.files.validation import Count, Finite, Record, checked, require_format
 
 FORMAT = 1
@@ -100,7 +100,7 @@ def read_progress(path: Path) -> Progress:
     """
     instead = "Use the version that provenance.json names, or delete it to train from the start."
     try:
-        content = read_content(path)
+        content, _ = read_header(path)
         require_format(path, "a checkpoint", content.get("format"), FORMAT, instead)
         return checked(Progress, content)
     except (OSError, *UNREADABLE) as error:
