@@ -76,8 +76,8 @@ class ModelFacts(Record):
 
     def require_attributes(self, count: int) -> None:
         """Raises: ValueError where the combinations are not of so many attributes, or count no faces."""
-        if odd := next((values for values, _ in self.combinations if len(values) != count), None):
-            raise ValueError(f"combinations hold {len(odd)} values, not {count}")
+        if any(len(values) != count for values, _ in self.combinations):
+            raise ValueError(f"combinations are not all of {count} values")
         if count and not sum(faces for _, faces in self.combinations):
             raise ValueError("combinations count no faces")
 
