@@ -22,7 +22,6 @@ from mien.runs.plan_folder import PLAN_FILE, write_plan
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.train import train_run
-from mien.studies.plan import Plan
 from mien.studies.run_plan import evaluate_folder
 from mien.training import checkpoint
 
@@ -156,7 +155,7 @@ def planned(kind: str, command: str, folder: Path) -> None:
     top = folder / "plan"
     top.mkdir()
     copied(top)
-    write_plan(top, Plan(name="p", title="t", recipes=["gan"]), ["run"], {})
+    write_plan(top, "p", "t", ["run"], {})
     KINDS[kind](top / PLAN_FILE)
     with nobody() if kind.startswith(("not", "in")) else nullcontext():
         {"explore": explore, "evaluate": evaluate_folder}[command](top)

@@ -34,6 +34,7 @@ from mien.report.flip_pictures import read_factor_shifts, read_leakage
 from mien.report.number_tables import Score as ReadScore
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel
+from mien.seeds import RendererSeed
 from mien.sessions.train import combinations
 
 flips_module = import_module("mien.metrics.control.flips")  # whose name in its package is that of the function
@@ -154,7 +155,7 @@ def test_pairs_that_have_nothing_in_common_read_as_chance(name: str, judge: Judg
 
 def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) -> None:
     off, on = renderer_pairs("Smiling", 200, 32)
-    attributes, known = drawn_faces.sample(200, seed=flips_module.PAIR_SEED)
+    attributes, known = drawn_faces.sample(200, seed=RendererSeed.PAIRS)
     columns = [drawn_faces.ATTRIBUTES.index(name) for name in TOLD]
     added = float((attributes[:, columns[1]] == 0).mean())
     attributes[:, columns] = 1

@@ -142,7 +142,7 @@ def test_a_process_killed_by_sigkill_goes_on_by_mien_resume(uninterrupted: dict[
     command = ["train", str(uninterrupted_recipe), "--out", str(run.path), "training.checkpoint_every_seconds=0"]
     killed = subprocess.run([sys.executable, "-c", KILLED_BY_ITSELF, *command], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     assert main(["resume", str(run.path)]) == 0
     assert_same_outcome(run, uninterrupted["gan"])
 
@@ -201,7 +201,7 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(
         tiny.train(tmp_path / "vae", hard("vae"), tiny.Watcher(24, lambda: signal.raise_signal(number)))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     run = Run.open(tmp_path / "vae")
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 24
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 24
     train_run(run, faces)
     assert_same_outcome(run, uninterrupted["vae"])
 
@@ -652,7 +652,7 @@ def without_times(line: dict[str, Any]) -> dict[str, Any]:
 
 def test_processes_stop_together_and_one_alone_can_go_on(by_two_processes: Path, tmp_path: Path) -> None:
     begun = by_two_processes / "stopped"
-    assert checkpoint.read_progress(begun / "vae")["images_seen"] == 64
+    assert checkpoint.read_progress(begun / "vae").images_seen == 64
     two_processes.train("vae", begun, steps=40)
     two_processes.train("vae", tmp_path, steps=40)
     assert_close(tmp_path / "vae", begun / "vae")
@@ -667,6 +667,6 @@ def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     assert "mien: another process of this training has ended" in done.stderr
     assert "`mien resume` goes on from it" in done.stderr
     run = Run.open(folder)
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     train_run(run, faces)
     assert losses(uninterrupted["vae"].log())[-1] == without_times(run.log()[-1])

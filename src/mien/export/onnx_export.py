@@ -7,7 +7,6 @@ Inputs and outputs, float32, any number N of images: the generator takes `z` [N,
 import copy
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +23,10 @@ from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST
 from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
+from mien.files.writing import replacing
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
+from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -207,7 +208,7 @@ def run_with(graph: "ModelProto") -> Callable[[Mapping[str, Tensor]], Outputs]:
 
 def random_inputs(model: Model) -> Iterator[dict[str, Tensor]]:
     """Latents, and attributes where the model is conditional, of several batch sizes; the same each time."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(TorchSeed.EXPORT)
     for count in BATCHES:
         z = torch.randn(count, model.latent_dim, generator=random)
         y = torch.rand(count, len(model.attributes), generator=random)
@@ -243,22 +244,12 @@ def set_metadata(graph: "ModelProto", content: Mapping[str, Any]) -> None:
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files beside their places, then rename them all: each place holds the old file or the new, whole.
-
-    Raises: RunError where the disk takes no more.
-    """
-    beside = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in contents}  # others may write too
+    """Write files whole, all or none.  Raises: RunError where the disk takes no more."""
     try:
-        for path, content in contents.items():
-            with beside[path].open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, whole in beside.items():
-            whole.replace(path)
+        with replacing(*contents, shared=True) as places:
+            for place, content in zip(places, contents.values(), strict=True):
+                place.write_bytes(content)
     except OSError as error:
-        for whole in beside.values():
-            whole.unlink(missing_ok=True)
         raise RunError(
             f"{', '.join(map(str, contents))}: could not be written ({error}). Give a folder that exists and has room."
         ) from error

@@ -1,4 +1,4 @@
-"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
+"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor recipes are loaded."""
 
 import mmap
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from mien.errors import RecipeError, RunError, in_one_line, shown
 from mien.export import onnx_bounds
 from mien.files import reading
+from mien.files.validation import checked
 from mien.pictures import arrays
+from mien.runs.records import ExportedFacts
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -244,23 +246,15 @@ def require_sound(network: "ModelProto", content: dict[str, Any]) -> int:
 
     -> the largest number of values that it computes between two layers, for an image
 
-    Raises: ValueError, KeyError or TypeError where not.
+    Raises: ValueError where not.
     """
-    model = content["recipe"]["model"]
-    size = reading.count(content["recipe"]["data"]["size"], "data.size", least=1, most=reading.LARGEST_SIDE)
-    latent_dim = reading.count(model["latent_dim"], "model.latent_dim", least=1, most=reading.MOST_LATENTS)
-    attributes = reading.words(content["attributes"], "attributes")
-    reading.combinations(content["combinations"], len(attributes))
-    reading.crop(content["crop"])
-    reading.count(content["images_seen"], "images_seen")
-    reading.words([model["name"], content["weights"]], "the model's name and its weights")
-    images: dict[str, tuple[int, ...]] = {"x": (3, size, size)}
-    if content["part"] == "generator":
-        latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
-        return onnx_bounds.require_bounded(network, takes=latents, gives=images)
-    if attributes:
-        images["y"] = (len(attributes),)
-    return onnx_bounds.require_bounded(network, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})
+    facts = checked(ExportedFacts, content)
+    images: dict[str, tuple[int, ...]] = {"x": (3, facts.size, facts.size)}
+    labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
+    if facts.part == "generator":
+        return onnx_bounds.require_bounded(network, takes={"z": (facts.latent_dim,), **labels}, gives=images)
+    coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
+    return onnx_bounds.require_bounded(network, takes=images | labels, gives=coded)
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":

@@ -197,13 +197,13 @@ def provenance(runs: Sequence[Run], faces: Faces) -> list[tuple[str, str]]:
     facts: dict[str, list[str]] = {}
     for run in runs:
         try:
-            content = run.provenance()
+            content = run.provenance().model_dump()
         except MienError:
             continue
         for key in ("mien", "commit", "torch", "machine", "threads", "command"):
             if content.get(key) is not None:
                 facts.setdefault(key, []).append(str(content[key]))
-        facts.setdefault("begun", []).append(str(content["started"]))
+        facts.setdefault("begun", []).append(content["started"])
     rows = [(key, "; ".join(dict.fromkeys(values))) for key, values in facts.items() if key != "begun"]
     if begun := sorted(facts.get("begun", [])):
         rows.append(("begun", begun[0] if begun[0] == begun[-1] else f"{begun[0]} to {begun[-1]}"))

@@ -14,9 +14,9 @@ from mien.pictures import of_models
 from mien.report import figures
 from mien.report.encoded_pictures import Inline, Plate, figure_svg, sheet
 from mien.report.number_tables import Score, cell
-from mien.report.run_pictures import SEED
 from mien.report.run_section import Chapter, open_chapter
 from mien.runs.folder import Run
+from mien.seeds import Seed
 from mien.studies import Axis, TradeOff, mean_interval, value_of
 
 SAMPLED, COLUMNS = 20, 10
@@ -128,9 +128,10 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
     sizes = {chapter.shown.model.image_size for chapter in shown}
     if len(sizes) != 1:
         return None
-    sheets = [chapter.shown.trained.sample(SAMPLED, seed=SEED) for chapter in shown if chapter.shown.trained]
+    sheets = [chapter.shown.trained.sample(SAMPLED, seed=Seed.SHOWN) for chapter in shown if chapter.shown.trained]
     caption = (
-        f"{SAMPLED} samples of each arm's first trained seed, from the first latents of seed {SEED}; none was picked."
+        f"{SAMPLED} samples of each arm's first trained seed, from the first latents of seed {Seed.SHOWN}; "
+        "none was picked."
     )
     rows = tuple(name for chapter in shown for name in (chapter.name, *[""] * (SAMPLED // COLUMNS - 1)))
     return Plate("3", caption, (Inline(sheet(np.concatenate(sheets), COLUMNS), "image/jpeg", caption),), rows)

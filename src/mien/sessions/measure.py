@@ -101,7 +101,7 @@ def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
     it shows must not be pictures that it has never seen.
     """
     for run in runs:
-        if run.provenance()["data_fingerprint"] != faces.fingerprint:
+        if run.provenance().data_fingerprint != faces.fingerprint:
             raise RunError(
                 f"{run.path}: was trained on other faces than {faces.card['source']} holds now (the fingerprint "
                 "differs), so that faces it has learnt from might count as test. Put the old faces back, or give them "

@@ -62,7 +62,7 @@ def require_same_fingerprint(runs: Sequence[Run]) -> None:
     """Raises: RunError where runs were trained on different faces, or on the same at another size or crop."""
     by_faces: dict[str, list[str]] = {}
     for run in runs:
-        by_faces.setdefault(run.provenance()["data_fingerprint"], []).append(str(run.path))
+        by_faces.setdefault(run.provenance().data_fingerprint, []).append(str(run.path))
     if len(by_faces) > 1:
         groups = "; ".join(f"{', '.join(paths)} ({fingerprint[:12]})" for fingerprint, paths in by_faces.items())
         raise RunError(

@@ -87,7 +87,7 @@ def evaluate_folder(
 def write_plan_metrics(folder: Path, runs: Sequence[Run], faces: Faces) -> dict[str, dict[str, Any]]:
     """Put the numbers of a plan's runs together in its metrics.json.  -> run name: its numbers"""
     metrics = {run.path.name: run.metrics() for run in runs}
-    skipped = read_plan(folder)["skipped"]
+    skipped = read_plan(folder).skipped
     numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": skipped}
     write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
     return metrics

@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mien.errors import RecipeError, RunError, quoted
 from mien.faces import Faces
 from mien.files.progress import Observer
+from mien.files.validation import what_is_wrong
 from mien.recipes.recipe import Recipe
-from mien.runs.folder import Run
-from mien.runs.plan_folder import alone, is_plan, read_plan, require_no_run, write_plan
+from mien.runs.folder import ReadOnce, Run
+from mien.runs.plan_folder import PLAN_FILE, PlanRecord, alone, is_plan, read_plan, require_no_run, write_plan
 from mien.sessions.measure import sketch
 from mien.sessions.recipe_faces import read_faces
 from mien.studies import Budget, Outcome, Study, mean_interval, value_of
@@ -137,13 +140,13 @@ def begun(folder: Path, study: Study) -> list[str]:
     """
     if not is_plan(folder):
         return []
-    content = read_plan(folder)
-    if content.get("study") != study.model_dump(mode="json"):
+    plan = read_plan(folder)
+    if plan.study != study.model_dump(mode="json"):
         raise RunError(
-            f"{folder}: holds {content['name']} already, which is not this study as it is written now. "
+            f"{folder}: holds {plan.name} already, which is not this study as it is written now. "
             f"`mien resume {quoted(folder)}` goes on with what is there; --out starts another."
         )
-    return list(content["runs"])
+    return plan.runs
 
 
 def most_seeds(runs: Iterable[str]) -> int:
@@ -153,7 +156,19 @@ def most_seeds(runs: Iterable[str]) -> int:
 
 def is_study(folder: str | Path) -> bool:
     """Whether a folder is a study's."""
-    return is_plan(Path(folder)) and "study" in read_plan(Path(folder))
+    return is_plan(Path(folder)) and read_plan(Path(folder)).study is not None
+
+
+def study_of(folder: Path, plan: PlanRecord) -> tuple[Study, Length]:
+    """The study that a folder holds, and how much of it is done.
+
+    Raises: RunError where the folder's plan.json is damaged.
+    """
+    try:
+        study, length = Study.model_validate(plan.study), TypeAdapter(Length).validate_python(plan.length)
+    except ValidationError as error:
+        raise RunError(f"{folder / PLAN_FILE}: is damaged ({what_is_wrong(error)}). Run the study again.") from error
+    return study, replace(length, seeds=most_seeds(plan.runs))
 
 
 def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, list[Run]]:
@@ -162,7 +177,7 @@ def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, l
     for arm in study.all_arms():
         of_arm = [name for name in names if name.rpartition("-seed")[0] == arm.name]
         if of_arm:
-            arms[arm.name] = [Run.open(folder / name) for name in of_arm]
+            arms[arm.name] = [ReadOnce.open(folder / name) for name in of_arm]
     return arms
 
 

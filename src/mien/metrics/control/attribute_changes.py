@@ -11,10 +11,10 @@ from mien.judge import Judge
 from mien.metrics.intervals import share_score
 from mien.metrics.score import Score, mean_score
 from mien.pictures.arrays import Pictures
+from mien.seeds import Seed
 
 Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen
-SEED = 5  # of which unrelated faces are put beside each other
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
 def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
     """How far the halves of pairs are apart, against unrelated faces; nothing where those do not differ at all."""
     half = len(unrelated.images) // 2
-    shuffled = np.random.default_rng(SEED).permutation(len(unrelated.images))  # they may be in the order of classes
+    # They may be in the order of classes.
+    shuffled = np.random.default_rng(Seed.UNRELATED).permutation(len(unrelated.images))
     one, other = unrelated.of(shuffled[:half]), unrelated.of(shuffled[half : 2 * half])
     over = f"between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
     scores: dict[str, Score] = {}

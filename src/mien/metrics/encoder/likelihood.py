@@ -10,13 +10,14 @@ from torch import Tensor
 
 from mien.faces import SPLITS
 from mien.faces.splits import spread
-from mien.metrics.encoder.posterior import SEED, aggregate, encoded, exactly, latents
+from mien.metrics.encoder.posterior import aggregate, encoded, exactly, latents
 from mien.metrics.encoder.principal_components import pixels
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.score import Score, mean_score
 from mien.models import losses
 from mien.models.base import Encodes
 from mien.pictures import arrays
+from mien.seeds import Seed
 
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
 FEWEST_WEIGHTED = 50
@@ -82,7 +83,7 @@ def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: fl
 
 def code(model: Encodes, images: arrays.Pictures, y: Tensor | None) -> Coded:
     """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3], [N,A]"""
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(Seed.POSTERIOR)
     errors, divergences = [], []
     for x, labels, mu, logvar in encoded(model, images, y):
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=random).to(mu.device)
@@ -109,7 +110,7 @@ def importance_weighted_bound(
 
     Source: Burda et al. 2016 (arXiv:1509.00519), equation 8.
     """
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(Seed.POSTERIOR)
     found = []
     for x, labels, mu, logvar in encoded(model, images, y):
         weights = []

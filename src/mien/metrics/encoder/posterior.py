@@ -11,8 +11,8 @@ from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.seeds import Seed
 
-SEED = 3  # of the draws from q(z given x)
 ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
 
 
@@ -95,8 +95,8 @@ def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[
     if count * (GROUPS - 1) // GROUPS <= 2 * size:
         return {}
     how = f"KL in nats to N(0, I) of the Gaussian fitted to one draw from q(z given x) of {count:,} training images"
-    prior = np.random.default_rng(SEED + 1).standard_normal(means.shape, np.float32)
-    own, floor = divergences(draws(means, logvars, SEED)), divergences(prior)
+    prior = np.random.default_rng(Seed.PRIOR).standard_normal(means.shape, np.float32)
+    own, floor = divergences(draws(means, logvars, Seed.POSTERIOR)), divergences(prior)
     described = {
         "aggregate_kl": (own, 0, f"{how}; the true aggregate is at least as far"),
         "aggregate_kl_floor": (floor, 0, f"{how}, but with as many draws from N(0, I) itself: what is left by chance"),

@@ -17,11 +17,11 @@ from mien.metrics.latents.dci import PENALTIES, dci
 from mien.metrics.latents.mig_and_sap import mutual_information_gaps, separated_predictability
 from mien.metrics.score import Score
 from mien.pictures import arrays
+from mien.seeds import Seed
 
 PENALTY = 0.03  # of the ridge regression, for each training image
 THRESHOLDED = 1_000  # test images that SAP looks for thresholds on, at most
 MOST_ATTRIBUTES = 13  # for MIG, SAP and DCI: those that divide the training faces most evenly
-SEED = 4  # of the shuffle and of the rotation
 
 Array = NDArray[np.float32]
 PROTOCOLS = {
@@ -128,7 +128,7 @@ def axis_scores(codes: Codes, truth: Codes, end: str, what: str) -> dict[str, Sc
 
     end: of the names.  what: the factors, in words.
     """
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(Seed.ROTATED)
     rotation = np.linalg.qr(random.standard_normal((codes.train.shape[1],) * 2))[0].astype(np.float32)
     kinds = {
         "": (codes, "means of q(z given x)"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.metrics.score import Score, mean_score
+from mien.seeds import Seed
 
 READABLE = 0.3  # R^2 on test faces below which a factor is not read: its shift would be near 0 whatever happened
 PENALTIES = np.logspace(-1, 4, 6)  # of the ridge regression, chosen by leave-one-out on training faces
@@ -72,7 +73,7 @@ def read_factors(
 
 def explained(residual: NDArray[np.float64], truth: NDArray[np.float64], protocol: str) -> Score:
     """R²: the share of the truth's variance that is not left over, with a bootstrap interval over images.  [N] x 2"""
-    rows = np.random.default_rng(0).integers(len(truth), size=(DRAWS, len(truth)))
+    rows = np.random.default_rng(Seed.BOOTSTRAP).integers(len(truth), size=(DRAWS, len(truth)))
     left, whole = np.square(residual), np.square(truth - truth.mean())
     value = 1 - left.sum() / max(whole.sum(), 1e-12)
     drawn = 1 - left[rows].sum(1) / np.maximum(whole[rows].sum(1), 1e-12)

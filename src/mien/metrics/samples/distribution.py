@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.splits import spread
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
@@ -14,6 +14,7 @@ from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
 from mien.metrics.score import Score
+from mien.seeds import Seed
 
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000
@@ -49,7 +50,7 @@ class Looked(NamedTuple):
         count = round_count(min(most, len(self.samples)))
         samples, test, train = self.samples[:count], cut(self.test, count), cut(self.train, count)
         one, other = halves(self.train, count)
-        sampled = f"{self.extractor.protocol}; {count} samples of seed {SAMPLE_SEED} against {count}"
+        sampled = f"{self.extractor.protocol}; {count} samples of seed {Seed.MEASURED} against {count}"
         real = f"{self.extractor.protocol}; {count} training against {count} test images"
         if self.extractor.name == "judge":
             real += ", the judge having been fitted to the training images"
@@ -131,7 +132,7 @@ def copying(subject: Subject) -> dict[str, Score]:
     judge = subject.extractors[0]
     train = subject.features(judge, "train")
     of_samples, of_test = (nearest(subject.features(judge, where), train)[1].numpy() for where in ("samples", "test"))
-    how = f"{judge.protocol}; {len(of_samples)} samples of seed {SAMPLE_SEED}, {len(of_test)} test images, "
+    how = f"{judge.protocol}; {len(of_samples)} samples of seed {Seed.MEASURED}, {len(of_test)} test images, "
     how += f"{len(train)} training images"
     left_out = (
         of_samples[group_of(len(of_samples)) != g].mean() / of_test[group_of(len(of_test)) != g].mean()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.image_counts import FEWEST, cut, round_count
 from mien.metrics.intervals import (
     jackknife,
@@ -17,6 +17,7 @@ from mien.metrics.intervals import (
 )
 from mien.metrics.samples.coverage import reaches
 from mien.metrics.score import Score
+from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
 QUANTILE = 0.01  # of real images have another one as near as what counts as a duplicate
@@ -34,7 +35,7 @@ def diversity(subject: Subject) -> dict[str, Score]:
         return {}
     samples, (train, test) = found["samples"][:count], (cut(found[split], count) for split in ("train", "test"))
     scores: dict[str, Score] = {}
-    kinds = {"": (samples, f"samples of seed {SAMPLE_SEED}"), "_floor_train": (train, "training images")}
+    kinds = {"": (samples, f"samples of seed {Seed.MEASURED}"), "_floor_train": (train, "training images")}
     for suffix, (features, what) in kinds.items():
         how = f"{judge.protocol}; {count} {what} and {count} test images"
         scores[f"diversity_{judge.name}{suffix}"] = variety_score(

@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 
 from mien.faces.batches import CHUNK
 from mien.faces.splits import spread
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
 from mien.metrics.score import Score, mean_score
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
 LAPLACIAN = "variance of the 4-neighbour Laplacian of the grey image in [0, 1], mean over images"
@@ -20,7 +21,7 @@ def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
     real, known = real_images(subject), spread(subject.rows("test")[subject.told("test")], IMAGES)
     scores = {"sharpness_real": mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
-    kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {SAMPLE_SEED}")}
+    kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {Seed.MEASURED}")}
     if isinstance(subject.trained.model, Encodes) and len(known):
         images = subject.faces.images[known]
         given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(known))
