@@ -15,8 +15,8 @@ from mien.faces.batches import to_signed
 from mien.metrics import evaluation
 from mien.metrics.control.classifier_head import head_accuracy
 from mien.metrics.evaluated_model import spread
+from mien.metrics.intervals import mean_score
 from mien.metrics.samples.sharpness import laplacian_variance
-from mien.metrics.score import mean_score
 from mien.runs.folder import Run
 
 IMAGES = tiny.noise_faces(300).images

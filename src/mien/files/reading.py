@@ -167,27 +167,3 @@ def log_line(text: str) -> dict[str, Any] | None:
 def is_sentences(value: object) -> bool:
     """Whether an entry of a log is what was said of the training."""
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
-
-
-def scores(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Those entries of a run's numbers that are numbers; the others count as not measured."""
-    return {name: score for name, score in content.items() if isinstance(score, dict) and is_score(score)}
-
-
-def is_score(score: dict[str, Any]) -> bool:
-    """Whether an entry has a value, and whatever else it has is of its kind."""
-    ends = [score.get(name) for name in ("low", "high", "images")]
-    texts = [score.get(name) for name in ("protocol", "metric", "weights")]
-    return (
-        is_number(score.get("value"))
-        and (ends[0] is None) == (ends[1] is None)
-        and all(end is None or is_number(end) for end in ends)
-        and all(text is None or isinstance(text, str) for text in texts)
-        and (ends[2] is None or number(ends[2]) is not None)
-    )
-
-
-def is_number(value: object) -> bool:
-    """Whether JSON had a number, which may be NaN or without end, as Python writes them."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return known and (isinstance(value, float) or number(value) is not None)

@@ -14,8 +14,8 @@ from mien.metrics.samples.distribution import distribution
 from mien.metrics.samples.diversity import diversity
 from mien.metrics.samples.latent_mixture import mixture
 from mien.metrics.samples.sharpness import sharpness
-from mien.metrics.score import Score
 from mien.models.base import Classifies, Encodes, Model
+from mien.runs.score import Score
 
 
 class Metric(NamedTuple):

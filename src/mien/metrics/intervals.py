@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 GROUPS = 10
 QUANTILE = 2.262  # of Student's t with GROUPS - 1 degrees of freedom, at 97.5 %
@@ -37,6 +37,16 @@ def jackknife(value: float, left_out: Iterable[float], images: int, protocol: st
 def not_negative(score: Score) -> Score:
     """The score of something that cannot be below 0."""
     return score if score.low is None else replace(score, low=max(0.0, score.low))
+
+
+def mean_score(per_image: ArrayLike, protocol: str) -> Score:
+    """The mean over images, with a normal interval from their spread.  [N] -> Score"""
+    values = np.asarray(per_image, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Score(mean, None, None, len(values), protocol)
+    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    return Score(mean, mean - half, mean + half, len(values), protocol)
 
 
 def share_score(hits: ArrayLike, protocol: str) -> Score:

@@ -3,20 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mien.report.number_titles import ATTRIBUTE_TABLES, HEADLINES, ORDER, is_of_attributes, meaning
-
-
-@dataclass(frozen=True)
-class Score:
-    """A measured number as metrics.json holds it.  low, high: its 95 % interval; NaN where it has none"""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    images: int | None = None
-    protocol: str = ""
+from mien.metrics import numbers
+from mien.metrics.numbers import NUMBERS, find, of_each
+from mien.runs.score import Score
 
 
 @dataclass(frozen=True)
@@ -57,74 +47,54 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def read_scores(metrics: Mapping[str, Any]) -> dict[str, Score]:
-    """The numbers among a run's metrics; an entry without a value is left out."""
-    scores = {}
-    for name, entry in metrics.items():
-        entry = entry if isinstance(entry, Mapping) else {"value": entry}
-        value, low, high = (_number(entry.get(key)) for key in ("value", "low", "high"))
-        if value is not None:
-            ends = (math.nan, math.nan) if low is None or high is None else (low, high)
-            scores[name] = Score(value, *ends, entry.get("images"), str(entry.get("protocol", "")))
-    return scores
-
-
 def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Group]:
     """The numbers of all runs that are not one for every attribute: known groups first, each in the order it came."""
-    names = dict.fromkeys(name for scores in runs for name in scores if not is_of_attributes(name))
-    by_group: dict[tuple[str, str], list[str]] = {}
-    for name in names:
-        by_group.setdefault((meaning(name).group, meaning(name).hint), []).append(name)
+    by_group: dict[numbers.Group, list[str]] = {group: [] for group in numbers.groups()}
+    for name in dict.fromkeys(name for scores in runs for name in scores):
+        if not find(name).number.of_attributes:
+            by_group[find(name).number.group].append(name)
     return [
-        Group(title, hint, tuple(_row(name, runs) for name in inside), title in HEADLINES)
-        for (title, hint), inside in sorted(by_group.items(), key=lambda item: ORDER.index(item[0][0]))
+        Group(group.title, group.words, tuple(_row(name, runs) for name in names), group.headline)
+        for group, names in by_group.items()
+        if names
     ]
 
 
 def by_attribute(scores: Mapping[str, Score]) -> list[Table]:
     """The numbers of a run that are one for every attribute; columns that nothing is known of are left out."""
     tables = []
-    for table in ATTRIBUTE_TABLES:
-        found = {
-            column: {
-                name.removeprefix(column.prefix): s for name, s in scores.items() if name.startswith(column.prefix)
-            }
-            for column in table.columns
-        }
-        columns = [column for column in table.columns if found[column]]
-        names = dict.fromkeys(name for column in columns for name in found[column])
+    for group in numbers.groups():
+        columns = {number: of_each(scores, number) for number in NUMBERS if number.group is group and number.is_column}
+        columns = {number: found for number, found in columns.items() if found}
+        names = dict.fromkeys(name for found in columns.values() for name in found)
         rows = tuple(
-            Row(name, tuple(cell(found[c][name], c.share) if name in found[c] else None for c in columns))
+            Row(name, tuple(cell(found[name], n.share) if name in found else None for n, found in columns.items()))
             for name in names
         )
         if rows:
-            tables.append(Table(table.title, table.hint, tuple(column.title for column in columns), rows))
+            tables.append(Table(group.title, group.words, tuple(number.title for number in columns), rows))
     return tables
 
 
-def _under(prefix: str, scores: Mapping[str, Score]) -> dict[str, Score]:
-    return {name.removeprefix(prefix): score for name, score in scores.items() if name.startswith(prefix)}
-
-
 def _row(name: str, runs: Sequence[Mapping[str, Score]]) -> Row:
-    share = meaning(name).share
-    return Row(meaning(name).title, tuple(cell(s[name], share) if name in s else None for s in runs))
+    known = find(name)
+    return Row(known.title, tuple(cell(s[name], known.number.share) if name in s else None for s in runs))
 
 
 def cell(score: Score, share: bool = False) -> Cell:
-    """A score in words, to two digits of its uncertainty."""
+    """A score in words, to two digits of its uncertainty; a dash where there is no number."""
+    if not math.isfinite(score.value):
+        return Cell("–", images=score.images, protocol=score.protocol)
     digits = digits_of(score)
-    low, high = written(score.low, digits, share), written(score.high, digits, share)
-    interval = f"{low} to {high}" if math.isfinite(score.high - score.low) else ""
+    interval = " to ".join(written(end, digits, share) for end in score.interval or ())
     return Cell(written(score.value, digits, share), interval, score.images, score.protocol)
 
 
 def digits_of(score: Score) -> int:
     """Decimals that show two digits of the interval's half, or four digits of the value where there is no interval."""
-    half = (score.high - score.low) / 2
-    known = math.isfinite(half) and half > 0
-    scale, digits = (half, 1) if known else (abs(score.value), 3)
-    if not math.isfinite(scale) or scale == 0:
+    low, high = score.interval or (0.0, 0.0)
+    scale, digits = ((high - low) / 2, 1) if high > low else (abs(score.value), 3)
+    if scale == 0:
         return 3
     return min(max(digits - math.floor(math.log10(scale)), 0), 8)
 
@@ -142,7 +112,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

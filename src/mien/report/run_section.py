@@ -11,8 +11,9 @@ from mien.models.layer_table import Layer, layer_table
 from mien.recipes.recipe import Recipe, to_toml
 from mien.report import sentences
 from mien.report.encoded_pictures import Plate
-from mien.report.number_tables import Group, Score, Table, by_attribute, duration, read_scores, tabulate
+from mien.report.number_tables import Group, Table, by_attribute, duration, tabulate
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, load_model
 
 NUMBERS = {"vae": 1, "gan": 2, "acgan": 3}  # the coursework's; other models, and further runs of one, follow
@@ -117,7 +118,7 @@ def open_chapter(run: Run, number: int) -> Chapter:
     else:
         hint = f"`mien resume {quoted(run.path)}` goes on with it."
         missing.append(f"No pictures: this run is not trained to its end. {hint}")
-    scores = read_scores(run.metrics())
+    scores = run.metrics()
     if trained and not scores:
         missing.append("Nothing was measured yet.")
     model = trained.model if trained else build(recipe.model, recipe.data.size)

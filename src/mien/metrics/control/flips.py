@@ -16,9 +16,18 @@ from mien.faces.splits import spread
 from mien.metrics.control.attribute_changes import Look, ceiling, look, report
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.latents.factor_readers import FactorReader, read_factors
-from mien.metrics.score import Score
+from mien.metrics.numbers import (
+    FACTOR_RENDERER,
+    FACTOR_SHIFT,
+    FLIP_RATE,
+    FLIP_RENDERER,
+    LEAK_RENDERER,
+    LEAK_SHIFT,
+    of_number,
+)
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
 
 PAIRS = 2_000  # of a conditional model, for each attribute
 PAIR_SEED = 2  # of their noise and other attributes, and of the people that the renderer draws
@@ -27,11 +36,7 @@ AVERAGED = 4_000  # training faces that directions are taken from, at most
 RENDERED = 300  # pairs of drawn faces, for each attribute
 MOST_EDITED = 13  # attributes with a direction
 EDITED_FIRST = ("Male", "Smiling", "Eyeglasses")  # then those that divide the training faces most evenly
-OF_THE_RENDERER = {  # what names begin with, and what they begin with when they are of the renderer's pairs
-    "flip_rate_": "flip_renderer_",
-    "leak_shift_": "leak_renderer_",
-    "factor_shift_": "factor_renderer_",
-}
+OF_THE_RENDERER = {FLIP_RATE: FLIP_RENDERER, LEAK_SHIFT: LEAK_RENDERER, FACTOR_SHIFT: FACTOR_RENDERER}
 
 
 @dataclass(frozen=True)
@@ -158,10 +163,9 @@ def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: F
     scores = report(off, on, attribute, subject.judge.attributes, unrelated, how)
     scores |= reader.shifts(off.features, on.features, attribute, how)
     return {
-        beside + name.removeprefix(stem): score
-        for name, score in scores.items()
-        for stem, beside in OF_THE_RENDERER.items()
-        if name.startswith(stem)
+        beside.of(*values): score
+        for number, beside in OF_THE_RENDERER.items()
+        for values, score in of_number(scores, number).items()
     }
 
 

@@ -1,6 +1,6 @@
 """How well a model gives back test images it never saw, beside what needs no model at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,11 @@ from torch import Tensor
 from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score, mean_score
+from mien.metrics.intervals import mean_score
+from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number
 from mien.models.base import Encodes, Model
 from mien.pictures.of_models import evaluating
+from mien.runs.score import Score
 
 SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
 MSE = "mean over pixels in [-1, 1], no quantization"
@@ -34,16 +36,16 @@ def reconstruction(subject: Subject) -> dict[str, Score]:
     assert isinstance(model, Encodes)
     assert isinstance(model, Model)
     own = compare(subject, lambda x: through(model, x))
-    scores = scored(subject, "test", "", own) | by_attribute(subject, own)
+    scores = scored(subject, TEST, "", own) | by_attribute(subject, own)
     gaussian = subject.principal()
     mean_face = torch.from_numpy(gaussian.mean)
     found = compare(subject, lambda x: as_images(mean_face.expand(len(x), -1), x))
-    scores |= scored(subject, "baseline_mean_face", f"mean of {gaussian.images:,} training images, ", found)
+    scores |= scored(subject, MEAN_FACE, f"mean of {gaussian.images:,} training images, ", found)
     most = len(gaussian.directions)
     for components in sorted({most, *(few for few in SMALL_PCAS if few < most)}):
         found = compare(subject, projection(gaussian, components))
         how = f"leading {components} of {gaussian.fitted}, "
-        scores |= scored(subject, f"baseline_pca_{components}", how, found)
+        scores |= scored(subject, PCA, how, found, str(components))
     return scores
 
 
@@ -84,18 +86,20 @@ def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> N
     return distances
 
 
-def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str, Score]:
-    """The means of the distances."""
+def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Distances, *of: str) -> dict[str, Score]:
+    """The means of the distances.  numbers: by what is measured.  of: the parts of their names"""
     scores = {
-        f"{name}_mse": mean_score(found.mse, f"{how}test split, {MSE}"),
-        f"{name}_psnr": mean_score(found.psnr, f"{how}test split, dB, mean over images"),
-        f"{name}_ssim": mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
+        numbers["mse"].of(*of): mean_score(found.mse, f"{how}test split, {MSE}"),
+        numbers["psnr"].of(*of): mean_score(found.psnr, f"{how}test split, dB, mean over images"),
+        numbers["ssim"].of(*of): mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
     }
     for extractor in subject.extractors:
         distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
         if distances is not None:
             how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
-            scores[f"{name}_perceptual_{extractor.name}"] = mean_score(distances, f"{how}test split, {how_far}")
+            scores[numbers[f"perceptual_{extractor.name}"].of(*of)] = mean_score(
+                distances, f"{how}test split, {how_far}"
+            )
     return scores
 
 
@@ -114,10 +118,10 @@ def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:
     values = subject.faces.attributes[subject.rows("test")]
     scores = {}
     for column, name in enumerate(subject.faces.attribute_names):
-        for words, value in (("with", 1), ("without", 0)):
+        for words, value, number in (("with", 1, MSE_WITH), ("without", 0, MSE_WITHOUT)):
             inside = found.mse[values[:, column] == value]
             if len(inside):
-                scores[f"mse_{words}_{name}"] = mean_score(inside, f"test images {words} {name}, {MSE}")
+                scores[number.of(name)] = mean_score(inside, f"test images {words} {name}, {MSE}")
     return scores
 
 

@@ -10,10 +10,11 @@ from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
+from mien.metrics.numbers import COPIED, COVERAGES, FRECHET, KID, NEAREST
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000
@@ -24,13 +25,9 @@ Features = NDArray[np.float32]
 
 
 class Comparison(NamedTuple):
-    """Two sets of images to compare.
+    """Two sets of images to compare.  of: which of the numbers that `numbers.compared` declares it gives"""
 
-    place: what stands before the count in a number's name.    end: what stands after it.
-    """
-
-    place: str
-    end: str
+    of: str
     fake: Features
     real: Features
     what: str
@@ -55,10 +52,10 @@ class Looked(NamedTuple):
             real += ", the judge having been fitted to the training images"
         apart = f"{self.extractor.protocol}; {len(one)} training images against {len(other)} others"
         return count, [
-            Comparison("", "", samples, test, f"{sampled} test images"),
-            Comparison("_train", "", samples, train, f"{sampled} training images"),
-            Comparison("", "_floor_train", train, test, real),
-            Comparison("", "_floor_halves", one, other, apart),
+            Comparison("test", samples, test, f"{sampled} test images"),
+            Comparison("train", samples, train, f"{sampled} training images"),
+            Comparison("floor_train", train, test, real),
+            Comparison("floor_halves", one, other, apart),
         ]
 
 
@@ -95,32 +92,27 @@ def look(subject: Subject, extractor: Extractor) -> Looked:
 
 def frechet_scores(looked: Looked) -> dict[str, Score]:
     """Fréchet distances; with the features of Inception they are called FID."""
-    name = looked.extractor.name
-    short = "fid" if name == "inception" else f"fd_{name}"
+    numbers = FRECHET[looked.extractor.name]
     count, comparisons = looked.comparisons(FRECHET_IMAGES)
     return {
-        f"{short}{c.place}_{in_words(count)}{c.end}": frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
+        numbers[c.of].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
         for c in comparisons
     }
 
 
 def kernel_scores(looked: Looked) -> dict[str, Score]:
     """Kernel distances; with the features of Inception they are called KID alone."""
-    name = looked.extractor.name
-    short = "kid" if name == "inception" else f"kid_{name}"
+    numbers = KID[looked.extractor.name]
     count, comparisons = looked.comparisons(KERNEL_IMAGES)
     what = "unbiased squared MMD, kernel (x.y / D + 1)^3"
-    return {
-        f"{short}{c.place}_{in_words(count)}{c.end}": kernel_score(c.fake, c.real, f"{what}, {c.what}")
-        for c in comparisons
-    }
+    return {numbers[c.of].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
 
 
 def coverages(looked: Looked) -> dict[str, Score]:
     """Precision, recall, density and coverage."""
     count, comparisons = looked.comparisons(COVERAGE_IMAGES)
     return {
-        f"{name}_{looked.extractor.name}{c.place}_{in_words(count)}{c.end}": score
+        COVERAGES[name][looked.extractor.name][c.of].of(in_words(count)): score
         for c in comparisons
         for name, score in coverage_scores(c.fake, c.real, c.what).items()
     }
@@ -142,8 +134,8 @@ def copying(subject: Subject) -> dict[str, Score]:
     near = of_samples <= np.quantile(of_test, COPIES)
     share = f"share nearer to a training image than all but {COPIES:.0%} of test images, which is the floor; {how}"
     return {
-        "nearest_train_samples": not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
-        "copies_samples": share_score(near, share),
+        NEAREST.name: not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
+        COPIED.name: share_score(near, share),
     }
 
 
