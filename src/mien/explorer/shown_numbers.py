@@ -14,21 +14,17 @@ def numbers(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
     A number that is not finite is left out, as JSON has none.
     """
     scores = {name: score for name, score in scores.items() if math.isfinite(score.value)}
-    beside = {name: besides(name, scores) for name in scores if is_shown(name)}
+    kinds = {name: find(name).number for name in scores}
+    beside = {name: besides(name, scores) for name, of in kinds.items() if of is FLIP_RATE or not of.of_attributes}
     of_others = {other for others in beside.values() for other in others}
     shown = [name for name in beside if name not in of_others]
-    shown.sort(key=lambda name: not find(name).number.headline)  # stable: otherwise in the order they were measured
+    shown.sort(key=lambda name: not kinds[name].headline)  # stable: otherwise in the order they were measured
     return [
         entry(name, scores[name])
-        | extent(scores[name])
-        | {"headline": find(name).number.headline, "beside": [entry(other, scores[other]) for other in beside[name]]}
+        | {key: scores[name][key] for key in ("low", "high", "images", "protocol")}
+        | {"headline": kinds[name].headline, "beside": [entry(other, scores[other]) for other in beside[name]]}
         for name in shown
     ]
-
-
-def is_shown(name: str) -> bool:
-    """Whether there is room for a number: of those of each attribute, only for the flips."""
-    return find(name).number is FLIP_RATE or not find(name).number.of_attributes
 
 
 def entry(name: str, score: Score) -> dict[str, Any]:
@@ -38,9 +34,4 @@ def entry(name: str, score: Score) -> dict[str, Any]:
     about = {"group": group.title, "hint": group.words, "label": known.title}
     if known.number.of_attributes:
         about |= {"hint": "", "label": f"{known.values[0]}: {known.title}"}  # the hint is of the report's table
-    return {"name": name, "value": score.value, "share": known.number.share} | about
-
-
-def extent(score: Score) -> dict[str, Any]:
-    """How sure a number is, and what it is about."""
-    return {"low": score.low, "high": score.high, "images": score.images, "protocol": score.protocol}
+    return {"name": name, "value": score.value, "share": known.number.unit == "share"} | about

@@ -8,16 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mien.metrics.numbers import (
-    FACTOR_RENDERER,
-    FACTOR_SHIFT,
-    LEAK_REAL,
-    LEAK_SHIFT,
-    SHIFT,
-    Number,
-    of_each,
-    of_number,
-)
+from mien.metrics import numbers
+from mien.metrics.numbers import Number, of_each, of_number
 from mien.report import figures
 from mien.report.encoded_pictures import Inline, Plate, figure_jpeg, figure_svg
 from mien.report.run_section import Chapter
@@ -59,21 +51,21 @@ def read_leakage(scores: Mapping[str, Score]) -> Leakage | None:
 
     Of the columns, those of the rows come first.
     """
-    switched = of_each(scores, SHIFT)
-    rows, change = tuple(switched), by_pair(scores, LEAK_SHIFT, switched)
+    switched = of_each(scores, numbers.SHIFT)
+    rows, change = tuple(switched), by_pair(scores, numbers.LEAK_SHIFT, switched)
     if not change:
         return None
     columns = tuple(dict.fromkeys((*rows, *(looked_at for _, looked_at in change))))
     wanted = {(row, row): score.value for row, score in switched.items()}
-    real = by_pair(scores, LEAK_REAL, switched)
+    real = by_pair(scores, numbers.LEAK_REAL, switched)
     pairs = switched[rows[0]].images or 0
     return Leakage(rows, columns, matrix(change | wanted, rows, columns), matrix(real, rows, columns), pairs)
 
 
 def read_factor_shifts(scores: Mapping[str, Score]) -> Leakage | None:
     """What leaks into the factors of drawn faces; None where none was read."""
-    switched = of_each(scores, SHIFT)
-    change, beside = (by_pair(scores, number, switched) for number in (FACTOR_SHIFT, FACTOR_RENDERER))
+    switched = of_each(scores, numbers.SHIFT)
+    change, beside = (by_pair(scores, number, switched) for number in (numbers.FACTOR_SHIFT, numbers.FACTOR_RENDERER))
     if not change:
         return None
     moving = {attribute for attribute, _ in change}

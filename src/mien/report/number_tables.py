@@ -1,11 +1,10 @@
 """Numbers as the page shows them: known metrics with a title and a meaning, unknown ones under their own names."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mien.metrics import numbers
-from mien.metrics.numbers import NUMBERS, find, of_each
+from mien.metrics.numbers import NUMBERS, UNKNOWN, Group, Number, find, of_each
 from mien.runs.score import Score
 
 
@@ -28,57 +27,44 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Metrics that measure the same thing.  headline: shown before anybody asks for the rest"""
-
-    title: str
-    hint: str
-    rows: tuple[Row, ...]
-    headline: bool
-
-
-@dataclass(frozen=True)
 class Table:
-    """What was measured for every attribute: a row for each, a cell for each column."""
+    """Metrics that measure the same thing.
 
-    title: str
-    hint: str
-    columns: tuple[str, ...]
+    columns: of what is measured for every attribute; of the others there is a column for each run.
+    """
+
+    about: Group
     rows: tuple[Row, ...]
+    columns: tuple[str, ...] = ()
 
 
-def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Group]:
+def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Table]:
     """The numbers of all runs that are not one for every attribute: known groups first, each in the order it came."""
-    by_group: dict[numbers.Group, list[str]] = {group: [] for group in numbers.groups()}
+    by_group: dict[Group, list[Row]] = {number.group: [] for number in (*NUMBERS, UNKNOWN)}
     for name in dict.fromkeys(name for scores in runs for name in scores):
-        if not find(name).number.of_attributes:
-            by_group[find(name).number.group].append(name)
-    return [
-        Group(group.title, group.words, tuple(_row(name, runs) for name in names), group.headline)
-        for group, names in by_group.items()
-        if names
-    ]
+        known, share = find(name), find(name).number.unit == "share"
+        if not known.number.of_attributes:
+            cells = tuple(cell(scores[name], share) if name in scores else None for scores in runs)
+            by_group[known.number.group].append(Row(known.title, cells))
+    return [Table(group, tuple(rows)) for group, rows in by_group.items() if rows]
 
 
 def by_attribute(scores: Mapping[str, Score]) -> list[Table]:
     """The numbers of a run that are one for every attribute; columns that nothing is known of are left out."""
-    tables = []
-    for group in numbers.groups():
-        columns = {number: of_each(scores, number) for number in NUMBERS if number.group is group and number.is_column}
-        columns = {number: found for number, found in columns.items() if found}
-        names = dict.fromkeys(name for found in columns.values() for name in found)
-        rows = tuple(
-            Row(name, tuple(cell(found[name], n.share) if name in found else None for n, found in columns.items()))
-            for name in names
-        )
-        if rows:
-            tables.append(Table(group.title, group.words, tuple(number.title for number in columns), rows))
-    return tables
+    by_group: dict[Group, dict[Number, dict[str, Score]]] = {}
+    for number in NUMBERS:
+        if number.parts == ("attribute",) and (found := of_each(scores, number)):
+            by_group.setdefault(number.group, {})[number] = found
+    return [
+        Table(group, tuple(_rows(columns)), tuple(number.title for number in columns))
+        for group, columns in by_group.items()
+    ]
 
 
-def _row(name: str, runs: Sequence[Mapping[str, Score]]) -> Row:
-    known = find(name)
-    return Row(known.title, tuple(cell(s[name], known.number.share) if name in s else None for s in runs))
+def _rows(columns: Mapping[Number, Mapping[str, Score]]) -> Iterator[Row]:
+    for name in dict.fromkeys(name for found in columns.values() for name in found):
+        found = ((of.get(name), number.unit == "share") for number, of in columns.items())
+        yield Row(name, tuple(cell(score, share) if score else None for score, share in found))
 
 
 def cell(score: Score, share: bool = False) -> Cell:

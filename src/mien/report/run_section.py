@@ -11,7 +11,7 @@ from mien.models.layer_table import Layer, layer_table
 from mien.recipes.recipe import Recipe, to_toml
 from mien.report import sentences
 from mien.report.encoded_pictures import Plate
-from mien.report.number_tables import Group, Table, by_attribute, duration, tabulate
+from mien.report.number_tables import Table, by_attribute, duration, tabulate
 from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, load_model
@@ -73,7 +73,7 @@ class Chapter:
         return sum(layer.parameters for layers in self.layers.values() for layer in layers)
 
     @property
-    def numbers(self) -> list[Group]:
+    def numbers(self) -> list[Table]:
         """The run's numbers, in groups."""
         return tabulate([self.scores])
 

@@ -135,15 +135,12 @@ def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
 
 
 def _compare(own: Score, other: Score) -> str:
-    return {-1: "better than", 0: "no better or worse than", 1: "worse than"}[_apart(own, other)]
+    return "better than" if _lower(own, other) else "worse than" if _lower(other, own) else "no better or worse than"
 
 
-def _apart(one: Score, other: Score) -> int:
-    """-1 where one is the lower, beyond both intervals, 1 where it is the higher; 0 where nothing tells them apart."""
-    if one.interval is None or other.interval is None:
-        return 0
-    (low, high), (least, most) = one.interval, other.interval
-    return -1 if high < least else int(low > most)
+def _lower(one: Score, other: Score) -> bool:
+    """Whether the whole interval of one is below that of the other."""
+    return bool(one.interval and other.interval and one.interval[1] < other.interval[0])
 
 
 def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
@@ -162,7 +159,7 @@ def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
     told = f"Of the sharpness of real images, {listed(parts)}"
     (sharpest, high, _), (softest, low, _) = measured[0], measured[-1]
     if len(measured) > 1:
-        apart = _apart(high, low) > 0
+        apart = _lower(low, high)
         told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": no clear difference"
     if shares[0] > SHARPER_THAN_LIFE:
         told += f". That the {sharpest}'s are sharper than life is no merit: noise is sharp too"

@@ -14,7 +14,7 @@ from mien.faces import Faces
 from mien.faces.pack.statistics import encodable
 from mien.files.writing import write_text
 from mien.report.build import environment
-from mien.report.number_tables import cell, duration, written
+from mien.report.number_tables import Cell, cell, duration, written
 from mien.report.study_pictures import (
     ArmChapter,
     number,
@@ -27,7 +27,7 @@ from mien.report.study_pictures import (
 from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.studies import RULE, Answer, Axis, Comparison, TradeOff, mean_interval
-from mien.studies.run_study import ArmRun
+from mien.studies.run_study import ArmRun, values_of
 from mien.version import __version__
 
 NOT_COMPARED = ("name", "training.seed")  # what the runs of one arm may differ in
@@ -67,11 +67,9 @@ def write_study(
             left_out=left_out,
             trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
             plots=plots_plate(facts.axes, chapters),
-            rows=[
-                (chapter, [interval_cell(chapter.values(axis.metric)) for axis in facts.axes]) for chapter in chapters
-            ],
+            rows=[(chapter, [mean_cell(chapter.runs, axis.metric) for axis in facts.axes]) for chapter in chapters],
             every=[
-                (run.run.path.name, run.divergence, [one_cell(run, axis.metric) for axis in facts.axes])
+                (run.run.path.name, run.divergence, [number(run.value(axis.metric)) for axis in facts.axes])
                 for chapter in chapters
                 for run in chapter.runs
             ],
@@ -125,8 +123,7 @@ def claimed(one: Answer) -> str:
 def comparison_words(one: Answer, comparison: Comparison) -> dict[str, str]:
     """A comparison as the page's table says it."""
     ratio = one.claim.kind in ("fails", "trains")
-    interval = Score(comparison.difference, comparison.low, comparison.high)
-    shown = cell(interval)
+    shown = cell(Score(comparison.difference, comparison.low, comparison.high))
     times = "× " if ratio and math.isfinite(comparison.difference) else ""
     return {
         "than": comparison.than,
@@ -139,16 +136,9 @@ def comparison_words(one: Answer, comparison: Comparison) -> dict[str, str]:
     }
 
 
-def interval_cell(values: Sequence[float]) -> tuple[str, str]:
+def mean_cell(runs: Sequence[ArmRun], metric: str) -> Cell:
     """The mean over seeds, and its interval, in words."""
-    shown = cell(Score(*mean_interval(values)))
-    return shown.value, shown.interval
-
-
-def one_cell(run: ArmRun, metric: str) -> str:
-    """A run's value of a metric; a dash where it has none."""
-    value = run.value(metric)
-    return number(math.nan if value is None else value)
+    return cell(Score(*mean_interval(values_of(runs, metric))))
 
 
 def cost(chapter: ArmChapter) -> dict[str, str]:

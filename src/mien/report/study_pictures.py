@@ -44,10 +44,6 @@ class ArmChapter:
             parts.append(f"{left} to go")
         return ", ".join(parts)
 
-    def values(self, metric: str) -> list[float]:
-        """The metric of each run that has it."""
-        return values_of(self.runs, metric)
-
     def dots(self, metric: str, aligned_with: str = "") -> figures.Dots:
         """The metric for a plot; only of runs that have the other one as well, where one is given."""
         values = values_of([run for run in self.runs if run.value(aligned_with or metric) is not None], metric)
@@ -61,9 +57,9 @@ def open_arm(name: str, runs: Sequence[ArmRun]) -> ArmChapter:
     return ArmChapter(name, tuple(runs), trained, diverged, open_chapter((trained or tuple(runs))[0].run, 0))
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Four digits of a value; a dash where there is none."""
-    return cell(Score(value)).value
+    return cell(Score(math.nan if value is None else value)).value
 
 
 def words_of(axis: Axis) -> str:
@@ -73,7 +69,9 @@ def words_of(axis: Axis) -> str:
 
 def reference_of(axis: Axis, chapters: Sequence[ArmChapter]) -> tuple[float, str] | None:
     """The level an axis is compared with: the mean of what the runs have measured of it."""
-    values = [value for chapter in chapters for value in chapter.values(axis.reference)] if axis.reference else []
+    values = (
+        [value for chapter in chapters for value in values_of(chapter.runs, axis.reference)] if axis.reference else []
+    )
     return (float(np.mean(values)), axis.reference_label or axis.reference) if values else None
 
 

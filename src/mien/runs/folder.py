@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import filelock
 
@@ -17,9 +17,6 @@ from mien.recipes.recipe import Recipe, check, read_toml, to_toml
 from mien.runs.provenance import FORMAT, provenance, surroundings
 from mien.runs.score import Score, jsonable_scores, read_scores
 from mien.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
 

@@ -9,9 +9,7 @@ from mien.faces import Faces
 from mien.files.progress import Observer
 from mien.files.writing import write_text
 from mien.metrics.evaluation import METRICS
-from mien.recipes.recipe import (
-    with_source,
-)
+from mien.recipes.recipe import with_source
 from mien.runs.folder import Run
 from mien.runs.plan_folder import FORMAT, alone, is_plan, read_plan, require_new, runs_in, write_plan
 from mien.runs.score import Score, jsonable_scores

@@ -8,18 +8,8 @@ from numpy.typing import NDArray
 
 from mien.faces.batches import CHUNK
 from mien.judge import Judge
+from mien.metrics import numbers
 from mien.metrics.intervals import mean_score, share_score
-from mien.metrics.numbers import (
-    CHANGE,
-    FLIP_BACK,
-    FLIP_CEILING,
-    FLIP_CHANCE,
-    FLIP_RATE,
-    LEAK_FLIPS,
-    LEAK_REAL,
-    LEAK_SHIFT,
-    SHIFT,
-)
 from mien.pictures.arrays import Pictures
 from mien.runs.score import Score
 
@@ -68,15 +58,15 @@ def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated:
         change = on.probabilities[:, column].astype(np.float64) - off.probabilities[:, column]
         before, after = off.sees(column), on.sees(column)
         right = f"{how}; share where the judge sees {attribute}"
-        scores[FLIP_RATE.of(attribute)] = share_score(
+        scores[numbers.FLIP_RATE.of(attribute)] = share_score(
             ~before & after, f"{right} in the half with it and not in the other"
         )
-        scores[FLIP_BACK.of(attribute)] = share_score(
+        scores[numbers.FLIP_BACK.of(attribute)] = share_score(
             before & ~after,
             f"{right} in the half without it and not in the other; a label without effect flips as many",
         )
-        scores[FLIP_CHANCE.of(attribute)] = chance(unrelated.sees(column), attribute)
-        scores[SHIFT.of(attribute)] = mean_score(
+        scores[numbers.FLIP_CHANCE.of(attribute)] = chance(unrelated.sees(column), attribute)
+        scores[numbers.SHIFT.of(attribute)] = mean_score(
             change, f"{how}; mean change of the judge's probability of {attribute}, from -1 to 1"
         )
     return scores | leaks(off, on, attribute, tells, how) | changes(off, on, attribute, unrelated, how)
@@ -88,10 +78,10 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
     for column, other in enumerate(tells):
         if other != attribute:
             change = on.probabilities[:, column].astype(np.float64) - off.probabilities[:, column]
-            scores[LEAK_SHIFT.of(attribute, other)] = mean_score(
+            scores[numbers.LEAK_SHIFT.of(attribute, other)] = mean_score(
                 change, f"{how}; mean change of the judge's probability of {other}; 0 if only {attribute} changes"
             )
-            scores[LEAK_FLIPS.of(attribute, other)] = share_score(
+            scores[numbers.LEAK_FLIPS.of(attribute, other)] = share_score(
                 off.sees(column) != on.sees(column), f"{how}; share where the judge sees {other} in one half only"
             )
     return scores
@@ -110,7 +100,7 @@ def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> d
     ):
         apart = distance(one, other)
         if half and apart.mean() > 0:
-            scores[CHANGE[name].of(attribute)] = ratio(distance(off, on), apart, f"{how}; {what} {over}")
+            scores[numbers.CHANGE[name].of(attribute)] = ratio(distance(off, on), apart, f"{how}; {what} {over}")
     return scores
 
 
@@ -148,14 +138,15 @@ def ceiling(
         f"test split; share of random pairs of a face without {attribute} and one with it that the judge sees so: "
         "its true-negative rate x its true-positive rate"
     )
-    scores = {FLIP_CEILING.of(attribute): product(without[:, column] <= SEEN, having[:, column] > SEEN, protocol)}
+    seen = product(without[:, column] <= SEEN, having[:, column] > SEEN, protocol)
+    scores = {numbers.FLIP_CEILING.of(attribute): seen}
     for place, other in enumerate(tells):
         if other != attribute:
             change = having[:, place], without[:, place]
             words = (
                 f"test split; the judge's mean probability of {other} of faces with {attribute}, less that without it"
             )
-            scores[LEAK_REAL.of(attribute, other)] = difference(*change, words, count)
+            scores[numbers.LEAK_REAL.of(attribute, other)] = difference(*change, words, count)
     return scores
 
 

@@ -13,18 +13,11 @@ from torch import Tensor
 from mien.faces.drawn import drawn_faces
 from mien.faces.pack.open import factors
 from mien.faces.splits import spread
+from mien.metrics import numbers
 from mien.metrics.control.attribute_changes import Look, ceiling, look, report
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.latents.factor_readers import FactorReader, read_factors
-from mien.metrics.numbers import (
-    FACTOR_RENDERER,
-    FACTOR_SHIFT,
-    FLIP_RATE,
-    FLIP_RENDERER,
-    LEAK_RENDERER,
-    LEAK_SHIFT,
-    of_number,
-)
+from mien.metrics.numbers import of_number
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
@@ -36,7 +29,11 @@ AVERAGED = 4_000  # training faces that directions are taken from, at most
 RENDERED = 300  # pairs of drawn faces, for each attribute
 MOST_EDITED = 13  # attributes with a direction
 EDITED_FIRST = ("Male", "Smiling", "Eyeglasses")  # then those that divide the training faces most evenly
-OF_THE_RENDERER = {FLIP_RATE: FLIP_RENDERER, LEAK_SHIFT: LEAK_RENDERER, FACTOR_SHIFT: FACTOR_RENDERER}
+OF_THE_RENDERER = {
+    numbers.FLIP_RATE: numbers.FLIP_RENDERER,
+    numbers.LEAK_SHIFT: numbers.LEAK_RENDERER,
+    numbers.FACTOR_SHIFT: numbers.FACTOR_RENDERER,
+}
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces.batches import signed_chunks
+from mien.metrics import numbers
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
-from mien.metrics.numbers import (
-    ACTIVE_UNITS,
-    AGGREGATE_KL,
-    AGGREGATE_KL_FLOOR,
-    CORRELATION,
-    CORRELATION_FLOOR,
-    DIMENSION_KL,
-    LATENT_DIM,
-)
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
@@ -55,8 +47,8 @@ def latents(means: NDArray[np.float32]) -> dict[str, Score]:
     left_out = (float(active(means[group != one])) for one in range(GROUPS))
     protocol = f"test split, latents whose mean has a variance above {ACTIVE} over images"
     return {
-        ACTIVE_UNITS.name: not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
-        LATENT_DIM.name: exactly(means.shape[1], len(means), "numbers in a latent, from the recipe"),
+        numbers.ACTIVE_UNITS.name: not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
+        numbers.LATENT_DIM.name: exactly(means.shape[1], len(means), "numbers in a latent, from the recipe"),
     }
 
 
@@ -100,11 +92,11 @@ def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[
     prior = np.random.default_rng(SEED + 1).standard_normal(means.shape, np.float32)
     own, floor = divergences(draws(means, logvars, SEED)), divergences(prior)
     described = {
-        AGGREGATE_KL: (own, 0, f"{how}; the true aggregate is at least as far"),
-        AGGREGATE_KL_FLOOR: (floor, 0, f"{how}, but with as many draws from N(0, I) itself: what is left by chance"),
-        CORRELATION: (own, 1, f"{how}, the part for dependence between latents"),
-        CORRELATION_FLOOR: (floor, 1, "the same of as many draws from N(0, I) itself"),
-        DIMENSION_KL: (own, 2, f"{how}, the part for each latent's own mean and variance, summed"),
+        numbers.AGGREGATE_KL: (own, 0, f"{how}; the true aggregate is at least as far"),
+        numbers.AGGREGATE_KL_FLOOR: (floor, 0, f"{how}, but of as many draws from N(0, I) itself: what chance leaves"),
+        numbers.CORRELATION: (own, 1, f"{how}, the part for dependence between latents"),
+        numbers.CORRELATION_FLOOR: (floor, 1, "the same of as many draws from N(0, I) itself"),
+        numbers.DIMENSION_KL: (own, 2, f"{how}, the part for each latent's own mean and variance, summed"),
     }
     return {
         number.name: not_negative(jackknife(found[0][part], (left[part] for left in found[1:]), count, protocol))

@@ -131,8 +131,8 @@ def axis_scores(codes: Codes, truth: Codes, numbers: Mapping[str, Mapping[str, N
     rotation = np.linalg.qr(random.standard_normal((codes.train.shape[1],) * 2))[0].astype(np.float32)
     kinds = {
         "": (codes, "means of q(z given x)"),
-        "floor_shuffled": (Codes(*map(random.permutation, codes)), "the latents of other images: knows nothing"),
-        "floor_rotated": (
+        "shuffled": (Codes(*map(random.permutation, codes)), "the latents of other images: knows nothing"),
+        "rotated": (
             Codes(codes.train @ rotation, codes.test @ rotation),
             "the same latents in a random rotation: knows as much, and its axes mean nothing",
         ),

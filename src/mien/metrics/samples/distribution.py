@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.splits import spread
+from mien.metrics import numbers
 from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
-from mien.metrics.numbers import COPIED, COVERAGES, FRECHET, KID, NEAREST
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
@@ -92,27 +92,26 @@ def look(subject: Subject, extractor: Extractor) -> Looked:
 
 def frechet_scores(looked: Looked) -> dict[str, Score]:
     """Fréchet distances; with the features of Inception they are called FID."""
-    numbers = FRECHET[looked.extractor.name]
+    of = numbers.FRECHET[looked.extractor.name]
     count, comparisons = looked.comparisons(FRECHET_IMAGES)
     return {
-        numbers[c.of].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
-        for c in comparisons
+        of[c.of].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}") for c in comparisons
     }
 
 
 def kernel_scores(looked: Looked) -> dict[str, Score]:
     """Kernel distances; with the features of Inception they are called KID alone."""
-    numbers = KID[looked.extractor.name]
+    of = numbers.KID[looked.extractor.name]
     count, comparisons = looked.comparisons(KERNEL_IMAGES)
     what = "unbiased squared MMD, kernel (x.y / D + 1)^3"
-    return {numbers[c.of].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
+    return {of[c.of].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
 
 
 def coverages(looked: Looked) -> dict[str, Score]:
     """Precision, recall, density and coverage."""
     count, comparisons = looked.comparisons(COVERAGE_IMAGES)
     return {
-        COVERAGES[name][looked.extractor.name][c.of].of(in_words(count)): score
+        numbers.COVERAGES[name][looked.extractor.name][c.of].of(in_words(count)): score
         for c in comparisons
         for name, score in coverage_scores(c.fake, c.real, c.what).items()
     }
@@ -134,8 +133,8 @@ def copying(subject: Subject) -> dict[str, Score]:
     near = of_samples <= np.quantile(of_test, COPIES)
     share = f"share nearer to a training image than all but {COPIES:.0%} of test images, which is the floor; {how}"
     return {
-        NEAREST.name: not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
-        COPIED.name: share_score(near, share),
+        numbers.NEAREST.name: not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
+        numbers.COPIED.name: share_score(near, share),
     }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from mien.metrics import numbers
 from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
 from mien.metrics.image_counts import FEWEST, cut, round_count
 from mien.metrics.intervals import (
@@ -15,7 +16,6 @@ from mien.metrics.intervals import (
     tensor,
     without_each,
 )
-from mien.metrics.numbers import DIVERSITY, DIVERSITY_FLOOR, DUPLICATES, DUPLICATES_FLOOR
 from mien.metrics.samples.coverage import reaches
 from mien.runs.score import Score
 
@@ -36,8 +36,8 @@ def diversity(subject: Subject) -> dict[str, Score]:
     samples, (train, test) = found["samples"][:count], (cut(found[split], count) for split in ("train", "test"))
     scores: dict[str, Score] = {}
     for features, what, distance, twins in (
-        (samples, f"samples of seed {SAMPLE_SEED}", DIVERSITY, DUPLICATES),
-        (train, "training images", DIVERSITY_FLOOR, DUPLICATES_FLOOR),
+        (samples, f"samples of seed {SAMPLE_SEED}", numbers.DIVERSITY, numbers.DUPLICATES),
+        (train, "training images", numbers.DIVERSITY_FLOOR, numbers.DUPLICATES_FLOOR),
     ):
         how = f"{judge.protocol}; {count} {what} and {count} test images"
         scores[distance.name] = variety_score(
