@@ -375,8 +375,9 @@ PROBES = Group("disentanglement", "What a line through the latents can tell",
 PROBE = Number("probe_{attribute}", PROBES, "of latents")
 PROBE_OF_PCA = Number("baseline_probe_pca_{attribute}", PROBES, "of as many principal components of pixels",
                       beside=(PROBE,))
-AXES = Group("disentanglement", "Disentanglement", "whether single latents stand for single things, 1 for one each; to be "
-             "read against the same code turned at random", "higher")
+AXES = Group(
+    "disentanglement", "Disentanglement", "whether single latents stand for single things, 1 for one each; to be read "
+    "against the same code turned at random", "higher")
 OF_AXES = {"mig": "mutual information gap", "sap": "separated attribute predictability",
            "dci_disentanglement": "DCI disentanglement", "dci_completeness": "DCI completeness",
            "dci_informativeness": "DCI informativeness"}
