@@ -150,10 +150,9 @@ UNKNOWN = Number("{name}", OTHER, "{name}")  # of another version, or written by
 @lru_cache(maxsize=2**16)
 def find(name: str) -> Named:
     """What number a name in metrics.json is of; UNKNOWN where no number has it."""
-    for number in (*NUMBERS, UNKNOWN):
-        if (values := number.parts_of(name)) is not None:
-            break
-    return Named(number, values or (), number.title.format(**dict(zip(number.parts, values or (), strict=True))))
+    begun = (number for number in (*NUMBERS, UNKNOWN) if name.startswith(number.pieces[0][0]))
+    number, values = next((one, found) for one in begun if (found := one.parts_of(name)) is not None)
+    return Named(number, values, number.title.format(**dict(zip(number.parts, values, strict=True))))
 
 
 def of_number(scores: Mapping[str, Value], number: Number) -> dict[tuple[str, ...], Value]:
