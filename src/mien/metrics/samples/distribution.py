@@ -25,9 +25,9 @@ Features = NDArray[np.float32]
 
 
 class Comparison(NamedTuple):
-    """Two sets of images to compare.  of: which of the numbers that `numbers.compared` declares it gives"""
+    """Two sets of images to compare.  key: of the number that it gives, in what `numbers.compared` declares"""
 
-    of: str
+    key: str
     fake: Features
     real: Features
     what: str
@@ -92,26 +92,27 @@ def look(subject: Subject, extractor: Extractor) -> Looked:
 
 def frechet_scores(looked: Looked) -> dict[str, Score]:
     """Fréchet distances; with the features of Inception they are called FID."""
-    of = numbers.FRECHET[looked.extractor.name]
+    declared = numbers.FRECHET[looked.extractor.name]
     count, comparisons = looked.comparisons(FRECHET_IMAGES)
     return {
-        of[c.of].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}") for c in comparisons
+        declared[c.key].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
+        for c in comparisons
     }
 
 
 def kernel_scores(looked: Looked) -> dict[str, Score]:
     """Kernel distances; with the features of Inception they are called KID alone."""
-    of = numbers.KID[looked.extractor.name]
+    declared = numbers.KID[looked.extractor.name]
     count, comparisons = looked.comparisons(KERNEL_IMAGES)
     what = "unbiased squared MMD, kernel (x.y / D + 1)^3"
-    return {of[c.of].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
+    return {declared[c.key].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
 
 
 def coverages(looked: Looked) -> dict[str, Score]:
     """Precision, recall, density and coverage."""
     count, comparisons = looked.comparisons(COVERAGE_IMAGES)
     return {
-        numbers.COVERAGES[name][looked.extractor.name][c.of].of(in_words(count)): score
+        numbers.COVERAGES[name][looked.extractor.name][c.key].of(in_words(count)): score
         for c in comparisons
         for name, score in coverage_scores(c.fake, c.real, c.what).items()
     }
