@@ -1,67 +1,104 @@
-"""Writes the tables of numbers in measuring.md from what mien.metrics.numbers declares.
+"""Writes the measured numbers into README.md and the pages of the documentation, from what benchmarks recorded.
 
-python docs/write_numbers.py
+    python docs/write_numbers.py            # write
+    python docs/write_numbers.py --check    # exit with 1 where a page differs from what is recorded
+
+A number stands between `<!-- = NAME -->` and `<!-- . -->`. NAME is one of `facts()`, or, of the quick plan,
+`quick RUN NUMBER FORMAT`: `quick vae test_mse .4f` is a value, `quick vae test_mse ±.4f` half of its 95 % interval,
+`quick vae test_mse images` how many images it is about.
 """
 
+import csv
+import json
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from mien.metrics.numbers import EXTRACTORS, NUMBERS, Number
-
-PAGE = Path(__file__).parent / "measuring.md"
-BLOCK = re.compile(r"(<!-- numbers of ([\w, ]+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
-HEAD = "| name | what it is | unit | better | beside it |\n|---|---|---|---|---|\n"
-LETTERS = {"attribute": "A", "other": "B", "factor": "F", "count": "N", "components": "K"}
-BETTER = {"nearer": "nearer to real images"}
-
-
-def main() -> None:
-    """Write the page anew."""
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLACE = re.compile(r"(<!-- = ([^>]+?) -->).*?(<!-- \. -->)", re.DOTALL)
+PRESETS = ("vae-64", "gan-64", "acgan-64")  # the coursework's models, as benchmarks/training.py names them
+FLOAT32, BFLOAT16 = "Keras on TensorFlow", "Keras on TensorFlow, bfloat16"  # the fastest of the others
 
 
-def written(page: str) -> str:
-    """The page with the tables as they ought to be.  In a block, numbers of these keys of METRICS."""
-    return BLOCK.sub(lambda block: block[1] + HEAD + "".join(rows(block[2].split(", "))) + block[3], page)
+def main() -> int:
+    """Write every page, or say which differ.  -> 1 where one differs and was not to be written"""
+    known, differing = facts(), []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        written = PLACE.sub(lambda place: f"{place[1]}{number(place[2], known)}{place[3]}", text)
+        if written != text:
+            differing.append(page)
+            if "--check" not in sys.argv:
+                page.write_text(written, encoding="utf-8")
+    for page in differing:
+        print(f"{page.relative_to(ROOT)}: {'differs from benchmarks/results' if '--check' in sys.argv else 'written'}")
+    return int(bool(differing) and "--check" in sys.argv)
 
 
-def rows(metrics: Iterable[str]) -> Iterator[str]:
-    """A line for each group, and one for each number that does not stand beside another."""
-    group = None
-    for shown, of_extractors in families(n for n in NUMBERS if n.metric in metrics and not n.beside).items():
-        number = of_extractors[0]
-        if number.group is not group:
-            group = number.group
-            yield f"| | **{group.title}**: {group.hint} | | | |\n"
-        title = number.title.format(**LETTERS)
-        if len(of_extractors) > 1:
-            title = title.replace(EXTRACTORS["judge"], "X's")
-        beside = ", ".join(f"`{name}`" for name in families(n for n in NUMBERS if of_extractors[0] in n.beside))
-        unit, better = number.unit, BETTER.get(number.better, number.better)
-        yield f"| `{shown}` | {title} | {unit} | {better} | {beside} |\n".replace("|  |", "| |").replace("|  |", "| |")
+def number(name: str, known: dict[str, Callable[[], str]]) -> str:
+    """A number in words."""
+    if name in known:
+        return known[name]()
+    _, run, metric, form = name.split()
+    score = quick()["runs"][run]["numbers"][metric]
+    if form == "images":
+        return f"{score['images']:,}"
+    if form.startswith("±"):
+        return f"{(score['high'] - score['low']) / 2:{form[1:]}}"
+    return f"{score['value']:{form}}".replace("%", " %")
 
 
-def families(numbers: Iterable[Number]) -> dict[str, list[Number]]:
-    """Numbers by their names with letters for the parts; X stands for any extractor where there are several."""
-    by_name: dict[str, list[Number]] = {}
-    for number in numbers:
-        by_name.setdefault(any_extractor(number.name), []).append(number)
+def facts() -> dict[str, Callable[[], str]]:
+    """What is not a single number of the quick plan, by name."""
     return {
-        (name if len(found) > 1 or name_is_of_several(name) else found[0].name).format(**LETTERS): found
-        for name, found in by_name.items()
+        "quick minutes": lambda: f"{quick()['seconds'] / 60:.0f}",
+        "quick machine": lambda: quick()["conditions"]["machine"].split(",")[0],
+        "quick flip_rate lowest": lambda: f"{min(rates()):.1%}".replace("%", " %"),
+        "speed over float32": lambda: extent(ratio(preset, FLOAT32) for preset in PRESETS),
+        "speed over plain PyTorch": lambda: extent(ratio(preset, "plain PyTorch") for preset in PRESETS),
+        "speed over bfloat16": lambda: extent(ratio(preset, BFLOAT16) for preset in PRESETS),
+        "speed of the ceiling": lambda: ceilings(),
     }
 
 
-def any_extractor(name: str) -> str:
-    """A name with X in place of its extractor."""
-    return re.sub(rf"(?<!mean)_({'|'.join(EXTRACTORS)})(?=_|$)", "_X", name)  # but for the mean face
+def quick() -> dict[str, Any]:
+    """What benchmarks/quick_plan.py recorded."""
+    recorded: dict[str, Any] = json.loads((RESULTS / "quick_plan.json").read_text(encoding="utf-8"))
+    return recorded
 
 
-def name_is_of_several(name: str) -> bool:
-    """Whether numbers of several extractors have this name."""
-    return sum(any_extractor(number.name) == name for number in NUMBERS) > 1
+def rates() -> list[float]:
+    """How often each attribute flips, of the quick AC-GAN."""
+    numbers = quick()["runs"]["acgan"]["numbers"]
+    return [score["value"] for name, score in numbers.items() if name.startswith("flip_rate_")]
+
+
+def trainings(preset: str) -> dict[str, dict[str, str]]:
+    """What benchmarks/training.py recorded of a preset, by who trained."""
+    with (RESULTS / f"training-{preset}.csv").open(newline="", encoding="utf-8") as file:
+        return {row["peer"]: row for row in csv.DictReader(file)}
+
+
+def ratio(preset: str, peer: str) -> float:
+    """How many times as fast mien trains as a peer: the median over rounds."""
+    return float(trainings(preset)[peer]["mien_over_this"].split()[0])
+
+
+def extent(ratios: Iterable[float]) -> str:
+    """'1.7', or '1.7 to 2.4' where they differ."""
+    found = sorted(f"{value:.2f}" if value < 1.1 else f"{value:.1f}" for value in ratios)
+    return found[0] if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+
+
+def ceilings() -> str:
+    """Which shares of the machine's matrix ceiling the presets reach."""
+    shares = sorted(int(trainings(preset)["mien"]["share_of_bfloat16"].rstrip("%")) for preset in PRESETS)
+    return f"{shares[0]} to {shares[-1]} %"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

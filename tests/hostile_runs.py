@@ -30,6 +30,7 @@ from mien.runs.plan_folder import plan_runs, read_plan
 from mien.runs.weights import TrainedModel, save_model
 from mien.training.checkpoint import read_progress
 
+MODEL = tiny.model("vae")
 FIELDS = ("format", "recipe", "images_seen", "combinations", "crop", DISTANCE)
 DEEP = "[" * 100_000
 # As JSON, which holds what TOML and Python's own writer cannot.
@@ -220,7 +221,7 @@ def logged(line: str, folder: Path) -> None:
     run.log_file.write_bytes(f"{good}\n{line}\n{good}\n".encode("utf-8", "surrogatepass") + b"\xff\xfe\n")
     log = run.log()
     assert len(log) >= 2
-    loss_curves.panels(log, run.recipe().model, 32)
+    loss_curves.panels(log, MODEL)
     health_pictures.told(log)
     assert all(np.isfinite(line.get("seconds", 0.0)) for line in log)
     run.rewind_log(100)

@@ -20,7 +20,7 @@ from mien.cli import main
 from mien.errors import MienError, RecipeError, RunError
 from mien.export.onnx_export import export_onnx
 from mien.export.runtime import CHUNK, ExportedModel, encoder_file, open_exported
-from mien.models import MODELS
+from mien.models import MODELS, model_class
 from mien.recipes.recipe import check
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
@@ -50,7 +50,7 @@ def fresh(folder: Path, name: str, *overrides: str, spoil: float | None = None) 
         table["model"]["attributes"] = list(tiny.ATTRIBUTES)
     recipe = check(table, "tiny")
     torch.manual_seed(0)
-    model = MODELS[name](recipe.model, recipe.data.size)
+    model = model_class(name)(recipe.model, recipe.data.size)
     if spoil is not None:
         next(model.parameters()).data.fill_(spoil)
     save_model(folder / f"{name}.safetensors", TrainedModel(model, recipe, 0, [([0] * len(model.attributes), 1)]))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tiny
+from mien.models.terms import ADVERSARIAL, KL_DIVERGENCE, LN2, SQUARED_ERROR
 from mien.report import figures
 from mien.report.encoded_pictures import figure_jpeg, figure_svg
-from mien.report.loss_curves import LN2, panels
+from mien.report.loss_curves import panels
 
 HOSTILE = ("$\\frac{", "_hidden", "<b>&amp;", "a\x00b", "\udcff", "x" * 300, "鬚")
 
@@ -16,28 +18,31 @@ def log(**terms: float) -> list[dict[str, float]]:
 
 
 def test_terms_of_one_kind_share_a_panel_whatever_the_model_is():
-    found = panels(log(**{"d/score_real": 1.0, "d/score_fake": 2.0, "teacher/distance": 3.0}), object())
-    assert {kind: len(panel.lines) for kind, panel in found.items()} == {"score": 2, "distance": 1}
+    found = panels(log(**{"d/score_real": 1.0, "d/score_fake": 2.0, "teacher/distance": 3.0}), tiny.model("gan"))
+    assert {panel.title: len(panel.lines) for panel in found.values()} == {"Score": 2, "Distance": 1}
     assert len(figures.curves(list(found.values()), "steps", 8).axes) == 2
 
 
-def test_a_weighted_term_is_shown_in_nats():
-    class Weighted:
-        kl_weight = 1e-4
+@pytest.mark.parametrize(("line", "nats"), [({"vae/kl": 5e-3}, 50), ({"vae/kl": 50, "weights": {"vae/kl": 1e-4}}, 50)])
+def test_a_term_is_shown_as_it_is_before_its_weight_in_logs_of_before_too(line: dict, nats: float):
+    panel = panels([{"images_seen": 8} | line], tiny.model("vae", kl_weight=1e-4))[KL_DIVERGENCE]
+    assert panel.lines[0].values[0] == pytest.approx(nats)
 
-    assert panels(log(**{"vae/kl": 5e-3}), Weighted())["kl"].lines[0].values[0] == pytest.approx(50)
+
+def test_a_term_of_an_older_log_whose_weight_is_not_known_is_not_drawn():
+    assert KL_DIVERGENCE not in panels([{"images_seen": 8, "vae/kl": 1e-3}], tiny.model("vae", kl_weight="auto"))
 
 
 def test_adversarial_curves_have_a_line_where_the_discriminator_cannot_tell():
-    panel = panels(log(**{"discriminator/adversarial_real": 1.0}), object())["adversarial"]
+    panel = panels(log(**{"discriminator/adversarial_real": 1.0}), tiny.model("gan"))[ADVERSARIAL]
     levels = [line.get_ydata()[0] for line in figures.curves([panel], "steps", 1).axes[0].lines]
     assert LN2 in levels
 
 
 def test_one_point_and_values_that_are_not_finite_still_give_a_curve():
     lines = [{"images_seen": 0, "vae/kl": float("nan"), "validation/reconstruction": 0.0}, {"images_seen": 8}]
-    found = panels(lines, object())
-    assert list(found) == ["reconstruction"]
+    found = panels(lines, tiny.model("vae"))
+    assert list(found) == [SQUARED_ERROR]
     assert figure_svg(figures.curves(list(found.values()), "epochs", 8)).startswith(b"<?xml")
 
 

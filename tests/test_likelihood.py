@@ -22,10 +22,10 @@ from mien.metrics.encoder.posterior import aggregate, divergence, latents
 from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
 from mien.metrics.samples.latent_mixture import LEADING, fit_mixture, mixture, mixture_latents
 from mien.models import losses
-from mien.models.base import HasVariance, Model
+from mien.models.base import Model
+from mien.models.terms import KL_DIVERGENCE
 from mien.models.vae import VAE, VAEConfig, equivalent_beta, equivalent_kl_weight
 from mien.recipes.recipe import check, load_recipe, to_toml
-from mien.report import sentences
 from mien.report.loss_curves import panels
 from mien.runs.folder import Run
 from mien.runs.weights import load_model
@@ -72,7 +72,7 @@ def gradients(model: VAE, loss: Tensor) -> list[Tensor]:
 def test_the_automatic_weight_moves_as_the_bound_at_its_best_variance_does() -> None:
     model, x = tiny.model("vae", kl_weight="auto"), tiny.batch(tiny.model("vae")).x
     torch.manual_seed(1)
-    found = gradients(model, sum(model.loss(tiny.batch(model)).values(), torch.zeros(())))
+    found = gradients(model, sum((term.weighted for term in model.loss(tiny.batch(model)).values()), torch.zeros(())))
     torch.manual_seed(1)
     mu, logvar = model.encode(x)
     x_hat = model.decoder(mu + (0.5 * logvar).exp() * torch.randn_like(mu))
@@ -86,16 +86,16 @@ def test_a_number_is_weighed_as_ever_and_leaves_no_trace_in_the_weights() -> Non
     model = tiny.model("vae", kl_weight=0.5)
     terms = model.loss(tiny.batch(model))
     mu, logvar = model.encode(tiny.batch(model).x)
-    torch.testing.assert_close(terms["kl"], 0.5 * losses.kl_to_standard_normal(mu, logvar).mean())
+    torch.testing.assert_close(terms["kl"].weighted, 0.5 * losses.kl_to_standard_normal(mu, logvar).mean())
     assert "variance" not in model.state_dict()
 
 
 def test_the_variance_in_training_is_that_of_the_batches_and_evaluation_leaves_it() -> None:
     model, batch = tiny.model("vae", kl_weight="auto"), tiny.batch(tiny.model("vae"))
-    assert (isinstance(model, HasVariance), model.decoder_variance()) == (True, 0)
-    first = float(model.loss(batch)["reconstruction"].detach())
+    assert model.decoder_variance() == 0
+    first = float(model.loss(batch)["reconstruction"].value.detach())
     assert model.decoder_variance() == pytest.approx(first)
-    second = float(model.loss(batch)["reconstruction"].detach())
+    second = float(model.loss(batch)["reconstruction"].value.detach())
     assert model.decoder_variance() == pytest.approx(0.99 * first + 0.01 * second)
     model.eval().loss(batch)
     assert model.decoder_variance() == pytest.approx(0.99 * first + 0.01 * second)
@@ -111,9 +111,9 @@ def test_auto_can_be_asked_for_and_survives_the_recipe_and_the_weights(tmp_path:
     assert check(tomllib.loads(to_toml(recipe)), "") == recipe
     trained = load_model(tiny.train(tmp_path / "run", recipe).weights)
     assert 0 < trained.model.decoder_variance() < 1
-    (_, told) = sentences.objective(recipe.model, 32, trained.model.decoder_variance())
+    (_, told) = trained.model.describe()
     assert f"σ = {trained.model.decoder_variance() ** 0.5:.3g}" in told
-    assert "landed" not in sentences.objective(recipe.model, 32)[1]
+    assert "landed" not in tiny.model("vae", kl_weight="auto").describe()[1]
 
 
 def test_a_resumed_training_with_an_automatic_weight_equals_an_uninterrupted_one(tmp_path: Path) -> None:
@@ -132,9 +132,13 @@ def test_any_other_weight_is_refused_in_words(weight: str) -> None:
         load_recipe("vae-quick", [f"model.kl_weight={weight}"])
 
 
-def test_the_curve_of_an_automatic_weight_is_in_nats() -> None:
-    line = {"images_seen": 1, "vae/reconstruction": 0.02, "vae/kl": 30 * 2 * 0.02 / (3 * 32**2)}
-    assert panels([line], VAEConfig(kl_weight="auto"), 32)["kl"].lines[0].values == pytest.approx([30])
+def test_the_curve_of_an_automatic_weight_is_in_nats(tmp_path: Path) -> None:
+    lines: list[dict[str, float]] = []
+    model = tiny.model("vae", kl_weight="auto")
+    tiny.trainer(model, tmp_path, log=lines.append).run()
+    (line,) = lines
+    assert line["weights"]["vae/kl"] == pytest.approx(2 * line["vae/reconstruction"] / (3 * 32**2))
+    assert panels(lines, model)[KL_DIVERGENCE].lines[0].values == pytest.approx([line["vae/kl"]])
 
 
 # Bounds

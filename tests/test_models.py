@@ -7,7 +7,7 @@ import torch
 
 import tiny
 from mien.errors import RecipeError
-from mien.models import MODELS
+from mien.models import MODELS, model_class
 from mien.models.base import Classifies, Encodes, Model
 from mien.models.layer_table import layer_table
 from mien.pictures import of_models
@@ -35,7 +35,7 @@ conditional = pytest.mark.parametrize("name", [name for name in MODELS if tiny.h
 def everything_on(name: str) -> Model:
     """A model with batch normalization and every phase its options can give it."""
     options = {"normalization": "batch", "r1_weight": 1.0, "r1_every": 1, "discriminator_updates": 2}
-    fields = MODELS[name].Config.model_fields
+    fields = model_class(name).Config.model_fields
     return tiny.model(name, **{key: value for key, value in options.items() if key in fields})
 
 
@@ -57,7 +57,8 @@ def test_generated_images_are_float32_in_mixed_precision_too(name: str) -> None:
     model = tiny.model(name)
     with torch.autocast("cpu", torch.bfloat16):
         assert model.generate(torch.randn(2, model.latent_dim), labels(model, 2)).dtype == torch.float32
-        assert all(term.dtype == torch.float32 for p in model.phases for term in p.loss(tiny.batch(model)).values())
+        terms = [term for phase in model.phases for term in phase.loss(tiny.batch(model)).values()]
+        assert all(term.value.dtype == torch.float32 for term in terms)
 
 
 @every_model
@@ -67,8 +68,8 @@ def test_a_phase_gives_finite_scalars_and_gradients_only_where_it_moves(name: st
         freeze_all_but(model, phase.moves)
         model.zero_grad()
         terms = phase.loss(tiny.batch(model))
-        assert all(term.shape == () and term.isfinite() for term in terms.values())
-        sum(terms.values()).backward()
+        assert all(term.value.shape == () and term.value.isfinite() for term in terms.values())
+        sum(term.weighted for term in terms.values()).backward()
         reached = {network for network, body in model.named_children() if any_gradient(body)}
         assert reached == set(phase.moves)
 
@@ -151,7 +152,7 @@ def test_the_head_learns_on_generated_images_only_where_it_is_asked_to() -> None
         for asked in (True, False)
     }
     assert terms[True].keys() - terms[False].keys() == {"classification_fake"}
-    assert terms[False]["classification_real"] == terms[True]["classification_real"]
+    assert terms[False]["classification_real"].value == terms[True]["classification_real"].value
 
 
 @conditional
@@ -166,7 +167,7 @@ def test_a_conditional_model_refuses_to_generate_without_attributes(name: str) -
         (name, option)
         for name in MODELS
         for option in OPTIONS
-        if option.keys() <= MODELS[name].Config.model_fields.keys()
+        if option.keys() <= model_class(name).Config.model_fields.keys()
     ],
     ids=str,
 )

@@ -387,10 +387,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import tiny
-from mien.explorer.latents import latents_of
+from mien.explorer.latent_cache import latents_of
 from mien.faces import open_faces
 from mien.judge import judge_of
-from mien.trained import load_model
+from mien.runs.weights import load_model
 
 faces = open_faces("drawn:300", size=32)
 judge = judge_of(faces)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from awkward import bad_files, encoded, fill, noise_files, numbered, picture, sound_files, upright, write, zip_of
 from mien.errors import DataError
 from mien.faces.source import decode as decoding
-from mien.faces.source import readers
+from mien.faces.source import layout, readers
 from mien.faces.source.decode import BadPicture, decode, quiet
 from mien.faces.source.listing import list_source, reader
 from mien.faces.source.tables import label, parse
@@ -23,7 +23,7 @@ from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION
 NAMES = numbered(20)
 
 
-def read(folder: Path, table: Path | None = None) -> readers.Layout:
+def read(folder: Path, table: Path | None = None) -> layout.Layout:
     listing = list_source(folder)
     return readers.read_layout(listing, readers.find_table(listing, table) if table else None)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import RecipeError
-from mien.models import MODELS, build
+from mien.models import MODELS, build, model_class
 from mien.models.convnets import Decoder, Encoder
 from mien.models.vae import equivalent_beta
 from mien.recipes.recipe import (
@@ -241,5 +241,5 @@ def test_a_recipe_survives_being_written_and_read(preset: str, changes: dict[str
 @pytest.mark.parametrize("name", MODELS)
 def test_a_written_recipe_has_every_default_in_it(name: str) -> None:
     written = to_toml(load_recipe(f"{name}-quick"))
-    for key in ("crop", "rho", "seed", "device", *MODELS[name].Config.model_fields):
+    for key in ("crop", "rho", "seed", "device", *model_class(name).Config.model_fields):
         assert f"\n{key} = " in written

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from mien.faces import Faces
-from mien.models import MODELS
+from mien.models import MODELS, model_class
+from mien.models.base import Model
 from mien.models.layer_table import layer_table
 from mien.pictures import arrays
 from mien.report.build import build_report
@@ -161,7 +162,8 @@ def test_faces_without_attributes_can_be_reported(run_of, faces: Faces):
 
 
 def test_further_runs_of_a_model_get_further_numbers():
-    assert number_runs(["vae", "acgan", "vae", "new", "gan"]) == [1, 3, 4, 5, 2]
+    vae, gan, acgan = (model_class(name) for name in ("vae", "gan", "acgan"))
+    assert number_runs([vae, acgan, vae, Model, gan]) == [1, 3, 4, 5, 2]
 
 
 @pytest.mark.parametrize("name", MODELS)

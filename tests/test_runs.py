@@ -169,7 +169,7 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(run: Run, monkeypatch:
         raise OSError(28, "No space left on device")
 
     before = run.recipe_file.read_text()
-    monkeypatch.setattr(folder.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match=r"could not be written .*No space left"):
         write_text(run.recipe_file, "half")
     assert run.recipe_file.read_text() == before

@@ -16,7 +16,7 @@ from mien.faces.batches import Batch, Batches
 from mien.judge import judge_of
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
-from mien.models import MODELS
+from mien.models import model_class
 from mien.models.base import Model
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
@@ -53,14 +53,14 @@ def noise_faces(count: int = 64, size: int = 32) -> Faces:
 
 
 def has_attributes(name: str) -> bool:
-    return "attributes" in MODELS[name].Config.model_fields
+    return "attributes" in model_class(name).Config.model_fields
 
 
 def model(name: str, *, size: int = 32, **options: Any) -> Model:
     """A model of the table, with fresh weights that are the same each time."""
     torch.manual_seed(0)
     conditions = {"attributes": ATTRIBUTES} if has_attributes(name) else {}
-    return MODELS[name](MODELS[name].Config(**{"latent_dim": 8, "width": 4, **conditions, **options}), size)
+    return model_class(name)(model_class(name).Config(**{"latent_dim": 8, "width": 4, **conditions, **options}), size)
 
 
 def batch(some_model: Model, count: int = 8) -> Batch:

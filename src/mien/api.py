@@ -37,20 +37,26 @@ def run(
     return run_plan(load_plan(plan), source=source, out=out, overrides=overrides, observer=observer)
 
 
-def open_run(path: str | Path) -> "TrainedModel | ExportedModel":
+def open_run(path: str | Path, *, model_code: str | Path | None = None) -> "TrainedModel | ExportedModel":
     """A trained model, to sample from or to reconstruct with.
 
     path: a run's folder, its file of weights alone, or an .onnx that `mien export` wrote, which needs no PyTorch.
+    model_code: the file, or the module, of a model that mien does not have itself; a run's own copy of it runs only
+    where you have given it before, here or to a training.
 
-    Raises: mien.errors.RunError where there is none, or it is not trained yet.
+    Raises: mien.errors.RunError where there is none, it is not trained yet, or its model is code that was not given.
     """
     path = Path(path)
     if path.suffix == ".onnx":
         from mien.export.runtime import open_exported
 
         return open_exported(path)
+    from mien.models.own_code import allow
     from mien.runs.folder import Run
     from mien.runs.weights import load_model
+
+    if model_code:
+        allow(model_code)
 
     return load_model(path if path.is_file() else Run.open(path).weights)
 

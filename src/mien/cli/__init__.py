@@ -38,6 +38,10 @@ def answer(namespace: argparse.Namespace) -> int:
     """Do what a command says; a mistake is answered with one line.  -> as `main`"""
     kept = "; what was written is kept, and `mien resume` goes on with it" if namespace.function in TRAINING else ""
     try:
+        if getattr(namespace, "model_code", None):
+            from mien.models.own_code import allow
+
+            allow(namespace.model_code)
         namespace.function(namespace)
     except Interrupted as error:
         complain(str(error))

@@ -50,6 +50,10 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
             allow_abbrev=False,
         )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if name not in ("run", "train", "study", "data", "doctor"):  # these read no run of somebody else
+            sub.add_argument(
+                "--model-code", type=given, metavar="FILE", help="code of a run's own model, which may run"
+            )
         sub.set_defaults(function=function)
         commands[name] = sub
         return sub

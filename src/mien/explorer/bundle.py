@@ -150,9 +150,9 @@ def differences(model: Model, graphs: Mapping[str, "ModelProto"]) -> dict[str, N
         x = model.generate(z, **y)
         found["generator"] = np.abs(run["generator"]({"z": z, **y})[0] - x.numpy()) * GREY_LEVELS
         if isinstance(model, Encodes):
-            expected = model.generate(model.encode(x)[0]).numpy()
-            mu = torch.from_numpy(run["encoder"]({"x": x})[0])
-            found["encoder"] = np.abs(run["generator"]({"z": mu})[0] - expected) * GREY_LEVELS
+            expected = model.reconstruct(x, **y).numpy()
+            mu = torch.from_numpy(run["encoder"]({"x": x, **y})[0])
+            found["encoder"] = np.abs(run["generator"]({"z": mu, **y})[0] - expected) * GREY_LEVELS
     return found
 
 

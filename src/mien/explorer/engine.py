@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from mien.errors import RecipeError
 from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages
 from mien.export.runtime import open_session, to_signed, to_stored
 from mien.models.base import Encodes
-from mien.pictures import arrays, of_models
+from mien.pictures import arrays
 from mien.runs.weights import TrainedModel, load_model
 
 if TYPE_CHECKING:
@@ -47,16 +47,15 @@ class Eager:
     """A model run by PyTorch."""
 
     def __init__(self, trained: TrainedModel) -> None:
-        self.model = trained.model
+        self.trained = trained
 
     def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
-        return of_models.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
+        return self.trained.generate(z, y)
 
     def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
-        assert isinstance(self.model, Encodes)
-        mean: Floats = of_models.encode(self.model, image[None])[0][0]
+        mean: Floats = self.trained.encode(image[None])[0][0]
         return mean
 
 
@@ -78,13 +77,15 @@ class Converted:
 
     def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
-        mean: Floats = self.encoder.run(["mu"], {"x": to_signed(image[None])})[0][0]
+        known = {"y": np.full((1, len(self.model.attributes)), 0.5, np.float32)} if self.model.attributes else {}
+        mean: Floats = self.encoder.run(["mu"], {"x": to_signed(image[None]), **known})[0][0]
         return mean
 
     @cached_property
     def encoder(self) -> "InferenceSession":
         """Converted when the first face is to be encoded."""
-        assert isinstance(self.model, Encodes)
+        if not isinstance(self.model, Encodes):
+            raise RecipeError(f"the {self.model.title} has no encoder, so it cannot take a picture.")
         return open_session(encoder_graph(self.model).SerializeToString())
 
 

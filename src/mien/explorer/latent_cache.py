@@ -78,9 +78,9 @@ def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Late
     words = f"mapping the latents of {name}"
     train, test = spread(faces.rows("train"), MOST_ENCODED), spread(faces.rows("test"), MOST_MAPPED)
     progress.work(words, 0, 4)
-    learnt = of_models.encode(model, faces.images[train])[0]
+    learnt = of_models.encode(model, faces.images[train], of_models.labels_of(model, faces, train))[0]
     progress.work(words, 1, 4)
-    means = of_models.encode(model, faces.images[test])[0]
+    means = of_models.encode(model, faces.images[test], of_models.labels_of(model, faces, test))[0]
     if not (np.isfinite(learnt).all() and np.isfinite(means).all()):
         raise FloatingPointError("the encoder gives numbers that are not finite")
     progress.work(words, 2, 4)

@@ -56,9 +56,9 @@ class EncodesImages(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance.  [N,3,S,S] -> [N,Z] x 2"""
-        return self.model.encode(x)
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance.  [N,3,S,S], [N,A] -> [N,Z] x 2"""
+        return self.model.encode(x, y)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,14 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
     require_packages()
     source = open_source(run)
     model = on_cpu(source.trained.model)
-    parts = {file: ("generator", generator_graph(model), check_generator, "grey_levels", MOST_GREY_LEVELS)}
+    graph = generator_graph(model)
+    parts = {file: ("generator", graph, check_generator(model, run_with(graph)), "grey_levels", MOST_GREY_LEVELS)}
     if isinstance(model, Encodes):
-        parts[encoder_file(file)] = "encoder", encoder_graph(model), check_encoder, "latents", MOST_OF_A_LATENT
+        graph = encoder_graph(model)
+        difference = check_encoder(model, run_with(graph))
+        parts[encoder_file(file)] = "encoder", graph, difference, "latents", MOST_OF_A_LATENT
     contents, written = {}, []
-    for path, (part, graph, check, unit, most) in parts.items():
-        difference = check(model, run_with(graph))
+    for path, (part, graph, difference, unit, most) in parts.items():
         if not difference <= most:
             raise RunError(
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
@@ -137,9 +139,10 @@ def generator_graph(model: Model) -> "ModelProto":
 
 
 def encoder_graph(model: Encodes) -> "ModelProto":
-    """Images to the means and log-variances of latents."""
-    assert isinstance(model, Model)
-    return traced(EncodesImages(model), {"x": torch.zeros(2, 3, model.image_size, model.image_size)}, ["mu", "logvar"])
+    """Images, and attributes where the model is conditional, to the means and log-variances of latents."""
+    x = torch.zeros(2, 3, model.image_size, model.image_size)
+    inputs = {"x": x, "y": torch.zeros(2, len(model.attributes))} if model.attributes else {"x": x}
+    return traced(EncodesImages(model), inputs, ["mu", "logvar"])
 
 
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
@@ -203,14 +206,13 @@ def check_generator(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]
     return float(largest)
 
 
-def check_encoder(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]) -> float:
+def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]) -> float:
     """The largest difference of a latent from PyTorch's, in parts of the largest mean or log-variance, or of 1."""
-    assert isinstance(model, Encodes)
     largest = 0.0
     with of_models.evaluating(model):
         for inputs in random_inputs(model):
-            x = model.generate(**inputs)
-            for expected, given in zip(model.encode(x), run({"x": x}), strict=True):
+            images = {"x": model.generate(**inputs)} | {name: inputs[name] for name in inputs if name == "y"}
+            for expected, given in zip(model.encode(**images), run(images), strict=True):
                 scale = max(1.0, float(expected.abs().max()))
                 largest = np.maximum(largest, np.abs(expected.numpy() - given).max() / scale)
     return float(largest)

@@ -128,22 +128,35 @@ class ExportedModel:
             pieces.append(to_stored(self.generator.run(["x"], given)[0]))
         return np.concatenate(pieces)
 
-    def encode(self, images: arrays.Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3] -> [N,Z] x 2
+    def encode(
+        self, images: arrays.Pictures, y: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3], [N,A] -> [N,Z] x 2
+
+        y: attributes of the pictures, where the model is conditional; left out, none is known (0.5 each).
 
         Raises: RecipeError where the model has no encoder; RunError where its file is not there.
         """
-        encoder = self.encoder
-        chunks = [images[start : start + encoder.chunk] for start in range(0, len(images), encoder.chunk)]
-        coded = [encoder.run(["mu", "logvar"], {"x": to_signed(chunk)}) for chunk in chunks]
+        encoder, coded = self.encoder, []
+        labels = self.known(len(images), y)
+        for start in range(0, len(images), encoder.chunk):
+            piece = slice(start, start + encoder.chunk)
+            given = {"x": to_signed(images[piece])} | ({} if labels is None else {"y": labels[piece]})
+            coded.append(encoder.run(["mu", "logvar"], given))
         return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
 
-    def reconstruct(self, images: arrays.Pictures) -> arrays.Pictures:
-        """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
+    def known(self, count: int, y: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        """What the encoder is told of pictures.  -> [count,A], or None for a model without conditions"""
+        if not self.attributes:
+            return None
+        return np.full((count, len(self.attributes)), 0.5, np.float32) if y is None else y
 
-        Raises: RecipeError where the model has no encoder; RunError where its file is not there.
+    def reconstruct(self, images: arrays.Pictures, y: NDArray[np.float32] | None = None) -> arrays.Pictures:
+        """Faces through the model and back.  uint8 [N,S,S,3], [N,A] -> uint8 [N,S,S,3]
+
+        Raises: as `encode`.
         """
-        return self.generate(self.encode(images)[0])
+        return self.generate(self.encode(images, y)[0], self.known(len(images), y))
 
     @cached_property
     def encoder(self) -> Part:
@@ -152,7 +165,10 @@ class ExportedModel:
         Raises: RecipeError where the model has none; RunError where its file is not there, or of another export.
         """
         if not self.content["encodes"]:
-            raise RecipeError(f"a {self.name} has no encoder, so it cannot reconstruct. Use a VAE.")
+            raise RecipeError(
+                f"{self.path}: its model ({self.name}) has no encoder, so it cannot take a picture. "
+                "Give the export of a model that has."
+            )
         file = encoder_file(self.path)
         if not file.is_file():
             raise RunError(

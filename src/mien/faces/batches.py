@@ -1,7 +1,7 @@
 """Batches for training: which faces come next is a pure function of the seed and the images already seen."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,19 +21,27 @@ class Batch:
 
     x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
     first, whole: where its faces stand in the batch that it is a part of, and how many that has; 0: it is whole.
+    progress: the share of the training that is done, [], in [0, 1): a function of the images seen.
     """
 
     x: Tensor
     y: Tensor
     first: int = 0
     whole: int = 0
+    progress: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def noise(self, dimensions: int) -> Tensor:
         """Standard normal noise for these faces, by PyTorch's own generator.  -> [N,dimensions]
 
         It is drawn for the whole batch, so that into how many parts that is divided makes no difference.
         """
-        drawn = torch.randn(self.whole or len(self.x), dimensions, device=self.x.device)
+        return self._mine(torch.randn(self.whole or len(self.x), dimensions, device=self.x.device))
+
+    def uniform(self, dimensions: int) -> Tensor:
+        """Numbers from [0, 1) for these faces, drawn as noise is.  -> [N,dimensions]"""
+        return self._mine(torch.rand(self.whole or len(self.x), dimensions, device=self.x.device))
+
+    def _mine(self, drawn: Tensor) -> Tensor:
         return drawn[self.first : self.first + len(self.x)]
 
     def halves(self) -> tuple["Batch", "Batch"]:
@@ -41,7 +49,7 @@ class Batch:
         middle, whole = -(-len(self.x) // 2), self.whole or len(self.x)
 
         def part(rows: slice, first: int) -> Batch:
-            return Batch(self.x[rows], self.y[rows], self.first + first, whole)
+            return Batch(self.x[rows], self.y[rows], self.first + first, whole, self.progress)
 
         return part(slice(middle), 0), part(slice(middle, None), middle)
 
@@ -123,8 +131,8 @@ class Batches:
             start, count = start + len(pieces[-1]), count - len(pieces[-1])
         return np.concatenate(pieces)
 
-    def at(self, start: int, count: int, part: slice = slice(None)) -> Batch:
-        """The batch at a position of the stream, or a part of it."""
+    def at(self, start: int, count: int, part: slice = slice(None), progress: float = 0.0) -> Batch:
+        """The batch at a position of the stream, or a part of it.  progress: the share of the training that is done"""
         first, after, _ = part.indices(count)
         place = start + first, after - first
         rows = self._next[1] if self._next and self._next[0] == place else self.indices(*place)
@@ -137,4 +145,4 @@ class Batches:
             flip = torch.from_numpy(draws < 0.5).to(self.device, non_blocking=True)
             x = torch.where(flip[:, None, None, None], x.flip(3), x)
         y = self._y[torch.from_numpy(rows).to(self.device, non_blocking=True)]
-        return Batch(x, y, first, count)
+        return Batch(x, y, first, count, torch.full((), progress, device=self.device))

@@ -159,11 +159,19 @@ def log_line(text: str) -> dict[str, Any] | None:
     kept = {
         name: value
         for name, value in line.items()
-        if (is_sentences(value) if name == "words" else number(value) is not None)
+        if (KNOWN[name](value) if name in KNOWN else number(value) is not None)
     }
     return kept | {"images_seen": images_seen}
+
+
+def are_weights(value: object) -> bool:
+    """Whether an entry of a log is the weights of its terms."""
+    return isinstance(value, dict) and all(number(weight) is not None for weight in value.values())
 
 
 def is_sentences(value: object) -> bool:
     """Whether an entry of a log is what was said of the training."""
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+KNOWN = {"words": is_sentences, "weights": are_weights}  # entries of a log that are not numbers

@@ -83,10 +83,15 @@ def training_terms(line: Line) -> list[str]:
     return [name for name in line if "/" in name and not name.startswith(SNAPSHOT)]
 
 
+def weighed(line: Line, term: str) -> float:
+    """What a term adds to the loss."""
+    return float(line[term] * line.get("weights", {}).get(term, 1))
+
+
 def usual(lines: Lines, term: str) -> float:
-    """The highest value a term had in some lines."""
+    """The most that a term added in some lines."""
     in_nats = term.rpartition("/")[2].startswith(("adversarial", "classification"))
-    return max([SMALLEST_NATS if in_nats else SMALLEST, *(float(line[term]) for line in lines if term in line)])
+    return max([SMALLEST_NATS if in_nats else SMALLEST, *(weighed(line, term) for line in lines if term in line)])
 
 
 def jumps(lines: Lines) -> str:
@@ -96,7 +101,9 @@ def jumps(lines: Lines) -> str:
         return ""
     highest = {term: usual(before, term) for term in training_terms(now)}
     told = [
-        f"{term} to {now[term]:.3g}, from {high:.3g} or less" for term, high in highest.items() if now[term] > 4 * high
+        f"{term} to {weighed(now, term):.3g}, from {high:.3g} or less"
+        for term, high in highest.items()
+        if weighed(now, term) > 4 * high
     ]
     if not told:
         return ""
@@ -106,7 +113,7 @@ def jumps(lines: Lines) -> str:
 def comes_back(lines: Lines, since: int) -> str:
     """Every term is near where it was; or so many lines have passed that this is where it is now."""
     before, now = lines[max(0, since - WINDOW) : since], lines[-1]
-    if all(now[term] <= 2 * usual(before, term) for term in training_terms(now)):
+    if all(weighed(now, term) <= 2 * usual(before, term) for term in training_terms(now)):
         return "training has come back from its jump."
     return "training has stayed where it jumped to." if len(lines) - since > WINDOW else ""
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mien.faces import UNKNOWN
 from mien.faces.batches import Batch
-from mien.models.base import Model, Phase, Terms
+from mien.models.base import Model, Phase, Term, Terms
 from mien.models.convnets import Encoder
 from mien.models.options import ModelConfig, Normalization
 
@@ -77,11 +77,11 @@ class JudgeNetwork(Model):
         if not self.tells:
             turns = torch.randint(TURNS, (len(batch.x),), device=batch.x.device)
             turned = torch.stack([torch.rot90(x, int(turn), (1, 2)) for x, turn in zip(batch.x, turns, strict=True)])
-            return {"turns": nn.functional.cross_entropy(self(turned), turns)}
+            return {"turns": Term(nn.functional.cross_entropy(self(turned), turns))}
         known = batch.y != UNKNOWN
         weight = torch.where(batch.y == 1, self.balance[0], self.balance[1]) * known
         loss = nn.functional.binary_cross_entropy_with_logits(self(shifted(batch.x)), batch.y.clamp(min=0), weight)
-        return {"attributes": loss}
+        return {"attributes": Term(loss)}
 
 
 def shifted(x: Tensor) -> Tensor:

@@ -57,6 +57,17 @@ class Subject:
         z = of_models.latents(self.trained.model, self.sample_count, SAMPLE_SEED)
         return of_models.generate(self.trained.model, z, self.labels)
 
+    @property
+    def encoder(self) -> Encodes:
+        """The model, for metrics of models that encode.  Raises: TypeError for one that does not."""
+        if not isinstance(self.trained.model, Encodes):
+            raise TypeError(f"{self.trained.model.title} does not encode: this metric is not for it")
+        return self.trained.model
+
+    def labels_of(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """What a conditional model is told of these faces.  -> [N,A], or None"""
+        return of_models.labels_of(self.trained.model, self.faces, rows)
+
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Which faces of a split are measured: all, but of the training split at most 10,000, evenly spread."""
         return spread(self.faces.rows(split), MOST_IMAGES) if split == "train" else self.faces.rows(split)
@@ -103,8 +114,8 @@ class Subject:
     def latents(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and log-variance of q(z given x) of those faces, by a model that encodes.  -> [N,Z] x 2"""
         if split not in self._of_faces:
-            assert isinstance(self.trained.model, Encodes)
-            self._of_faces[split] = of_models.encode(self.trained.model, self.faces.images[self.encoded_rows(split)])
+            rows = self.encoded_rows(split)
+            self._of_faces[split] = of_models.encode(self.encoder, self.faces.images[rows], self.labels_of(rows))
         return self._of_faces[split]
 
     @cached_property

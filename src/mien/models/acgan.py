@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from mien.faces.batches import Batch
 from mien.models import losses
-from mien.models.base import Terms
+from mien.models.base import Classifies, LossTerm, Term, Terms
 from mien.models.convnets import Decoder, Encoder
-from mien.models.gan import Adversarial, AdversarialConfig
+from mien.models.gan import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Adversarial, AdversarialConfig
+from mien.models.terms import ATTRIBUTES
 
 LabelConditioning = Literal["concat", "embedding"]
 
@@ -49,7 +50,7 @@ class ConditionalGenerator(nn.Module):
         return image
 
 
-class ACGAN(Adversarial):
+class ACGAN(Adversarial, Classifies):
     """GAN with labels and an auxiliary head that tells the attributes of real and generated images.
 
     A head that learns on generated images too, as in the paper, can agree with the generator on a sign that nobody
@@ -58,9 +59,21 @@ class ACGAN(Adversarial):
     """
 
     Config = ACGANConfig
+    title = "AC-GAN"
+    about = (
+        "An auxiliary-classifier GAN is told which attributes to draw. Its discriminator names the attributes of every "
+        "image as well as whether it is real, so that the generator has to draw what it was asked for."
+    )
+    chapter = 3
 
     def __init__(self, config: ACGANConfig, image_size: int) -> None:
-        super().__init__(config, image_size)
+        weight = config.classification_weight
+        of_discriminator = {
+            "classification_real": LossTerm(ATTRIBUTES, "D on real", weight),
+            "classification_fake": LossTerm(ATTRIBUTES, "D on generated", weight),
+        }
+        of_generator = {"classification": LossTerm(ATTRIBUTES, "G", weight)}
+        super().__init__(config, image_size, DISCRIMINATOR_TERMS | of_discriminator, GENERATOR_TERMS | of_generator)
         self.attributes = config.attributes
         self.generator = ConditionalGenerator(config, image_size, len(config.attributes))
         heads = 1 + len(config.attributes)
@@ -78,8 +91,8 @@ class ACGAN(Adversarial):
         real_logit, real_attributes = self.judge(batch.x)
         fake_logit, fake_attributes = self.judge(self.fake(batch))
         terms = {
-            "adversarial_real": losses.judged_real(real_logit).mean(),
-            "adversarial_fake": losses.judged_fake(fake_logit).mean(),
+            "adversarial_real": Term(losses.judged_real(real_logit).mean()),
+            "adversarial_fake": Term(losses.judged_fake(fake_logit).mean()),
             "classification_real": self.attribute_loss(real_attributes, batch.y),
         }
         if self.classify_generated:
@@ -90,13 +103,13 @@ class ACGAN(Adversarial):
         """What the generator fails to pass off as real, and as having the attributes asked for."""
         logit, attributes = self.judge(self.fake(batch))
         return {
-            "adversarial": losses.judged_real(logit).mean(),
+            "adversarial": Term(losses.judged_real(logit).mean()),
             "classification": self.attribute_loss(attributes, batch.y),
         }
 
-    def attribute_loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Weighted cross-entropy of the auxiliary head.  [N,A] x 2 -> []"""
-        return self.classification_weight * losses.attribute_cross_entropy(logits, y).mean()
+    def attribute_loss(self, logits: Tensor, y: Tensor) -> Term:
+        """Cross-entropy of the auxiliary head.  [N,A] x 2"""
+        return Term(losses.attribute_cross_entropy(logits, y).mean(), self.classification_weight)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images from latents and attributes.  [N,Z], [N,A] -> [N,3,S,S] in [-1, 1]"""

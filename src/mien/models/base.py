@@ -1,15 +1,34 @@
-"""What a model is: networks, phases that train them, and the abilities that everything else asks for."""
+"""What a model is: networks, phases that train them, and the abilities that everything else asks for.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+A loss draws random numbers only through its batch (`batch.noise`, `batch.uniform`), and learns only from
+`batch.progress` how far the training is. These are functions of the seed and of the images seen, so a training that was
+killed goes on exactly, and a batch that is split in two has the gradient of the whole.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from mien.faces.batches import Batch
 from mien.models.options import ModelConfig
+from mien.models.terms import LossTerm, Quantity, Term, Terms
 
-Terms = dict[str, Tensor]  # name -> weighted mean over the batch, []; their sum is minimised
+__all__ = [
+    "Batch",
+    "Classifies",
+    "Discriminates",
+    "Encodes",
+    "LossTerm",
+    "Model",
+    "ModelConfig",
+    "Phase",
+    "Quantity",
+    "Term",
+    "Terms",
+]
 
 
 @dataclass(frozen=True)
@@ -17,22 +36,37 @@ class Phase:
     """One optimizer update within a step: which networks move, and what they minimise.
 
     Phases that move the same networks share an optimizer.
+
+    moves: attribute names of networks; every other network is frozen.    repeat: updates a step, each on a fresh batch.
+    every: it takes part in one of so many steps.    start, end: shares of the training between which it takes part.
+    learning_rate: its factor on the recipe's.    title: a short name for progress and curves.
+    terms: how each term of its loss is shown; one that is left out is shown under its own name.
     """
 
     name: str
-    moves: tuple[str, ...]  # attribute names of networks; every other network is frozen
+    moves: tuple[str, ...]
     loss: Callable[[Batch], Terms]
-    repeat: int = 1  # updates a step, each on a fresh batch
-    every: int = 1  # only in one of so many steps
+    repeat: int = 1
+    every: int = 1
+    start: float = 0.0
+    end: float = 1.0
+    learning_rate: float = 1.0
+    title: str = ""
+    terms: Mapping[str, LossTerm] = field(default_factory=dict)
 
 
 class Model(nn.Module):
     """Base of all models: it can draw latents and turn them into images.
 
+    title: its name as papers write it; by default the class's.    about: what it is, in a sentence or two; by default
+    the first paragraph of the docstring.    chapter: its chapter in the 2018 report, whose names of figures are kept.
     attributes: names of the attributes it is conditioned on, in the order of y's columns; empty where it is not.
     """
 
     Config: ClassVar[type[ModelConfig]]
+    title: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    chapter: ClassVar[int | None] = None
     phases: tuple[Phase, ...]
     attributes: tuple[str, ...] = ()
 
@@ -41,48 +75,51 @@ class Model(nn.Module):
         self.latent_dim = config.latent_dim
         self.image_size = image_size
 
+    def __init_subclass__(cls) -> None:
+        if "title" not in vars(cls):
+            cls.title = cls.__name__
+        if "about" not in vars(cls):
+            cls.about = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> [N,3,S,S] in [-1, 1]"""
         raise NotImplementedError
 
-
-@runtime_checkable
-class Encodes(Protocol):
-    """Can turn an image into a latent."""
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z given x).  [N,3,S,S] -> [N,Z] x 2"""
-        ...
-
-    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images from latents.  [N,Z] -> [N,3,S,S]"""
-        ...
+    def describe(self) -> list[str]:
+        """What its objective means, in sentences for the report; empty where there is nothing to add to the recipe."""
+        return []
 
 
-@runtime_checkable
-class Classifies(Protocol):
-    """Can tell the attributes it is conditioned on from an image."""
+class Encodes(Model):
+    """A model that can turn an image into a latent.
 
-    attributes: tuple[str, ...]
+    y: the image's attributes, where the model is conditional; 0.5 for one that nobody knows.
+    """
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z given x), or of q(z given x, y).  [N,3,S,S], [N,A] -> [N,Z] x 2"""
+        raise NotImplementedError
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images through the encoder's mean and back.  [N,3,S,S], [N,A] -> [N,3,S,S] in [-1, 1]"""
+        return self.generate(self.encode(x, y)[0], y)
+
+    def decoder_variance(self) -> float:
+        """The variance of the decoder's Gaussian in training, pixels in [-1, 1]; 0 where training had none."""
+        return 0.0
+
+
+class Classifies(Model):
+    """A model that can tell the attributes it is conditioned on from an image."""
 
     def classify(self, x: Tensor) -> Tensor:
         """Logit of each attribute.  [N,3,S,S] -> [N,A]"""
-        ...
+        raise NotImplementedError
 
 
-@runtime_checkable
-class Discriminates(Protocol):
-    """Can tell real images from generated ones."""
+class Discriminates(Model):
+    """A model that can tell real images from generated ones."""
 
-    def realness(self, x: Tensor) -> Tensor:
-        """Logit of an image being real.  [N,3,S,S] -> [N]"""
-        ...
-
-
-@runtime_checkable
-class HasVariance(Protocol):
-    """Takes its images for the means of a Gaussian, with one variance for all pixels."""
-
-    def decoder_variance(self) -> float:
-        """The variance in training, pixels in [-1, 1]; 0 where training had none."""
-        ...
+    def realness(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logit of an image being real.  [N,3,S,S], [N,A] where the model is conditional -> [N]"""
+        raise NotImplementedError

@@ -1,5 +1,6 @@
 """The generative adversarial network."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -7,9 +8,10 @@ from torch import Tensor, nn
 
 from mien.faces.batches import Batch
 from mien.models import losses
-from mien.models.base import Model, Phase, Terms
+from mien.models.base import Discriminates, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Decoder, Encoder
 from mien.models.options import ModelConfig
+from mien.models.terms import ADVERSARIAL, R1_PENALTY
 
 
 class AdversarialConfig(ModelConfig):
@@ -20,13 +22,20 @@ class AdversarialConfig(ModelConfig):
     r1_every: int = Field(16, ge=1, description="steps from one penalty to the next (its weight is scaled by it)")
 
 
+DISCRIMINATOR_TERMS = {
+    "adversarial_real": LossTerm(ADVERSARIAL, "D on real"),
+    "adversarial_fake": LossTerm(ADVERSARIAL, "D on generated"),
+}
+GENERATOR_TERMS = {"adversarial": LossTerm(ADVERSARIAL, "G")}
+
+
 class GANConfig(AdversarialConfig):
     """Options of the GAN."""
 
     name: Literal["gan"] = "gan"
 
 
-class Adversarial(Model):
+class Adversarial(Discriminates):
     """A generator and a discriminator, each frozen while the other moves; what they minimise is the subclass's.
 
     The discriminator moves first, and each learns on images made for it alone: docs/speed.md has what sharing them
@@ -38,13 +47,27 @@ class Adversarial(Model):
     generator: nn.Module
     discriminator: nn.Module
 
-    def __init__(self, config: AdversarialConfig, image_size: int) -> None:
+    def __init__(
+        self,
+        config: AdversarialConfig,
+        image_size: int,
+        discriminator_terms: Mapping[str, LossTerm] = DISCRIMINATOR_TERMS,
+        generator_terms: Mapping[str, LossTerm] = GENERATOR_TERMS,
+    ) -> None:
         super().__init__(config, image_size)
         self.r1_scale = config.r1_weight / 2 * config.r1_every
         updates = config.discriminator_updates
-        discriminator = Phase("discriminator", ("discriminator",), self.discriminator_loss, repeat=updates)
-        r1 = Phase("r1", ("discriminator",), self.r1_loss, every=config.r1_every)
-        generator = Phase("generator", ("generator",), self.generator_loss)
+        discriminator = Phase(
+            "discriminator",
+            ("discriminator",),
+            self.discriminator_loss,
+            repeat=updates,
+            title="D",
+            terms=discriminator_terms,
+        )
+        penalty = {"penalty": LossTerm(R1_PENALTY, "D on real", self.r1_scale)}
+        r1 = Phase("r1", ("discriminator",), self.r1_loss, every=config.r1_every, title="R1", terms=penalty)
+        generator = Phase("generator", ("generator",), self.generator_loss, title="G", terms=generator_terms)
         self.phases = (discriminator, r1, generator) if config.r1_weight else (discriminator, generator)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
@@ -59,7 +82,7 @@ class Adversarial(Model):
         """Images from new noise and the attributes of a batch.  -> [N,3,S,S]"""
         return self.generate(batch.noise(self.latent_dim), batch.y)
 
-    def realness(self, x: Tensor) -> Tensor:
+    def realness(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The discriminator's logit of an image being real.  [N,3,S,S] -> [N]"""
         logit: Tensor = self.discriminator(x)[:, 0]
         return logit
@@ -67,7 +90,7 @@ class Adversarial(Model):
     def r1_loss(self, batch: Batch) -> Terms:
         """The gradient penalty on real images."""
         x = batch.x.detach().requires_grad_()
-        return {"penalty": self.r1_scale * losses.gradient_penalty_r1(self.realness(x), x).mean()}
+        return {"penalty": Term(losses.gradient_penalty_r1(self.realness(x), x).mean(), self.r1_scale)}
 
 
 class GAN(Adversarial):
@@ -77,6 +100,13 @@ class GAN(Adversarial):
     """
 
     Config = GANConfig
+    title = "GAN"
+    about = (
+        "A generative adversarial network is two networks at odds: a generator turns noise into faces, and a "
+        "discriminator learns to tell them from real ones. The generator never sees a real face; it learns from what "
+        "gives its own away."
+    )
+    chapter = 2
 
     def __init__(self, config: GANConfig, image_size: int) -> None:
         super().__init__(config, image_size)
@@ -87,13 +117,13 @@ class GAN(Adversarial):
     def discriminator_loss(self, batch: Batch) -> Terms:
         """What the discriminator gets wrong on real and on generated images."""
         return {
-            "adversarial_real": losses.judged_real(self.realness(batch.x)).mean(),
-            "adversarial_fake": losses.judged_fake(self.realness(self.fake(batch))).mean(),
+            "adversarial_real": Term(losses.judged_real(self.realness(batch.x)).mean()),
+            "adversarial_fake": Term(losses.judged_fake(self.realness(self.fake(batch))).mean()),
         }
 
     def generator_loss(self, batch: Batch) -> Terms:
         """What the generator fails to pass off as real."""
-        return {"adversarial": losses.judged_real(self.realness(self.fake(batch))).mean()}
+        return {"adversarial": Term(losses.judged_real(self.realness(self.fake(batch))).mean())}
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images from latents.  [N,Z] -> [N,3,S,S] in [-1, 1]"""

@@ -1,8 +1,8 @@
 """Options that every model has."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 Normalization = Literal["none", "batch", "group"]
 
@@ -19,3 +19,14 @@ class ModelConfig(BaseModel):
     )
     depth: int = Field(3, ge=1, le=7, description="stride-2 layers of the encoder and of the decoder")
     normalization: Normalization = Field("none", description="of the maps between layers")
+    _model_class: Any = PrivateAttr(None)
+
+    @property
+    def model_class(self) -> Any:
+        """The class that takes these options, where a recipe of the user's own code was read; else None."""
+        return self._model_class
+
+    def of_class(self, model_class: type) -> "ModelConfig":
+        """These options, of a class that the table of models does not have."""
+        self._model_class = model_class
+        return self

@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import math
 from typing import Literal
 
 import torch
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from mien.faces.batches import Batch
 from mien.models import losses
-from mien.models.base import Model, Phase, Terms
+from mien.models.base import Encodes, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Decoder, Encoder
 from mien.models.options import ModelConfig
+from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR
 
 MEMORY = 0.99  # of the running mean of the variance, a batch: it speaks of the last hundred or so
 
@@ -35,7 +37,7 @@ class VAEConfig(ModelConfig):
         return weight
 
 
-class VAE(Model):
+class VAE(Encodes):
     """Variational autoencoder with a Gaussian decoder.
 
     Minimises mean squared error over pixels in [-1, 1] + kl_weight * KL summed over latents. With kl_weight = "auto"
@@ -47,6 +49,12 @@ class VAE(Model):
     variance: Tensor  # only with an automatic weight: running mean of the batches' variances; 0 before the first
 
     Config = VAEConfig
+    title = "VAE"
+    about = (
+        "A variational autoencoder squeezes each face through a short vector of numbers and learns to give it back. "
+        "Since those vectors are held close to a normal distribution, new faces come from decoding random ones."
+    )
+    chapter = 1
 
     def __init__(self, config: VAEConfig, image_size: int) -> None:
         super().__init__(config, image_size)
@@ -56,7 +64,11 @@ class VAE(Model):
         self.kl_weight = config.kl_weight
         if self.kl_weight == "auto":
             self.register_buffer("variance", torch.zeros(()))
-        self.phases = (Phase("vae", moves=("encoder", "decoder"), loss=self.loss),)
+        terms = {
+            "reconstruction": LossTerm(SQUARED_ERROR, "training, sampled latent"),
+            "kl": LossTerm(KL_DIVERGENCE, "training", None if self.kl_weight == "auto" else self.kl_weight),
+        }
+        self.phases = (Phase("vae", moves=("encoder", "decoder"), loss=self.loss, title="VAE", terms=terms),)
 
     def loss(self, batch: Batch) -> Terms:
         """The negative evidence lower bound, scaled so that the squared error is a mean over pixels."""
@@ -64,9 +76,8 @@ class VAE(Model):
         z = mu + (0.5 * logvar).exp() * batch.noise(self.latent_dim)
         reconstruction = losses.squared_error(self.decoder(z), batch.x).mean()
         kl = losses.kl_to_standard_normal(mu, logvar).mean()
-        if self.kl_weight == "auto":
-            return {"reconstruction": reconstruction, "kl": self._solved_kl_weight(reconstruction.detach()) * kl}
-        return {"reconstruction": reconstruction, "kl": self.kl_weight * kl}
+        weight = self.kl_weight if self.kl_weight != "auto" else self._solved_kl_weight(reconstruction.detach())
+        return {"reconstruction": Term(reconstruction), "kl": Term(kl, weight)}
 
     def _solved_kl_weight(self, variance: Tensor) -> Tensor:
         """The weight at the variance that is optimal for this batch, which is remembered.  [] -> []
@@ -93,7 +104,7 @@ class VAE(Model):
             return float(self.variance)
         return equivalent_beta(self.kl_weight, self.image_size)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z given x).  [N,3,S,S] -> [N,Z] x 2"""
         mu, logvar = self.encoder(x).chunk(2, dim=1)
         return mu, logvar
@@ -102,6 +113,37 @@ class VAE(Model):
         """Images from latents.  [N,Z] -> [N,3,S,S] in [-1, 1]"""
         image: Tensor = self.decoder(z)
         return image
+
+    def describe(self) -> list[str]:
+        """The objective in nats an image, and the equivalent beta; of an automatic weight, where it landed."""
+        dimensions = 3 * self.image_size**2
+        units = (
+            f"the squared error is a mean over the D = 3 × {self.image_size}² = {dimensions:,} pixel values in "
+            "[-1, 1], the KL a sum over the latents, in nats."
+        )
+        if self.kl_weight == "auto":
+            return [f"Training minimises MSE + kl_weight × KL: {units}", self._automatic_weight()]
+        constant = dimensions / 2 * math.log(2 * math.pi)
+        return [
+            f"Training minimises MSE + kl_weight × KL with kl_weight = {self.kl_weight:g}: {units}",
+            "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x̂, I) "
+            f"= D/2 × MSE + D/2 × log 2π = {dimensions // 2:,} "
+            f"× MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
+            f"× KL with β = {equivalent_beta(self.kl_weight, self.image_size):.3g} "
+            "(β = kl_weight × D/2; β = 1 would be the evidence lower bound).",
+        ]
+
+    def _automatic_weight(self) -> str:
+        told = (
+            "The weight is automatic: at every batch it is 2σ²/D with σ² the batch's mean squared error, which is the "
+            "variance of the decoder's Gaussian that makes the batch likeliest. So the objective is the evidence lower "
+            "bound itself, and nothing is tuned (Rybkin et al. 2021)."
+        )
+        variance = float(self.variance)
+        if not variance:
+            return told
+        weight = equivalent_kl_weight(variance, self.image_size)
+        return f"{told} It landed at σ = {math.sqrt(variance):.3g}, which is kl_weight = {weight:.3g}."
 
 
 def equivalent_beta(kl_weight: float, image_size: int) -> float:

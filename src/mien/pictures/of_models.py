@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.faces import UNKNOWN, Faces
 from mien.faces.batches import CHUNK, signed_chunks, to_stored
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays
@@ -45,29 +46,47 @@ def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
     return np.concatenate(pictures)
 
 
-def encode(model: Encodes, images: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and log-variance of each picture's latent.  [N,S,S,3] -> [N,Z] x 2"""
-    assert isinstance(model, Model)
+def labels_of(model: Model, faces: Faces, rows: NDArray[np.int64]) -> Tensor | None:
+    """What a conditional model is told of faces; 0.5 for an attribute that nobody knows.  -> [N,A], None for another"""
+    if not model.attributes:
+        return None
+    values = faces.attributes[rows][:, faces.columns(model.attributes)]
+    return torch.from_numpy(np.where(values == UNKNOWN, 0.5, values).astype(np.float32))
+
+
+def with_labels(
+    images: Pictures, y: Tensor | None, device: torch.device | str
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images in [-1, 1] with their attributes, some at a time.  uint8 [N,S,S,3], [N,A] -> [n,3,S,S], [n,A]"""
+    first = 0
+    for x in signed_chunks(images, device):
+        yield x, None if y is None else y[first : first + len(x)].to(device)
+        first += len(x)
+
+
+def encode(
+    model: Encodes, images: Pictures, y: Tensor | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and log-variance of each picture's latent.  [N,S,S,3], [N,A] where the model is conditional -> [N,Z] x 2"""
     means, logvars = [], []
     with evaluating(model) as device:
-        for x in signed_chunks(images, device):
-            mu, logvar = model.encode(x)
+        for x, labels in with_labels(images, y, device):
+            mu, logvar = model.encode(x, labels)
             means.append(mu.cpu().numpy())
             logvars.append(logvar.cpu().numpy())
     return np.concatenate(means), np.concatenate(logvars)
 
 
-def latent_divergences(model: Encodes, images: Pictures) -> NDArray[np.float64]:
+def latent_divergences(model: Encodes, images: Pictures, y: Tensor | None = None) -> NDArray[np.float64]:
     """The KL of each latent's posterior to N(0, 1), mean over pictures, in nats.  [N,S,S,3] -> [Z]"""
-    means, logvars = (values.astype(np.float64) for values in encode(model, images))
+    means, logvars = (values.astype(np.float64) for values in encode(model, images, y))
     divergences: NDArray[np.float64] = 0.5 * (means**2 + np.exp(logvars) - logvars - 1).mean(0)
     return divergences
 
 
-def reconstruct(model: Encodes, images: Pictures) -> Pictures:
-    """Pictures through the encoder's mean and back.  [N,S,S,3] -> [N,S,S,3]"""
-    assert isinstance(model, Model)
-    return generate(model, torch.from_numpy(encode(model, images)[0]))
+def reconstruct(model: Encodes, images: Pictures, y: Tensor | None = None) -> Pictures:
+    """Pictures through the encoder's mean and back.  [N,S,S,3], [N,A] -> [N,S,S,3]"""
+    return generate(model, torch.from_numpy(encode(model, images, y)[0]), y)
 
 
 def pairs(model: Model, z: Tensor, y: Tensor, attribute: str) -> tuple[Pictures, Pictures]:
@@ -82,6 +101,5 @@ def edit(
     model: Encodes, latents: NDArray[np.float32], step: NDArray[np.float32], amounts: NDArray[np.float32]
 ) -> Pictures:
     """Faces so many steps along a direction; a negative amount goes against it.  [N,Z], [Z], [N] -> [N,S,S,3]"""
-    assert isinstance(model, Model)
     moved = latents + amounts[:, None] * step
     return generate(model, torch.from_numpy(moved.astype(np.float32)))

@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+)
 
 from mien.errors import RecipeError, did_you_mean, not_allowed, shown
-from mien.models import MODELS
+from mien.models import model_class
 from mien.models.options import ModelConfig
+from mien.models.own_code import found_beside, is_own
 from mien.training.config import TrainConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -20,6 +30,7 @@ Room = Literal["recipes", "plans", "studies"]
 MOST_BYTES = 256 * 2**10  # of a TOML file: a hundred times the longest that comes with mien
 MOST_DOTS = 64  # in a key; the parser's time grows with the square of them
 MOST_SHOWN = 200  # letters of a name in a message
+MOST_PATH = 4096  # letters of a model's name, which may be a path
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
 
 
@@ -48,16 +59,15 @@ class DataConfig(BaseModel):
     horizontal_flips: bool = Field(False, description="mirror half of the training images")
 
 
-def _model_config(given: object) -> object:
+def _model_config(given: object, info: ValidationInfo) -> object:
     if isinstance(given, ModelConfig) or not isinstance(given, Mapping):
         return given
-    name = given.get("name")
-    if not isinstance(name, str) or name not in MODELS:
-        raise ValueError(
-            f"model.name is {shown(name)}, which is not a model.{did_you_mean(str(name), MODELS)} "
-            f"Models: {', '.join(MODELS)}."
-        )
-    return MODELS[name].Config.model_validate(dict(given))
+    try:
+        found = model_class(str(given.get("name"))[:MOST_PATH], **(info.context or {}))
+    except RecipeError as error:
+        raise ValueError(str(error)) from error
+    config = found.Config.model_validate(dict(given))
+    return config.of_class(found) if is_own(config.name) else config
 
 
 class Recipe(BaseModel):
@@ -94,11 +104,15 @@ def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, d
     if (size := path.stat().st_size) > MOST_BYTES:
         raise RecipeError(f"{path}: {size:,} bytes, more than the {MOST_BYTES:,} that a TOML file may have here.")
     try:
-        return path, parse_toml(path.read_text(encoding="utf-8"))
+        table = parse_toml(path.read_text(encoding="utf-8"))
     except PermissionError as error:  # what may not be read is no TOML to mend
         raise not_allowed(path, error) from error
     except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
+    model = table.get("model")
+    if isinstance(model, dict) and isinstance(model.get("name"), str):
+        model["name"] = found_beside(model["name"], path)
+    return path, table
 
 
 def is_file(path: Path) -> bool:
@@ -128,23 +142,29 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
     return check(apply_overrides(table, overrides), str(path))
 
 
-def check(table: Mapping[str, Any], where: str) -> Recipe:
+def check(table: Mapping[str, Any], where: str, run: Path | None = None) -> Recipe:
     """A recipe from a table.
 
-    Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range.
+    where: the file that it is from.    run: the folder of the run whose recipe it is; the code of a model of its own
+    runs only where the user has given it before, while other recipes are the user's.
+
+    Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range;
+    RunError for a run's code that the user has not given.
     """
-    return validated(Recipe, table, where)
+    return validated(Recipe, table, where, {"run": run})
 
 
-def validated(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
-    """A recipe, one of its sections or a plan from a table.
+def validated(
+    kind: type[Checked], table: Mapping[str, Any], where: str, context: dict[str, Any] | None = None
+) -> Checked:
+    """A recipe, one of its sections or a plan from a table.  context: what `model_class` takes besides the name
 
     Raises: RecipeError for the first thing that is wrong.
     """
     try:
-        return kind.model_validate(dict(table))
+        return kind.model_validate(dict(table), context=context)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {explain(error, kind, table)}") from error
+        raise RecipeError(f"{where}: {explain(error, kind, table, context)}") from error
 
 
 def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -182,13 +202,15 @@ def toml_value(text: str) -> Any:
         return text
 
 
-def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, Any]) -> str:
+def explain(
+    error: ValidationError, kind: type[BaseModel], table: Mapping[str, Any], context: dict[str, Any] | None = None
+) -> str:
     """The first thing that is wrong, in words."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"] if "[" not in str(part)]  # such as "literal['auto','square']"
     place = ".".join(location)[:MOST_SHOWN]
     if first["type"] == "extra_forbidden":
-        allowed = section(kind, location[:-1], table).model_fields
+        allowed = section(kind, location[:-1], table, context).model_fields
         return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
     if first["type"] == "missing":
         return f"{place} is missing; add it."
@@ -196,15 +218,17 @@ def explain(error: ValidationError, kind: type[BaseModel], table: Mapping[str, A
         return str(first["ctx"]["error"])
     if first["type"] == "model_type":
         return f"{place} is {shown(first['input'])}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
-    field = section(kind, location[:-1], table).model_fields.get(location[-1])
+    field = section(kind, location[:-1], table, context).model_fields.get(location[-1])
     meaning = f" ({field.description})" if field and field.description else ""
     return f"{place} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
 
 
-def section(kind: type[BaseModel], location: list[str], table: Mapping[str, Any]) -> type[BaseModel]:
+def section(
+    kind: type[BaseModel], location: list[str], table: Mapping[str, Any], context: dict[str, Any] | None = None
+) -> type[BaseModel]:
     """What is expected at a place of a table; places within a list or by a name are passed through."""
     if location[:1] == ["model"]:
-        return MODELS[table["model"]["name"]].Config
+        return model_class(table["model"]["name"], **(context or {})).Config
     for name in location:
         if name in kind.model_fields:
             kind = model_within(kind.model_fields[name].annotation) or kind

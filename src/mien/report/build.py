@@ -13,6 +13,7 @@ import numpy as np
 from mien.errors import RunError
 from mien.faces import SPLITS, UNKNOWN, Faces
 from mien.faces.pack.statistics import encodable, strongest
+from mien.models import class_of
 from mien.pictures import arrays
 from mien.report import figures, sentences
 from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
@@ -33,7 +34,7 @@ def build_report(folder: Path, runs: Sequence[Run], faces: Faces, *, title: str,
 
     Raises: RunError where the folder cannot be written; RecipeError where a run's recipe is not one.
     """
-    numbers = number_runs([run.recipe().model.name for run in runs])
+    numbers = number_runs([class_of(run.recipe().model) for run in runs])
     chapters = [open_chapter(run, number) for run, number in zip(runs, numbers, strict=True)]
     attribute = colouring_attribute(faces, chapters)
     for chapter in chapters:

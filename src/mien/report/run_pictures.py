@@ -7,7 +7,7 @@ import numpy as np
 from mien.faces import Faces
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
-from mien.report import figures, loss_curves, sentences
+from mien.report import figures, loss_curves
 from mien.report.encoded_pictures import Inline, Plate, figure_jpeg, figure_svg, moments, read_strips, sheet
 from mien.report.flip_pictures import leakage_plates
 from mien.report.health_pictures import best_plate, told
@@ -29,7 +29,7 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
     if isinstance(model, Encodes):
         place += 1
         if trained:
-            chapter.plates += reconstructions_plate(chapter, faces, place)
+            chapter.plates += reconstructions_plate(chapter, model, faces, place)
     if model.attributes:
         place += 1
         if trained:
@@ -40,10 +40,10 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
     if isinstance(model, Encodes):
         place += 1
         if trained:
-            chapter.plates += latents_plate(chapter, faces, attribute, place)
+            chapter.plates += latents_plate(chapter, model, faces, attribute, place)
         place += 1
         if trained:
-            chapter.plates += divergences_plate(chapter, faces, place)
+            chapter.plates += divergences_plate(chapter, model, faces, place)
     leakages = leakage_plates(chapter, place + 1)
     place += len(leakages)
     chapter.plates += leakages
@@ -57,7 +57,7 @@ def illustrate(chapter: Chapter, faces: Faces, attribute: str | None) -> None:
 
 def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
     """Every logged term over the images seen; None where nothing was logged yet."""
-    panels = loss_curves.panels(chapter.run.log(), chapter.recipe.model, chapter.recipe.data.size)
+    panels = loss_curves.panels(chapter.run.log(), chapter.model)
     if not panels:
         chapter.missing.append("No curves: nothing was logged yet.")
         return None
@@ -65,9 +65,7 @@ def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
     if chapter.recipe.training.epochs is not None:
         unit, images = "epochs", float(max(len(faces.rows("train", known=chapter.model.attributes)), 1))
     chapter.healthy = [
-        (re.split("[:,]", panel.title)[0], sentences.HEALTHY[kind])
-        for kind, panel in panels.items()
-        if kind in sentences.HEALTHY
+        (re.split("[:,]", quantity.title)[0], quantity.healthy) for quantity in panels if quantity.healthy
     ]
     images_of_panels = []
     for panel in panels.values():
@@ -83,13 +81,13 @@ def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
     )
 
 
-def reconstructions_plate(chapter: Chapter, faces: Faces, place: int) -> list[Plate]:
+def reconstructions_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """Test images over what the model makes of them."""
-    assert isinstance(chapter.model, Encodes)
-    real = faces.images[faces.rows("test")[:RECONSTRUCTED]]
+    shown = faces.rows("test")[:RECONSTRUCTED]
+    real = faces.images[shown]
     if not fits(chapter, faces, "reconstructions") or not len(real):
         return []
-    rows = np.concatenate([real, of_models.reconstruct(chapter.model, real)])
+    rows = np.concatenate([real, of_models.reconstruct(model, real, of_models.labels_of(model, faces, shown))])
     caption = f"{len(real)} test images, which the {chapter.title} was not trained on, over their reconstructions."
     return [faces_plate(chapter, place, rows, len(real), caption, ("test image", "recon\N{SOFT HYPHEN}struction"))]
 
@@ -124,14 +122,13 @@ def samples_plate(chapter: Chapter, trained: TrainedModel, place: int) -> Plate:
     return faces_plate(chapter, place, trained.sample(SAMPLED, seed=SEED), 8, caption)
 
 
-def latents_plate(chapter: Chapter, faces: Faces, attribute: str | None, place: int) -> list[Plate]:
+def latents_plate(chapter: Chapter, model: Encodes, faces: Faces, attribute: str | None, place: int) -> list[Plate]:
     """A map of the test images' latents, coloured by an attribute."""
-    assert isinstance(chapter.model, Encodes)
     rows = faces.rows("test")[:MAPPED]
     if not fits(chapter, faces, "map of latents") or not len(rows):
         return []
     values = faces.attributes[rows, faces.attribute_names.index(attribute)] if attribute else None
-    points = arrays.embed(of_models.encode(chapter.model, faces.images[rows])[0], SEED)
+    points = arrays.embed(of_models.encode(model, faces.images[rows], of_models.labels_of(model, faces, rows))[0], SEED)
     method = "t-SNE" if len(rows) >= arrays.FEWEST_FOR_TSNE else "Principal components"
     coloured = f", coloured by {attribute}" if attribute else "; the faces have no attributes to colour it by"
     caption = (
@@ -142,13 +139,13 @@ def latents_plate(chapter: Chapter, faces: Faces, attribute: str | None, place: 
     return [Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), file=file, jpeg=jpeg, narrow=True)]
 
 
-def divergences_plate(chapter: Chapter, faces: Faces, place: int) -> list[Plate]:
+def divergences_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """What each latent costs: those near 0 carry nothing."""
-    assert isinstance(chapter.model, Encodes)
     rows = faces.rows("test")[:MAPPED]
     if chapter.model.image_size != faces.size or not len(rows):
         return []
-    ordered = np.sort(of_models.latent_divergences(chapter.model, faces.images[rows]))[::-1]
+    labels = of_models.labels_of(model, faces, rows)
+    ordered = np.sort(of_models.latent_divergences(model, faces.images[rows], labels))[::-1]
     nine_tenths = int(np.searchsorted(ordered.cumsum(), 0.9 * ordered.sum())) + 1
     caption = (
         f"KL of each of the {len(ordered):,} latents, mean over {len(rows):,} test images: {ordered.sum():.4g} nats in "

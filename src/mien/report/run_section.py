@@ -6,17 +6,16 @@ from functools import cached_property
 
 from mien.errors import MienError, quoted
 from mien.models import build
-from mien.models.base import HasVariance, Model
+from mien.models.base import Model
 from mien.models.layer_table import Layer, layer_table
 from mien.recipes.recipe import Recipe, to_toml
-from mien.report import sentences
 from mien.report.encoded_pictures import Plate
 from mien.report.number_tables import Table, by_attribute, duration, tabulate
 from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, load_model
 
-NUMBERS = {"vae": 1, "gan": 2, "acgan": 3}  # the coursework's; other models, and further runs of one, follow
+OF_THE_COURSEWORK = 3  # chapters; other models, and further runs of one, follow
 
 
 @dataclass
@@ -45,14 +44,12 @@ class Chapter:
     @property
     def about(self) -> str:
         """What the model is, in words."""
-        return sentences.about(self.recipe.model.name)
+        return self.model.about
 
     @property
     def objective(self) -> list[str]:
         """What the model's weights on its terms mean, in words."""
-        model = self.trained.model if self.trained else None
-        variance = model.decoder_variance() if isinstance(model, HasVariance) else 0.0
-        return sentences.objective(self.recipe.model, self.recipe.data.size, variance)
+        return self.model.describe()
 
     @property
     def sections(self) -> list[str]:
@@ -122,17 +119,16 @@ def open_chapter(run: Run, number: int) -> Chapter:
     if trained and not scores:
         missing.append("Nothing was measured yet.")
     model = trained.model if trained else build(recipe.model, recipe.data.size)
-    title = sentences.model_title(recipe.model.name)
-    return Chapter(number, title, run, recipe, model, trained, scores, missing)
+    return Chapter(number, model.title, run, recipe, model, trained, scores, missing)
 
 
-def number_runs(model_names: Sequence[str]) -> list[int]:
+def number_runs(models: Sequence[type[Model]]) -> list[int]:
     """The number of each run's chapter: the coursework's for the first of each of its models, then the next free."""
-    free = iter(range(len(NUMBERS) + 1, len(NUMBERS) + len(model_names) + 1))
+    free = iter(range(OF_THE_COURSEWORK + 1, OF_THE_COURSEWORK + len(models) + 1))
     taken: set[int] = set()
     numbers = []
-    for name in model_names:
-        number = NUMBERS.get(name)
+    for model in models:
+        number = model.chapter
         numbers.append(next(free) if number is None or number in taken else number)
         taken.add(numbers[-1])
     return numbers

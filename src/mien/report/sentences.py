@@ -1,50 +1,13 @@
 """The sentences of the page. What they claim, they take from the numbers."""
 
-import inspect
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien.metrics import numbers
 from mien.metrics.numbers import find, of_each, of_number
-from mien.models import MODELS
-from mien.models.options import ModelConfig
-from mien.models.vae import equivalent_beta, equivalent_kl_weight
 from mien.report.number_tables import cell, written
 from mien.runs.score import Score
 
-TITLES = {"vae": "VAE", "gan": "GAN", "acgan": "AC-GAN"}
-ABOUT = {
-    "vae": "A variational autoencoder squeezes each face through a short vector of numbers and learns to give it "
-    "back. Since those vectors are held close to a normal distribution, new faces come from decoding random ones.",
-    "gan": "A generative adversarial network is two networks at odds: a generator turns noise into faces, and a "
-    "discriminator learns to tell them from real ones. The generator never sees a real face; it learns from what "
-    "gives its own away.",
-    "acgan": "An auxiliary-classifier GAN is told which attributes to draw. Its discriminator names the attributes "
-    "of every image as well as whether it is real, so that the generator has to draw what it was asked for.",
-}
-HEALTHY = {
-    "reconstruction": "The error falls steeply at first and then ever more slowly. The validation curve stays beside "
-    "the training curve or a little below it, as it decodes the mean rather than a random draw; where it turns "
-    "upwards while training goes on falling, the model is learning its training faces by heart.",
-    "kl": "The divergence rises as latents start to carry something, and settles. Near zero, the decoder ignores "
-    "them (collapse) and all reconstructions look alike; rising without end, random latents will not decode to faces.",
-    "adversarial": "Losses that swing and stay apart from zero: neither side wins. At ln 2 the discriminator cannot "
-    "tell real from generated; its losses going to zero while the generator's grows without end mean that it has "
-    "won and teaches nothing more. The height of these curves says little about how good the pictures are.",
-    "classification": "All fall below the dotted guess. The generator's and the discriminator's on generated images "
-    "falls fastest, as a generator can make attributes plainer than life; the loss on real images is the one that "
-    "says whether the head has learnt what an attribute looks like.",
-    "distance": "It falls steeply and then levels out. A rise that lasts means that samples are getting worse, "
-    "whatever the losses say; the best snapshot is kept beside the last.",
-    "share": "Variety near 1: samples differ as much as faces do. A fall towards 0 is collapse: many samples, one "
-    "face. Sharpness well below 1 is blur, above 1 noise or hard edges.",
-    "accuracy": "Above a guess and below certainty, on both kinds. All of both right: the discriminator has won and "
-    "teaches the generator little. Much of one kind wrong for long: the other side is ahead.",
-    "active": "Latents that depend on the image. None at all: nothing is encoded, and the KL weighs too much.",
-    "penalty": "Bounded: it holds the discriminator's slope on real images, and grows slowly as the generator "
-    "improves. A sudden climb foretells trouble.",
-}
 PROVENANCE = {
     "mien": "mien",
     "python": "Python",
@@ -63,56 +26,6 @@ def provenance(content: Mapping[str, Any]) -> dict[str, Any]:
         on = [f"{start['device']} in {start['precision']}, {start['threads']} threads" for start in starts]
         facts |= {"computed on": "; ".join(dict.fromkeys(on)), "started or resumed": f"{len(starts)} times"}
     return facts
-
-
-def about(model_name: str) -> str:
-    """What a model is, in two sentences or so; for one without, the first paragraph of its own description."""
-    described = inspect.getdoc(MODELS[model_name]) or ""
-    return ABOUT.get(model_name, described.split("\n\n")[0].replace("\n", " "))
-
-
-def model_title(model_name: str) -> str:
-    """A model's name as papers write it."""
-    return TITLES.get(model_name, model_name.upper())
-
-
-def objective(config: ModelConfig, image_size: int, variance: float = 0.0) -> list[str]:
-    """What the weight on the KL means, for a model that has one: the equivalent beta, and nats an image.
-
-    variance: of the decoder's Gaussian where training ended; 0 while it has not.
-    """
-    weight = getattr(config, "kl_weight", None)
-    if weight is None:
-        return []
-    dimensions = 3 * image_size**2
-    units = (
-        f"the squared error is a mean over the D = 3 × {image_size}² = {dimensions:,} pixel values in [-1, 1], the "
-        "KL a sum over the latents, in nats."
-    )
-    if weight == "auto":
-        return [f"Training minimises MSE + kl_weight × KL: {units}", _automatic(image_size, variance)]
-    constant = dimensions / 2 * math.log(2 * math.pi)
-    return [
-        f"Training minimises MSE + kl_weight × KL with kl_weight = {weight:g}: {units}",
-        "In nats an image, with a decoder of unit variance, \N{MINUS SIGN}log N(x; x̂, I) "
-        f"= D/2 × MSE + D/2 × log 2π = {dimensions // 2:,} "
-        f"× MSE + {constant:,.0f}. Multiplied by D/2, the objective is this plus β "
-        f"× KL with β = {equivalent_beta(weight, image_size):.3g} "
-        "(β = kl_weight × D/2; β = 1 would be the evidence lower bound).",
-    ]
-
-
-def _automatic(image_size: int, variance: float) -> str:
-    """What an automatic weight on the KL is, and where it landed."""
-    told = (
-        "The weight is automatic: at every batch it is 2σ²/D with σ² the batch's mean squared error, which is the "
-        "variance of the decoder's Gaussian that makes the batch likeliest. So the objective is the evidence lower "
-        "bound itself, and nothing is tuned (Rybkin et al. 2021)."
-    )
-    if not variance:
-        return told
-    weight = equivalent_kl_weight(variance, image_size)
-    return f"{told} It landed at σ = {math.sqrt(variance):.3g}, which is kl_weight = {weight:.3g}."
 
 
 def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:

@@ -133,12 +133,14 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
 
 def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
     """Test faces over what the arms that have an encoder make of them; None where no arm has one."""
-    real = faces.images[faces.rows("test")[:RECONSTRUCTED]]
+    shown = faces.rows("test")[:RECONSTRUCTED]
+    real = faces.images[shown]
     rows: list[tuple[str, NDArray[np.uint8]]] = [("test face", real)]
     for chapter in chapters:
         model = chapter.shown.model
         if chapter.shown.trained and isinstance(model, Encodes) and model.image_size == faces.size:
-            rows.append((chapter.name, of_models.reconstruct(model, real)))
+            labels = of_models.labels_of(model, faces, shown)
+            rows.append((chapter.name, of_models.reconstruct(model, real, labels)))
     if len(rows) < 2 or len(real) < RECONSTRUCTED:
         return None
     caption = "Faces of the test split over their reconstructions by each arm's first trained seed."

@@ -13,6 +13,8 @@ from mien.errors import RunError, RunInUse, not_written, quoted
 from mien.files import reading
 from mien.files.reading import is_there, require_utf8
 from mien.files.writing import write_text
+from mien.models import class_of
+from mien.models.own_code import CODE_FILE, code_of
 from mien.recipes.recipe import Recipe, check, read_toml, to_toml
 from mien.runs.provenance import FORMAT, provenance, surroundings
 from mien.runs.score import Score, jsonable_scores, read_scores
@@ -57,6 +59,8 @@ class Run:
             if run.recipe_file.exists():
                 raise taken(run.path, "run")
             run.require_room()
+            if code := code_of(class_of(recipe.model)):
+                write_text(run.path / CODE_FILE, code.decode())
             write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
         return run
@@ -86,7 +90,7 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe.  Raises: RecipeError where it was edited into something that is not one."""
-        return check(read_toml(self.recipe_file)[1], str(self.recipe_file))
+        return check(read_toml(self.recipe_file)[1], str(self.recipe_file), self.path)
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
         """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""

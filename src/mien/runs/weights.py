@@ -78,21 +78,35 @@ class TrainedModel:
         """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return of_models.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
 
-    def encode(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3] -> [N,Z] x 2
+    def encode(
+        self, images: NDArray[np.uint8], y: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and log-variance of each picture's latent.  uint8 [N,S,S,3], [N,A] -> [N,Z] x 2
+
+        y: attributes of the pictures, where the model is conditional; left out, none is known (0.5 each).
 
         Raises: RecipeError where the model has no encoder.
         """
+        return of_models.encode(self._encoder(), images, self._known(len(images), y))
+
+    def reconstruct(self, images: NDArray[np.uint8], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
+        """Faces through the model and back.  uint8 [N,S,S,3], [N,A] -> uint8 [N,S,S,3]
+
+        Raises: as `encode`.
+        """
+        return of_models.reconstruct(self._encoder(), images, self._known(len(images), y))
+
+    def _encoder(self) -> Encodes:
         if not isinstance(self.model, Encodes):
-            raise RecipeError(f"a {self.recipe.model.name} has no encoder, so it cannot reconstruct. Use a VAE's run.")
-        return of_models.encode(self.model, images)
+            raise RecipeError(
+                f"the {self.model.title} has no encoder, so it cannot take a picture. Give the run of a model that has."
+            )
+        return self.model
 
-    def reconstruct(self, images: NDArray[np.uint8]) -> arrays.Pictures:
-        """Faces through the model and back.  uint8 [N,S,S,3] -> uint8 [N,S,S,3]
-
-        Raises: RecipeError where the model has no encoder.
-        """
-        return self.generate(self.encode(images)[0])
+    def _known(self, count: int, y: NDArray[np.float32] | None) -> Tensor | None:
+        if not self.attributes:
+            return None
+        return torch.full((count, len(self.attributes)), 0.5) if y is None else torch.from_numpy(y)
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
@@ -146,7 +160,7 @@ def require_fit(path: Path) -> Recipe:
                 f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
                 "Use the version that wrote them."
             )
-        recipe = check(content["recipe"], str(path))
+        recipe = check(content["recipe"], str(path), path.parent)
         require_shapes(recipe, shapes)
     except (OSError, *UNREADABLE) as error:
         raise unreadable(path, error) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import Faces
-from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.faces.batches import CHUNK, to_stored
 from mien.faces.splits import spread
 from mien.files.tensors import UNREADABLE, read_content
 from mien.files.writing import write_picture
@@ -24,11 +24,51 @@ from mien.metrics.samples.frechet import frechet_distance, gaussian_of
 from mien.metrics.samples.sharpness import laplacian_variance
 from mien.models import losses
 from mien.models.base import Discriminates, Encodes, Model
+from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR, LossTerm, Quantity
 from mien.pictures import arrays, of_models
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
 from mien.training.checkpoint import one_before
 
+TERMS = {  # what is measured at a snapshot, as the training curves show it
+    "reconstruction": LossTerm(SQUARED_ERROR, "validation, mean latent"),
+    "reconstruction_of_training": LossTerm(SQUARED_ERROR, "training images, mean latent"),
+    "kl_nats": LossTerm(KL_DIVERGENCE, "validation"),
+    "active_units": LossTerm(
+        Quantity(
+            "Active latents",
+            healthy="Latents that depend on the image. None at all: nothing is encoded, and the KL weighs too much.",
+        ),
+        "of validation images",
+    ),
+    "fd_judge": LossTerm(
+        Quantity(
+            "Fréchet distance of samples, judge's features",
+            logarithmic=True,
+            healthy="It falls steeply and then levels out. A rise that lasts means that samples are getting worse, "
+            "whatever the losses say; the best snapshot is kept beside the last.",
+        ),
+        "to validation images",
+    ),
+}
+BESIDE_REAL = Quantity(
+    "Samples beside real images",
+    reference=(1.0, "as real images"),
+    healthy="Variety near 1: samples differ as much as faces do. A fall towards 0 is collapse: many samples, one "
+    "face. Sharpness well below 1 is blur, above 1 noise or hard edges.",
+)
+TOLD_APART = Quantity(
+    "What the discriminator gets right",
+    reference=(0.5, "a guess"),
+    healthy="Above a guess and below certainty, on both kinds. All of both right: the discriminator has won and "
+    "teaches the generator little. Much of one kind wrong for long: the other side is ahead.",
+)
+TERMS |= {
+    "variety": LossTerm(BESIDE_REAL, "variety, of real"),
+    "sharpness": LossTerm(BESIDE_REAL, "sharpness, of real"),
+    "discriminator_real": LossTerm(TOLD_APART, "validation images"),
+    "discriminator_fake": LossTerm(TOLD_APART, "generated images"),
+}
 SHOWN, SHOWN_SEED = 32, 0
 SEED = 2  # of the samples that are judged: neither those shown nor those measured when the training is over
 IMAGES = 1_000  # of validation, at most, and as many samples: enough for a curve
@@ -53,8 +93,10 @@ class Snapshots:
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
         self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
-        self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
-        self.training = faces.images[spread(faces.rows("train"), len(self.validation))]
+        rows = spread(faces.rows("validation"), IMAGES)
+        known = spread(faces.rows("train"), len(rows))
+        self.validation, self.training = faces.images[rows], faces.images[known]
+        self.validation_y, self.training_y = (of_models.labels_of(template.model, faces, of) for of in (rows, known))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
             self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
@@ -81,7 +123,7 @@ class Snapshots:
             samples, fake_logits = self.sample(model)
             numbers |= self.of_samples(self.judge, samples)
             if isinstance(model, Discriminates):
-                numbers["discriminator_real"] = float((self.realness(model, self.validation) > 0).mean())
+                numbers["discriminator_real"] = float((self.realness(model) > 0).mean())
                 numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
         return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
 
@@ -94,17 +136,18 @@ class Snapshots:
         latents, labels = self.judged
         with of_models.evaluating(model) as device:
             for piece in pieces(len(latents)):
-                x = model.generate(latents[piece].to(device), None if labels is None else labels[piece].to(device))
+                y = None if labels is None else labels[piece].to(device)
+                x = model.generate(latents[piece].to(device), y)
                 pictures.append(to_stored(x))
                 if isinstance(model, Discriminates):
-                    logits.append(model.realness(x).float().cpu().numpy())
+                    logits.append(model.realness(x, y).float().cpu().numpy())
         return np.concatenate(pictures), np.concatenate(logits)
 
-    def realness(self, model: Discriminates, images: arrays.Pictures) -> NDArray[np.float32]:
-        """What a discriminator says of real images.  [N,S,S,3] -> logits [N]"""
-        assert isinstance(model, Model)
+    def realness(self, model: Discriminates) -> NDArray[np.float32]:
+        """What a discriminator says of the validation images.  -> logits [N]"""
         with of_models.evaluating(model) as device:
-            logits = [model.realness(x) for x in signed_chunks(images, device)]
+            batches = of_models.with_labels(self.validation, self.validation_y, device)
+            logits = [model.realness(x, y) for x, y in batches]
         answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
         return answer
 
@@ -121,23 +164,23 @@ class Snapshots:
 
     def of_encoder(self, model: Encodes) -> Numbers:
         """How well faces are given back, and how much the latents hold."""
-        means, logvars = of_models.encode(model, self.validation)
-        numbers = {"reconstruction": self.error(model, means, self.validation)}
+        means, logvars = of_models.encode(model, self.validation, self.validation_y)
+        numbers = {"reconstruction": error(model, means, self.validation, self.validation_y)}
         if self.judge:
-            known, _ = of_models.encode(model, self.training)
+            known, _ = of_models.encode(model, self.training, self.training_y)
             mu, logvar = torch.from_numpy(means), torch.from_numpy(logvars)
             numbers |= {
-                "reconstruction_of_training": self.error(model, known, self.training),
+                "reconstruction_of_training": error(model, known, self.training, self.training_y),
                 "kl_nats": float(losses.kl_to_standard_normal(mu, logvar).mean()),
                 "active_units": float(active(means)),
             }
         return numbers
 
-    def error(self, model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures) -> float:
-        """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
-        assert isinstance(model, Model)
-        difference = of_models.generate(model, torch.from_numpy(latents)).astype(np.float32) - images
-        return float(np.square(difference / 127.5).mean())
+
+def error(model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures, y: Tensor | None) -> float:
+    """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
+    difference = of_models.generate(model, torch.from_numpy(latents), y).astype(np.float32) - images
+    return float(np.square(difference / 127.5).mean())
 
 
 def share(value: float, real: float) -> float:

@@ -102,7 +102,7 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     if recipe.training.schedule != "constant":
         raise RecipeError(f"{run.path}: its learning rate follows its length, so the length cannot change. Train anew.")
     table = recipe.model_dump(mode="json", exclude_none=True)
-    changed = check(apply_overrides(table, overrides), str(run.recipe_file))
+    changed = check(apply_overrides(table, overrides), str(run.recipe_file), run.path)
     model = build(changed.model, changed.data.size)
     images_per_step = changed.training.images_per_step(model)
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)

@@ -1,10 +1,11 @@
 """How a model is trained: the options of the [training] section of a recipe."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mien.models.base import Model
+if TYPE_CHECKING:
+    from mien.models.base import Model
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -44,7 +45,7 @@ class TrainConfig(BaseModel):
             raise ValueError("training needs exactly one of epochs and steps. Give training.epochs or training.steps.")
         return self
 
-    def images_per_step(self, model: Model) -> int:
+    def images_per_step(self, model: "Model") -> int:
         """Images that one pass through the model's phases sees."""
         return self.batch_size * max(phase.repeat for phase in model.phases)
 

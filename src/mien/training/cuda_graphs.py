@@ -60,10 +60,13 @@ class Replays:
     def _fill(self, number: int, batch: Batch) -> Batch:
         """Copy a batch to its fixed place."""
         if number not in self.places:
-            self.places[number] = Batch(torch.empty_like(batch.x), torch.empty_like(batch.y))
+            empty = (torch.empty_like(tensor) for tensor in (batch.x, batch.y, batch.progress))
+            x, y, progress = empty
+            self.places[number] = Batch(x, y, progress=progress)
         place = self.places[number]
         place.x.copy_(batch.x)
         place.y.copy_(batch.y)
+        place.progress.copy_(batch.progress)
         return place
 
 

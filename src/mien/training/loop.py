@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from mien.errors import Diverged, Interrupted, RecipeError
 from mien.faces.batches import Batch, Batches
-from mien.models.base import Model, Phase, Terms
-from mien.training.averages import Meter
+from mien.models.base import Model, Phase, Term, Terms
+from mien.training.averages import WEIGHTS, Meter
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.config import TrainConfig
 from mien.training.cuda_graphs import Replays
@@ -151,14 +151,15 @@ class Trainer:
         share = size // self.hardware.processes
         part = slice(self.hardware.rank * share, (self.hardware.rank + 1) * share)
         starts = range(self.images_seen, self.images_seen + self.images_per_step, size)
-        batches = [in_pieces(self.batches.at(start, size, part), self.halvings) for start in starts]
+        progress = self.images_seen / self.total
+        batches = [in_pieces(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
         learning_rate = self._learning_rate()
         for index, phase in enumerate(self.model.phases):
-            if step % phase.every == 0:
+            if step % phase.every == 0 and phase.start <= progress < phase.end:
                 if phase.moves != self.moving:
                     freeze_all_but(self.model, phase.moves)
                     self.moving = phase.moves
-                self.optimizers[phase.moves].set_learning_rate(learning_rate)
+                self.optimizers[phase.moves].set_learning_rate(learning_rate * phase.learning_rate)
                 for number in range(phase.repeat):
                     seed = update_seed(self.config.seed, self.images_seen, index, number)
                     self.meter.add(phase.name, self._update(phase, batches, number, seed))
@@ -185,15 +186,15 @@ class Trainer:
         optimizer = self.optimizers[phase.moves]
         optimizer.zero_grad(set_to_none=True)
         images = sum(len(piece.x) for piece in pieces)
-        sums: Terms = {}
+        sums: dict[str, Term] = {}
         for piece in pieces:
             if len(pieces) > 1:
                 self.hardware.seed(seed)  # each piece draws for the whole batch, and takes what is its own
             with self.hardware.autocast():
                 terms = phase.loss(piece)
-            terms = {name: term * (len(piece.x) / images) for name, term in terms.items()}
-            torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-            sums = {name: term.detach() + sums[name] if sums else term.detach() for name, term in terms.items()}
+            share = len(piece.x) / images
+            torch.stack([term.weighted * share for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+            sums = added(sums, terms, share)
         self.hardware.average_gradients(self.moved[phase.moves])
         optimizer.step()
         return sums
@@ -232,7 +233,7 @@ class Trainer:
     def _write(self, lines: list[dict[str, Any]]) -> None:
         for line in lines:
             for name, value in line.items():
-                if not np.isfinite(value):
+                if name != WEIGHTS and not np.isfinite(value):
                     raise self._diverged(name, value, line["images_seen"])
             if self.hardware.rank == 0:
                 self.log(line)
@@ -277,6 +278,20 @@ def make_optimizer(moved: list[Tensor], config: TrainConfig) -> Adam:
     if config.optimizer == "rmsprop":
         return RMSprop(moved, config.learning_rate, config.rho, eps=1e-7)
     return Adam(moved, config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
+
+
+def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
+    """Means over a batch, with those of one more piece of it.  share: of the batch that is in the piece"""
+
+    def mean(name: str, term: Term) -> Term:
+        value, weight = term.value.detach() * share, term.weight
+        weight = weight.detach() * share if isinstance(weight, Tensor) else weight
+        if name in sums:
+            value = value + sums[name].value
+            weight = weight + sums[name].weight if isinstance(weight, Tensor) else weight
+        return Term(value, weight)
+
+    return {name: mean(name, term) for name, term in terms.items()}
 
 
 def in_words(halvings: int) -> str:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.faces.freed_memory import keep_freed_blocks
 from mien.faces.source.decode import BadPicture, Crop, Original, decode, quiet
+from mien.faces.source.layout import Layout
 from mien.faces.source.listing import list_source, reader
-from mien.faces.source.readers import Layout, find_table, read_layout
+from mien.faces.source.readers import find_table, read_layout
 from mien.faces.source.tables import Labels
 from mien.faces.splits import NOT_GIVEN
 

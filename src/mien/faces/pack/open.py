@@ -20,8 +20,8 @@ from mien.faces.pack.chunks import Chunk, Drawn, Photographs, Source, key
 from mien.faces.pack.decoding import cores, in_order
 from mien.faces.pack.store import VERSION, ImageFile, default_cache, is_pack, read_pack, unfinished, write_pack_file
 from mien.faces.source.decode import Box, Original
+from mien.faces.source.layout import Layout
 from mien.faces.source.listing import path_of
-from mien.faces.source.readers import Layout
 from mien.faces.splits import divide
 
 SIZES = (32, 64, 128)

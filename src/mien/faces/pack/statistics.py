@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.errors import printable
 from mien.faces.labelled_faces import SPLITS, UNKNOWN
 from mien.faces.source.decode import Crop, Original
-from mien.faces.source.readers import Layout
+from mien.faces.source.layout import Layout
 from mien.faces.splits import TEST, TRAIN, Division
 
 NAMED = 20  # rows, pictures and pairs that are named rather than counted

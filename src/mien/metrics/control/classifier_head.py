@@ -39,7 +39,8 @@ def head_accuracy(subject: Subject) -> dict[str, Score]:
 def judged(trained: TrainedModel, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which attributes the head sees.  uint8 [N,S,S,3] -> bool [N,A]"""
     model = trained.model
-    assert isinstance(model, Classifies)
-    with evaluating(trained.model) as device:
+    if not isinstance(model, Classifies):
+        raise TypeError(f"{model.title} has no attribute head: this metric is not for it")
+    with evaluating(model) as device:
         logits = [model.classify(x).cpu().numpy() for x in signed_chunks(images, device)]
     return np.concatenate([np.empty((0, len(trained.attributes))), *logits]) > 0

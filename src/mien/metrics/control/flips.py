@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mien.faces.drawn import drawn_faces
@@ -105,7 +106,7 @@ def pairs_of_directions(subject: Subject, model: Encodes) -> tuple[Look, Iterato
     faces, judge = subject.faces, subject.judge
     train, test = spread(subject.rows("train"), AVERAGED), spread(subject.rows("test"), EDITED)
     latents, (means, _) = of_models.encode(model, faces.images[train])[0], of_models.encode(model, faces.images[test])
-    given_back = look(judge, of_models.reconstruct(model, faces.images[test]))
+    given_back = look(judge, of_models.generate(model, torch.from_numpy(means)))
 
     def each() -> Iterator[Pairs]:
         for attribute in edited_attributes(subject):

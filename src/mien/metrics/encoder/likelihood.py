@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mien.faces.splits import spread
 from mien.metrics import numbers
@@ -14,7 +15,7 @@ from mien.metrics.encoder.principal_components import pixels
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import mean_score
 from mien.models import losses
-from mien.models.base import Encodes, HasVariance
+from mien.models.base import Encodes
 from mien.pictures import arrays
 from mien.runs.score import Score
 
@@ -33,11 +34,10 @@ class Coded(NamedTuple):
 
 def likelihood(subject: Subject) -> dict[str, Score]:
     """ELBO, importance-weighted bound, KL, active units, and the aggregate posterior beside the prior."""
-    model = subject.trained.model
-    assert isinstance(model, Encodes)
+    model = subject.encoder
     validated = subject.faces.images[subject.encoded_rows("validation")]
     test = subject.faces.images[subject.encoded_rows("test")]
-    validation = code(model, validated)
+    validation = code(model, validated, subject.labels_of(subject.encoded_rows("validation")))
     variance = max(float(validation.mse.mean()), 1e-12)
     scores = {
         numbers.VARIANCE.name: mean_score(
@@ -46,15 +46,15 @@ def likelihood(subject: Subject) -> dict[str, Score]:
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, variance, subject.faces.size)
+    scores |= bounds(model, test, subject.labels_of(subject.encoded_rows("test")), variance)
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 
 
-def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) -> dict[str, Score]:
+def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float) -> dict[str, Score]:
     """The bounds on log p(x) over test images, at a variance and at that of training."""
     dimensions = test[0].size
-    coded = code(model, test)
+    coded = code(model, test, y)
     stated = f"test split, decoder variance {variance:.3g}"
     elbo = evidence_lower_bound(coded, variance, dimensions)
     scores = {
@@ -68,12 +68,12 @@ def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) ->
         ),
         numbers.KL.name: mean_score(coded.kl, "test split, KL of q(z given x) to N(0, I) in nats an image"),
     }
-    few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // size**2))
-    weighted = importance_weighted_bound(model, test[few], variance, DRAWS)
+    few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // model.image_size**2))
+    weighted = importance_weighted_bound(model, test[few], None if y is None else y[few], variance, DRAWS)
     how = f"{stated}, importance-weighted bound of {DRAWS} draws"
     scores[numbers.IWAE.name] = mean_score(weighted, how)
     scores[numbers.IWAE_GAIN.name] = mean_score(weighted - elbo[few], f"{how}, minus the ELBO of the same images")
-    if isinstance(model, HasVariance) and (trained := model.decoder_variance()):
+    if trained := model.decoder_variance():
         scores[numbers.VARIANCE_IN_TRAINING.name] = exactly(trained, len(test), "at which the objective was the ELBO")
         scores[numbers.ELBO_IN_TRAINING.name] = mean_score(
             evidence_lower_bound(coded, trained, dimensions), f"as elbo_nats, at training's variance of {trained:.3g}"
@@ -81,13 +81,13 @@ def bounds(model: Encodes, test: arrays.Pictures, variance: float, size: int) ->
     return scores
 
 
-def code(model: Encodes, images: arrays.Pictures) -> Coded:
-    """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3]"""
+def code(model: Encodes, images: arrays.Pictures, y: Tensor | None) -> Coded:
+    """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3], [N,A]"""
     random = torch.Generator().manual_seed(SEED)
     errors, divergences = [], []
-    for x, mu, logvar in encoded(model, images):
+    for x, labels, mu, logvar in encoded(model, images, y):
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=random).to(mu.device)
-        errors.append(losses.squared_error(model.generate(z), x).double().cpu())
+        errors.append(losses.squared_error(model.generate(z, labels), x).double().cpu())
         divergences.append(losses.kl_to_standard_normal(mu.double(), logvar.double()).cpu())
     return Coded(torch.cat(errors).numpy(), torch.cat(divergences).numpy())
 
@@ -104,7 +104,7 @@ def evidence_lower_bound(coded: Coded, variance: float, dimensions: int) -> NDAr
 
 
 def importance_weighted_bound(
-    model: Encodes, images: arrays.Pictures, variance: float, draws: int
+    model: Encodes, images: arrays.Pictures, y: Tensor | None, variance: float, draws: int
 ) -> NDArray[np.float64]:
     """log of the mean of p(x, z) / q(z given x) over draws of z from q: a bound on log p(x) in nats.  -> [N]
 
@@ -112,13 +112,13 @@ def importance_weighted_bound(
     """
     random = torch.Generator().manual_seed(SEED)
     found = []
-    for x, mu, logvar in encoded(model, images):
+    for x, labels, mu, logvar in encoded(model, images, y):
         weights = []
         for _ in range(draws):
             noise = torch.randn(mu.shape, generator=random).to(mu.device)
             z = mu + (0.5 * logvar).exp() * noise
             prior_to_posterior = 0.5 * (noise.double().square() + logvar - z.double().square()).sum(1)
-            likelihood_of_x = losses.gaussian_log_likelihood(model.generate(z), x, variance).double()
+            likelihood_of_x = losses.gaussian_log_likelihood(model.generate(z, labels), x, variance).double()
             weights.append(likelihood_of_x + prior_to_posterior)
         found.append((torch.stack(weights).logsumexp(0) - math.log(draws)).cpu())
     return torch.cat(found).numpy()

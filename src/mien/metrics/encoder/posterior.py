@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces.batches import signed_chunks
 from mien.metrics import numbers
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
-from mien.models.base import Encodes, Model
+from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
 
@@ -18,12 +17,20 @@ SEED = 3  # of the draws from q(z given x)
 ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
 
 
-def encoded(model: Encodes, images: arrays.Pictures) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Images in [-1, 1] with mean and log-variance of their latents, some at a time, on the model's device."""
-    assert isinstance(model, Model)
+class Encoded(NamedTuple):
+    """Images in [-1, 1], their attributes, and mean and log-variance of their latents.  [n,3,S,S], [n,A], [n,Z] x 2"""
+
+    x: Tensor
+    y: Tensor | None
+    mu: Tensor
+    logvar: Tensor
+
+
+def encoded(model: Encodes, images: arrays.Pictures, y: Tensor | None) -> Iterator[Encoded]:
+    """Images through the encoder, some at a time, on the model's device."""
     with of_models.evaluating(model) as device:
-        for x in signed_chunks(images, device):
-            yield x, *model.encode(x)
+        for x, labels in of_models.with_labels(images, y, device):
+            yield Encoded(x, labels, *model.encode(x, labels))
 
 
 def draws(means: NDArray[np.float32], logvars: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -13,10 +13,11 @@ from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import mean_score
 from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number
-from mien.models.base import Encodes, Model
+from mien.models.base import Encodes
 from mien.pictures.of_models import evaluating
 from mien.runs.score import Score
 
+Reconstruct = Callable[[Tensor, Tensor | None], Tensor]  # [N,3,S,S], [N,A] where the model is conditional
 SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
 MSE = "mean over pixels in [-1, 1], no quantization"
 
@@ -32,14 +33,12 @@ class Distances(NamedTuple):
 
 def reconstruction(subject: Subject) -> dict[str, Score]:
     """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them."""
-    model = subject.trained.model
-    assert isinstance(model, Encodes)
-    assert isinstance(model, Model)
-    own = compare(subject, lambda x: through(model, x))
+    model = subject.encoder
+    own = compare(subject, lambda x, y: through(model, x, y))
     scores = scored(subject, TEST, "", own) | by_attribute(subject, own)
     gaussian = subject.principal()
     mean_face = torch.from_numpy(gaussian.mean)
-    found = compare(subject, lambda x: as_images(mean_face.expand(len(x), -1), x))
+    found = compare(subject, lambda x, _: as_images(mean_face.expand(len(x), -1), x))
     scores |= scored(subject, MEAN_FACE, f"mean of {gaussian.images:,} training images, ", found)
     most = len(gaussian.directions)
     for components in sorted({most, *(few for few in SMALL_PCAS if few < most)}):
@@ -49,14 +48,13 @@ def reconstruction(subject: Subject) -> dict[str, Score]:
     return scores
 
 
-def through(model: Model, x: Tensor) -> Tensor:
-    """Images through the encoder's mean and back.  [N,3,S,S] -> [N,3,S,S]"""
-    assert isinstance(model, Encodes)
+def through(model: Encodes, x: Tensor, y: Tensor | None) -> Tensor:
+    """Images through the encoder's mean and back.  [N,3,S,S], [N,A] -> [N,3,S,S]"""
     with evaluating(model) as device:
-        return model.generate(model.encode(x.to(device))[0]).cpu()
+        return model.reconstruct(x.to(device), None if y is None else y.to(device)).cpu()
 
 
-def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distances:
+def compare(subject: Subject, reconstruct: Reconstruct) -> Distances:
     """Distances between the test images and what becomes of them, some at a time.
 
     Each goes to its place among all: many small tensors, kept where large ones come and go, would hold gigabytes.
@@ -64,10 +62,12 @@ def compare(subject: Subject, reconstruct: Callable[[Tensor], Tensor]) -> Distan
     count, first = len(subject.rows("test")), 0
     mse, ssim = np.empty(count), np.empty(count)
     apart = {extractor.name: np.empty(count) for extractor in subject.extractors}
+    labels = subject.labels_of(subject.rows("test"))
     for images in subject.real("test"):
         images_hat = np.empty_like(images)
         for start, x in zip(range(0, len(images), CHUNK), signed_chunks(images), strict=True):
-            x_hat, rows = reconstruct(x), slice(first + start, first + start + len(x))
+            rows = slice(first + start, first + start + len(x))
+            x_hat = reconstruct(x, None if labels is None else labels[rows])
             mse[rows] = (x_hat - x).square().mean((1, 2, 3)).numpy()
             ssim[rows] = structural_similarity(x_hat, x).numpy()
             images_hat[start : start + len(x)] = to_stored(x_hat)
@@ -138,11 +138,11 @@ def structural_similarity(x_hat: Tensor, x: Tensor) -> Tensor:
     return similarity.reshape(len(x))
 
 
-def projection(gaussian: PrincipalGaussian, components: int) -> Callable[[Tensor], Tensor]:
+def projection(gaussian: PrincipalGaussian, components: int) -> Reconstruct:
     """Images onto so many of the leading principal components.  [N,3,S,S] -> [N,3,S,S]"""
     mean, leading = torch.from_numpy(gaussian.mean), torch.from_numpy(gaussian.directions[:components])
 
-    def project(x: Tensor) -> Tensor:
+    def project(x: Tensor, y: Tensor | None) -> Tensor:
         rows = x.permute(0, 2, 3, 1).flatten(1)
         return as_images((rows - mean) @ leading.T @ leading + mean, x)
 

@@ -47,17 +47,20 @@ async function generate({ file, z, y, count, latentDim, side }) {
 
 /**
  * A picture to the mean of its latent.
- * @param {{file: string, rgb: Uint8Array, side: number}} asked
+ * @param {{file: string, rgb: Uint8Array, side: number, attributes: number}} asked nobody knows the attributes: 0.5 each
  * @returns {Promise<Float32Array>}
  */
-async function encode({ file, rgb, side }) {
+async function encode({ file, rgb, side, attributes }) {
   const session = await open(file);
   const area = side * side;
   const x = new Float32Array(area * 3);
   for (let pixel = 0; pixel < area; pixel += 1) {
     for (let channel = 0; channel < 3; channel += 1) x[channel * area + pixel] = rgb[pixel * 3 + channel] / 127.5 - 1;
   }
-  const { mu } = await session.run({ x: new ort.Tensor("float32", x, [1, 3, side, side]) });
+  /** @type {Record<string, any>} */
+  const inputs = { x: new ort.Tensor("float32", x, [1, 3, side, side]) };
+  if (attributes) inputs.y = new ort.Tensor("float32", new Float32Array(attributes).fill(0.5), [1, attributes]);
+  const { mu } = await session.run(inputs);
   return Float32Array.from(mu.data);
 }
 

@@ -34,7 +34,7 @@ export class WebEngine {
   encode(run, snapshot, rgb) {
     const file = run.onnx?.encoder;
     if (!file) return Promise.reject(new Error(`${run.name} has no encoder in this folder. Export it again.`));
-    return this.ask({ kind: "encode", file, rgb, side: run.image_size });
+    return this.ask({ kind: "encode", file, rgb, side: run.image_size, attributes: run.attributes.length });
   }
 
   /** @param {object} asked @returns {Promise<any>} */

@@ -1,0 +1,111 @@
+"""A source understood: which pictures it has, what is known of each, and what its folders and tables say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+from mien.faces.source.decode import BadPicture
+from mien.faces.source.listing import Listing, reader
+from mien.faces.source.tables import Labels, label, no_labels, parse
+
+MOST_FOLDERS = 64  # more folders than that are people or batches, not attributes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A source understood: N pictures, by name, with the split that the source gives and the labels.
+
+    reader: how it was read, in words.    given: int8 [N], an index into SPLITS or NOT_GIVEN.
+    celeba: the usual box is cropped.    notes: what a reader of the data card should know.
+    """
+
+    reader: str
+    pictures: tuple[str, ...]
+    given: NDArray[np.int8]
+    labels: Labels
+    celeba: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Where tables come from: the source itself, or a file that the user named."""
+
+    listing: Listing
+    chosen: Path | str | None  # a path on disk, or a name in the listing
+
+    def label(self, table: Path | str, pictures: Sequence[str]) -> Labels:
+        """What a table says of pictures.  Raises: DataError where it is none, or says nothing of them."""
+        return label(parse(self.read(table), self.called(table)), pictures)
+
+    def read(self, table: Path | str) -> bytes:
+        """The bytes of a table.  Raises: DataError where they cannot be read."""
+        try:
+            if isinstance(table, Path):
+                return reader(table.parent)(table.name)
+            return reader(self.listing.path)(table)
+        except (OSError, BadPicture) as error:
+            raise DataError(f"{self.called(table)}: the table cannot be read ({error}).") from None
+
+    def called(self, table: Path | str) -> str:
+        """A table's path, for a message."""
+        return str(table) if isinstance(table, Path) else str(self.listing.path / table)
+
+
+def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[Labels, str]:
+    """The name of the folder that a picture is in as its attribute, and what was done in words."""
+    folders = [next(first_folder(p, prefix) for prefix in prefixes if p.startswith(prefix)) for p in pictures]
+    names = tuple(sorted(set(folders)))
+    if "" in names or len(names) < 2:
+        return no_labels(len(pictures)), "no table, so no attributes"
+    if len(names) > MOST_FOLDERS:
+        return no_labels(len(pictures)), f"{len(names):,} folders, too many to be attributes"
+    values = np.array([[folder == name for name in names] for folder in folders], np.int8)
+    return Labels(names, values, np.ones(len(pictures), np.bool_)), f"each of the {len(names)} folders is an attribute"
+
+
+def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
+    """The one .csv or .tsv that lies beside the pictures; of several none, with a note."""
+    beside = tables_in(listing, top)
+    if len(beside) > 1:
+        notes.append(f"{len(beside)} tables lie there ({', '.join(beside[:3])}); choose one with --attributes")
+    return beside[0] if len(beside) == 1 else None
+
+
+def tables_in(listing: Listing, folder: str) -> list[str]:
+    """The .csv and .tsv files in a folder, 'a/' or '' for the top; a .txt may be anything and has to be named."""
+    return [
+        name
+        for name in listing.tables
+        if name[: name.rfind("/") + 1] == folder and name.casefold().endswith((".csv", ".tsv"))
+    ]
+
+
+def top_folder(listing: Listing) -> str:
+    """The folders that hold everything, as 'faces/': people zip and nest folders."""
+    top = ""
+    while True:
+        firsts = {first_folder(name, top) for name in listing.pictures}
+        if len(firsts) > 1 or "" in firsts or tables_in(listing, top):
+            return top
+        top += f"{firsts.pop()}/"
+
+
+def first_folder(picture: str, top: str) -> str:
+    """The first folder of a path below `top`, or '' where it lies at the top."""
+    folder, slash, _ = picture[len(top) :].partition("/")
+    return folder if slash else ""
+
+
+def first_folders(pictures: Sequence[str], top: str) -> list[str]:
+    """The folders just below `top`."""
+    return sorted({first_folder(p, top) for p in pictures} - {""})
+
+
+def folder_names(pictures: Sequence[str]) -> set[str]:
+    """The names of all folders on the way to the pictures."""
+    return {part for folder in {p.rpartition("/")[0] for p in pictures} for part in folder.split("/")}
