@@ -1,6 +1,7 @@
 """Which room stands above which, and what must not be imported for `--help` to be instant."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mien
+from mien.models import MODELS, model_class
 
 SOURCE = Path(mien.__file__).parent
 
@@ -103,6 +105,29 @@ def test_no_two_modules_import_each_other() -> None:
 def test_no_two_files_share_a_name() -> None:
     names = [path.stem for path in modules() if path.stem not in SHARED_NAMES]
     assert sorted(names) == sorted(set(names))
+
+
+def said(path: Path) -> Iterator[str]:
+    """Identifiers and texts of a module, with its docstrings and without examples of commands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield node.name
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.startswith("mien "):
+            yield node.value
+
+
+def test_no_module_but_its_own_names_a_model() -> None:
+    """What holds for one model alone stands in that model's file: another file would be wrong for the next model."""
+    files = {SOURCE.joinpath(*where.partition(":")[0].split(".")[1:]).with_suffix(".py") for where in MODELS.values()}
+    names = {name for key in MODELS for name in (key, model_class(key).__name__, model_class(key).title)}
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
+    others = [path for path in modules() if path not in files and path != SOURCE / "models" / "__init__.py"]
+    found = {(str(path.relative_to(SOURCE)), text) for path in others for text in said(path) if pattern.search(text)}
+    assert not found, "name what a model can do, or let the model say it of itself"
 
 
 def test_relative_imports_are_not_used() -> None:

@@ -81,7 +81,7 @@ def shown(key: str) -> bool:
 
 
 def short(key: str) -> str:
-    """A term as papers write it: D and G for the two networks of a GAN."""
+    """A term as papers write it: D for a discriminator, G for a generator."""
     if key in SHOWN_OF_SNAPSHOTS:
         return SHOWN_OF_SNAPSHOTS[key]
     phase, _, term = key.partition("/")

@@ -51,7 +51,10 @@ def reconstruct(args: argparse.Namespace) -> None:
     require_room_for(2 * len(args.images))
     trained = open_run(args.run)
     originals = np.stack([read_picture(path, trained.image_size, trained.crop) for path in args.images])
-    both = np.concatenate([originals, trained.reconstruct(originals)])
+    y = arrays.labels_of_pictures(trained.attributes, len(originals), attribute_values(args.set))
+    both = np.concatenate([originals, trained.reconstruct(originals, y)])
+    if unknown := [name for name in trained.attributes if name not in attribute_values(args.set)]:
+        say(f"not told, so 0.5 for each picture: {', '.join(unknown)}. --set {unknown[0]}=1 tells it.")
     save_picture(arrays.grid(both, columns=len(originals)), args.out)
 
 

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.errors import RecipeError, RunError
+from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST
 from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
@@ -146,15 +146,16 @@ def encoder_graph(model: Encodes) -> "ModelProto":
 
 
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
-    """A module as an ONNX model with a free number of images, and nothing in it about this machine."""
-    count = torch.export.Dim("N")
+    """A module as an ONNX model with a free number of images, and nothing in it about this machine.
+
+    Raises: RecipeError where it can only be traced for a fixed number of images.
+    """
     with quiet(), torch.no_grad():
+        exported = exported_program(module.eval(), tuple(inputs.values()))
         program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
+            exported,
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=tuple({0: count} for _ in inputs),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -165,6 +166,23 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces, with paths of this machine
     return model
+
+
+def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """A module as PyTorch traces it: by running it, or by reading its code where it asks for len() of a tensor.
+
+    Raises: RecipeError where neither leaves the number of images free.
+    """
+    shapes = tuple({0: torch.export.Dim("N")} for _ in inputs)
+    for strict in (False, True):
+        try:
+            return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=strict)
+        except Exception as error:  # PyTorch's errors of tracing have no base of their own
+            reason = error
+    raise RecipeError(
+        f"the model cannot be written for a free number of images ({in_one_line(reason)}). In its generate and encode, "
+        "ask a tensor for shape[0], and let nothing depend on what is in it."
+    )
 
 
 @contextmanager

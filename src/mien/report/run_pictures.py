@@ -83,7 +83,7 @@ def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
 
 def reconstructions_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """Test images over what the model makes of them."""
-    shown = faces.rows("test")[:RECONSTRUCTED]
+    shown = faces.rows("test", known=model.attributes)[:RECONSTRUCTED]
     real = faces.images[shown]
     if not fits(chapter, faces, "reconstructions") or not len(real):
         return []
@@ -124,7 +124,7 @@ def samples_plate(chapter: Chapter, trained: TrainedModel, place: int) -> Plate:
 
 def latents_plate(chapter: Chapter, model: Encodes, faces: Faces, attribute: str | None, place: int) -> list[Plate]:
     """A map of the test images' latents, coloured by an attribute."""
-    rows = faces.rows("test")[:MAPPED]
+    rows = faces.rows("test", known=model.attributes)[:MAPPED]
     if not fits(chapter, faces, "map of latents") or not len(rows):
         return []
     values = faces.attributes[rows, faces.attribute_names.index(attribute)] if attribute else None
@@ -141,7 +141,7 @@ def latents_plate(chapter: Chapter, model: Encodes, faces: Faces, attribute: str
 
 def divergences_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """What each latent costs: those near 0 carry nothing."""
-    rows = faces.rows("test")[:MAPPED]
+    rows = faces.rows("test", known=model.attributes)[:MAPPED]
     if chapter.model.image_size != faces.size or not len(rows):
         return []
     labels = of_models.labels_of(model, faces, rows)

@@ -133,14 +133,14 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
 
 def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
     """Test faces over what the arms that have an encoder make of them; None where no arm has one."""
-    shown = faces.rows("test")[:RECONSTRUCTED]
+    models = [(chapter.name, chapter.shown.model) for chapter in chapters if chapter.shown.trained]
+    encoders = [(name, m) for name, m in models if isinstance(m, Encodes) and m.image_size == faces.size]
+    told = dict.fromkeys(attribute for _, model in encoders for attribute in model.attributes)
+    shown = faces.rows("test", known=tuple(told))[:RECONSTRUCTED]
     real = faces.images[shown]
     rows: list[tuple[str, NDArray[np.uint8]]] = [("test face", real)]
-    for chapter in chapters:
-        model = chapter.shown.model
-        if chapter.shown.trained and isinstance(model, Encodes) and model.image_size == faces.size:
-            labels = of_models.labels_of(model, faces, shown)
-            rows.append((chapter.name, of_models.reconstruct(model, real, labels)))
+    for name, model in encoders:
+        rows.append((name, of_models.reconstruct(model, real, of_models.labels_of(model, faces, shown))))
     if len(rows) < 2 or len(real) < RECONSTRUCTED:
         return None
     caption = "Faces of the test split over their reconstructions by each arm's first trained seed."

@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces import Faces
+from mien.faces import Faces, Split
 from mien.faces.batches import CHUNK, to_stored
 from mien.faces.splits import spread
 from mien.files.tensors import UNREADABLE, read_content
@@ -93,10 +93,9 @@ class Snapshots:
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
         self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
-        rows = spread(faces.rows("validation"), IMAGES)
-        known = spread(faces.rows("train"), len(rows))
-        self.validation, self.training = faces.images[rows], faces.images[known]
-        self.validation_y, self.training_y = (of_models.labels_of(template.model, faces, of) for of in (rows, known))
+        self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
+        self.known = labelled(template.model, faces, "validation", IMAGES)
+        self.training = labelled(template.model, faces, "train", len(self.known.images))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
             self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
@@ -118,12 +117,13 @@ class Snapshots:
 
     def measure(self, model: Model) -> Numbers:
         """All that can be said of a model with its abilities; a number that is not finite is left out."""
-        numbers = self.of_encoder(model) if isinstance(model, Encodes) else {}
+        known = len(self.known.images) > 0  # a table may know the attributes of training images only
+        numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
         if self.judge:
             samples, fake_logits = self.sample(model)
             numbers |= self.of_samples(self.judge, samples)
-            if isinstance(model, Discriminates):
-                numbers["discriminator_real"] = float((self.realness(model) > 0).mean())
+            if isinstance(model, Discriminates) and known:
+                numbers["discriminator_real"] = float((realness(model, self.known) > 0).mean())
                 numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
         return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
 
@@ -143,14 +143,6 @@ class Snapshots:
                     logits.append(model.realness(x, y).float().cpu().numpy())
         return np.concatenate(pictures), np.concatenate(logits)
 
-    def realness(self, model: Discriminates) -> NDArray[np.float32]:
-        """What a discriminator says of the validation images.  -> logits [N]"""
-        with of_models.evaluating(model) as device:
-            batches = of_models.with_labels(self.validation, self.validation_y, device)
-            logits = [model.realness(x, y) for x, y in batches]
-        answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
-        return answer
-
     def of_samples(self, judge: Judge, samples: arrays.Pictures) -> Numbers:
         """How near samples are to the validation images, and how varied and sharp beside them."""
         device = next(judge.network.parameters()).device.type
@@ -164,22 +156,42 @@ class Snapshots:
 
     def of_encoder(self, model: Encodes) -> Numbers:
         """How well faces are given back, and how much the latents hold."""
-        means, logvars = of_models.encode(model, self.validation, self.validation_y)
-        numbers = {"reconstruction": error(model, means, self.validation, self.validation_y)}
+        numbers = {"reconstruction": reconstruction_error(model, self.known)}
         if self.judge:
-            known, _ = of_models.encode(model, self.training, self.training_y)
+            means, logvars = of_models.encode(model, *self.known)
             mu, logvar = torch.from_numpy(means), torch.from_numpy(logvars)
             numbers |= {
-                "reconstruction_of_training": error(model, known, self.training, self.training_y),
+                "reconstruction_of_training": reconstruction_error(model, self.training),
                 "kl_nats": float(losses.kl_to_standard_normal(mu, logvar).mean()),
                 "active_units": float(active(means)),
             }
         return numbers
 
 
-def error(model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures, y: Tensor | None) -> float:
-    """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
-    difference = of_models.generate(model, torch.from_numpy(latents), y).astype(np.float32) - images
+class Labelled(NamedTuple):
+    """Pictures, [N,S,S,3], and what a model is told of them, [N,A] or None."""
+
+    images: arrays.Pictures
+    y: Tensor | None
+
+
+def labelled(model: Model, faces: Faces, split: Split, most: int) -> Labelled:
+    """At most so many faces of a split, of those whose attributes the model can be told."""
+    rows = spread(faces.rows(split, known=model.attributes), most)
+    return Labelled(faces.images[rows], of_models.labels_of(model, faces, rows))
+
+
+def realness(model: Discriminates, real: Labelled) -> NDArray[np.float32]:
+    """What a discriminator says of real images.  -> logits [N]"""
+    with of_models.evaluating(model) as device:
+        logits = [model.realness(x, y) for x, y in of_models.with_labels(*real, device)]
+    answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
+    return answer
+
+
+def reconstruction_error(model: Encodes, real: Labelled) -> float:
+    """Mean squared error of reconstructions, pixels in [-1, 1]."""
+    difference = of_models.reconstruct(model, *real).astype(np.float32) - real.images
     return float(np.square(difference / 127.5).mean())
 
 

@@ -11,11 +11,11 @@ import torch
 
 from mien.errors import Interrupted, RecipeError, RunError, quoted
 from mien.faces import Faces
-from mien.faces.batches import Batches
+from mien.faces.batches import Batch, Batches
 from mien.files.progress import Observer
 from mien.health import Watch
 from mien.judge import Judge, judge_of
-from mien.models import build
+from mien.models import MODELS, build, model_class
 from mien.models.base import Model
 from mien.pictures.arrays import Combinations
 from mien.recipes.recipe import Recipe, apply_overrides, check
@@ -47,7 +47,8 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
     if why:
-        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a vae or a gan.")
+        others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
+        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")
     require_runnable(settled)
     return Run.create(path, settled, faces.fingerprint), faces
 
@@ -87,8 +88,8 @@ def wait_for_run(path: Path | None) -> Run:
 def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     """Give a run another length, in training.steps or training.epochs; what it has done stays as it is.
 
-    Raises: RecipeError for any other key: it would have changed what was done already, for a cosine schedule, and for
-    a length that the run is past.
+    Raises: RecipeError for any other key: it would have changed what was done already, for a training that follows its
+    length, and for a length that the run is past.
     """
     if not overrides:
         return
@@ -104,6 +105,11 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     table = recipe.model_dump(mode="json", exclude_none=True)
     changed = check(apply_overrides(table, overrides), str(run.recipe_file), run.path)
     model = build(changed.model, changed.data.size)
+    if follows_its_length(model):
+        raise RecipeError(
+            f"{run.path}: its {model.title} learns by the share of the training that is done, so the length cannot "
+            "change. Train anew."
+        )
     images_per_step = changed.training.images_per_step(model)
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
     with run.locked():
@@ -115,6 +121,21 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
                 f"Give it at least training.steps={-(-seen // images_per_step)}."
             )
         run.rewrite_recipe(changed)
+
+
+def follows_its_length(model: Model) -> bool:
+    """Whether a phase has a span, or a loss asks how far the training is."""
+    asked: list[str] = []
+
+    class Noting(Batch):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    example = Noting(torch.zeros(2, 3, model.image_size, model.image_size), torch.zeros(2, len(model.attributes)))
+    for phase in model.phases:
+        phase.loss(example)
+    return "progress" in asked or any((phase.start, phase.end) != (0, 1) for phase in model.phases)
 
 
 def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resume: Path | None = None) -> None:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.faces import SPLITS
 from mien.faces.splits import spread
 from mien.metrics import numbers
 from mien.metrics.encoder.posterior import SEED, aggregate, encoded, exactly, latents
@@ -35,9 +36,11 @@ class Coded(NamedTuple):
 def likelihood(subject: Subject) -> dict[str, Score]:
     """ELBO, importance-weighted bound, KL, active units, and the aggregate posterior beside the prior."""
     model = subject.encoder
-    validated = subject.faces.images[subject.encoded_rows("validation")]
-    test = subject.faces.images[subject.encoded_rows("test")]
-    validation = code(model, validated, subject.labels_of(subject.encoded_rows("validation")))
+    rows = {split: subject.encoded_rows(split) for split in SPLITS}
+    if not all(map(len, rows.values())):  # a table may know the attributes of training images only
+        return {}
+    validated, test = subject.faces.images[rows["validation"]], subject.faces.images[rows["test"]]
+    validation = code(model, validated, subject.labels_of(rows["validation"]))
     variance = max(float(validation.mse.mean()), 1e-12)
     scores = {
         numbers.VARIANCE.name: mean_score(
@@ -46,16 +49,16 @@ def likelihood(subject: Subject) -> dict[str, Score]:
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, subject.labels_of(subject.encoded_rows("test")), variance)
+    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.stated("test"))
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 
 
-def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float) -> dict[str, Score]:
-    """The bounds on log p(x) over test images, at a variance and at that of training."""
+def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float, split: str) -> dict[str, Score]:
+    """The bounds on log p(x), or on log p(x given y), over test images, at a variance and at that of training."""
     dimensions = test[0].size
     coded = code(model, test, y)
-    stated = f"test split, decoder variance {variance:.3g}"
+    stated = f"{split}, decoder variance {variance:.3g}"
     elbo = evidence_lower_bound(coded, variance, dimensions)
     scores = {
         numbers.ELBO.name: mean_score(
@@ -66,7 +69,7 @@ def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: fl
             f"{stated}, bits for each of {dimensions:,} pixel values: log density times the pixel's step of 2/255; "
             "lower is better; pixels were not dequantized",
         ),
-        numbers.KL.name: mean_score(coded.kl, "test split, KL of q(z given x) to N(0, I) in nats an image"),
+        numbers.KL.name: mean_score(coded.kl, f"{split}, KL of q(z given x) to N(0, I) in nats an image"),
     }
     few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // model.image_size**2))
     weighted = importance_weighted_bound(model, test[few], None if y is None else y[few], variance, DRAWS)

@@ -48,6 +48,8 @@ class Codes(NamedTuple):
 def disentanglement(subject: Subject) -> dict[str, Score]:
     """Linear probes of every attribute, and MIG, SAP and DCI on attributes and on the factors of drawn faces."""
     rows = {"train": subject.encoded_rows("train"), "test": subject.encoded_rows("test")}
+    if not all(map(len, rows.values())):  # a table may know the attributes of training images only
+        return {}
     images = {split: subject.faces.images[at] for split, at in rows.items()}
     codes = Codes(subject.latents("train")[0], subject.latents("test")[0])
     scores = probes(subject, codes, principal_codes(subject.principal(), images["train"], images["test"]))

@@ -19,13 +19,13 @@ SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean pow
 
 def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    rows = spread(subject.rows("test"), IMAGES)
-    real = subject.faces.images[rows]
+    real, known = real_images(subject), spread(subject.rows("test")[subject.told("test")], IMAGES)
     scores = {numbers.SHARPNESS_REAL.name: mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
     kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {SAMPLE_SEED}")}
-    if isinstance(subject.trained.model, Encodes):
-        given_back = of_models.reconstruct(subject.trained.model, real, subject.labels_of(rows))
-        kinds = {"reconstructions": (given_back, "test split"), **kinds}
+    if isinstance(subject.trained.model, Encodes) and len(known):
+        images = subject.faces.images[known]
+        given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(known))
+        kinds = {"reconstructions": (given_back, subject.stated("test")), **kinds}
     spectrum = power_spectra(real)
     for kind, (images, what) in kinds.items():
         scores[numbers.SHARPNESS[kind].name] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
