@@ -29,7 +29,7 @@ from mien.faces.source.listing import list_source, reader
 from mien.faces.source.readers import read_layout
 from mien.faces.source.tables import label, parse, parse_partition
 from mien.recipes.recipe import load_recipe
-from mien.report.number_tables import by_attribute, read_scores, tabulate
+from mien.report.number_tables import by_attribute, tabulate
 from mien.runs.folder import Run, log_line
 from mien.runs.weights import TrainedModel, load_model, save_model
 from mien.studies import Budget
@@ -112,9 +112,8 @@ def metrics(content: bytes, folder: Path) -> None:
     """A run's numbers, for the report, the explorer and the terminal."""
     (folder / "metrics.json").write_bytes(content)
     measured = Run(folder).metrics()
-    found = read_scores(measured)
-    tabulate([found])
-    by_attribute(found)
+    tabulate([measured])
+    by_attribute(measured)
     json.dumps(numbers(measured), allow_nan=False)
     table_of_numbers({"run": measured}, lambda name: True)
 

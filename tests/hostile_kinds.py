@@ -19,6 +19,7 @@ from mien.report import health_pictures
 from mien.report.run_section import open_chapter
 from mien.runs.folder import Run
 from mien.runs.plan_folder import PLAN_FILE, write_plan
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.train import train_run
@@ -92,7 +93,7 @@ def sound() -> Path:
     train_run(run, FACES)
     save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
     shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
-    run.write_metrics({"test_mse": {"value": 1.0}})
+    run.write_metrics({"test_mse": Score(1.0)})
     run.write_divergence("vae/kl is nan")
     return run.path
 

@@ -136,7 +136,9 @@ def test_relative_imports_are_not_used() -> None:
     assert not [p for p, tree in trees.items() for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
 
 
-@pytest.mark.parametrize("module", ["api", "cli", "errors", "recipes.recipe", "report.figures", "runs.folder"])
+@pytest.mark.parametrize(
+    "module", ["api", "cli", "errors", "metrics.numbers", "recipes.recipe", "report.figures", "runs.folder"]
+)
 def test_what_a_start_needs_loads_no_torch(module: str) -> None:
     program = f"import mien.{module}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shutil
 import signal
 from collections import Counter
@@ -24,9 +23,12 @@ from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
 from mien.faces import Faces
 from mien.files import reading
+from mien.judge import judge_of
 from mien.metrics import extractors
 from mien.metrics.evaluation import METRICS
+from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.inception import InceptionFeatures
+from mien.metrics.numbers import EXTRACTORS, NUMBERS, UNKNOWN, find, metrics_that_measure, unmeasured
 from mien.models import MODELS
 from mien.recipes.recipe import presets
 from mien.report.study_page import claimed
@@ -34,10 +36,10 @@ from mien.report.study_pictures import as_number
 from mien.report.write import StudyResult, compare_runs, report_study
 from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs, read_plan
+from mien.runs.score import Score
 from mien.sessions import train
 from mien.sessions.measure import Measuring, measure_run
 from mien.studies import (
-    METRIC_NAMES,
     Answer,
     Budget,
     Claim,
@@ -49,7 +51,6 @@ from mien.studies import (
     recipes_of_arms,
     value_of,
 )
-from mien.studies.metric_names import EXTRACTORS, fits, kinds_of, unmeasured
 from mien.studies.recipes_of_arms import arms_of, load_study, parameter_count, sketch
 from mien.studies.run_study import Length, budget_of
 from mien.studies.runner import workers
@@ -182,14 +183,14 @@ def test_an_arm_that_could_not_run_leaves_its_claims_undecided_and_says_why() ->
 
 def test_a_metric_is_found_without_its_count_or_as_a_mean_over_attributes() -> None:
     names = ["fd_judge_2k", "fd_judge_train_2k", "fd_judge_2k_floor_train", "flip_rate_Male", "flip_rate_Hat"]
-    metrics = {name: {"value": place} for place, name in enumerate(names)}
+    metrics = {name: Score(place) for place, name in enumerate(names)}
     found = [value_of(metrics, name) for name in ("fd_judge", "fd_judge_train", "fd_judge_floor_train", "flip_rate_*")]
     assert found == [0, 1, 2, 3.5]
     assert value_of(metrics, "recall_judge") is None
     with pytest.raises(
         RecipeError, match=r"'fd_judge' fits fd_judge_2k, fd_judge_600. Give one of these names in full"
     ):
-        value_of(metrics | {"fd_judge_600": {"value": 1}}, "fd_judge")
+        value_of(metrics | {"fd_judge_600": Score(1)}, "fd_judge")
 
 
 # What a study's file says
@@ -336,26 +337,25 @@ def test_a_value_that_makes_no_name_of_its_own_is_named_with_its_key(values: lis
 def test_the_names_of_numbers_are_those_that_are_measured(name: str, run_of: Any, faces: Faces) -> None:
     run = run_of(name)
     measure_run(run, Measuring(faces))
-    found = {number: score["metric"] for number, score in run.metrics().items()}
-    assert {number: kinds_of(number) for number in found} == {number: [kind] for number, kind in found.items()}
+    found = {number: score.metric for number, score in run.metrics().items()}
+    assert {number: metrics_that_measure(number) for number in found} == {name: [m] for name, m in found.items()}
+    assert {number for number in found if find(number).number is UNKNOWN} == set()
 
 
-def test_every_name_in_the_table_is_measured_of_some_model(trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    numbers: set[str] = set()
+def test_every_number_that_is_declared_is_measured_of_some_model(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    faces, measured = tiny.faces(), set()
+    more = tuple(type("Other", (JudgeFeatures,), {"name": name})(judge_of(faces)) for name in ("face", "inception"))
     for name in ("vae", "acgan"):
         run = Run.open(shutil.copytree(trained_runs[name].path, tmp_path / name))
-        measure_run(run, Measuring(tiny.faces()))
-        numbers |= set(run.metrics())
-    table = [pattern for patterns in METRIC_NAMES.values() for pattern in patterns]
-    missing = [pattern for pattern in table if not any(fits(number, pattern) for number in numbers)]
-    of_one_installation = re.compile(r"fid|kid(?!_judge)|.*_(face|inception)|.*_in_training")
-    assert [pattern for pattern in missing if not of_one_installation.match(pattern)] == []
+        measure_run(run, Measuring(faces, more=more))
+        measured |= {find(number).number for number in run.metrics()}
+    assert [number.name for number in NUMBERS if number not in measured] == []
 
 
 def test_the_names_of_numbers_know_every_metric_and_every_extractor() -> None:
-    assert tuple(METRIC_NAMES) == tuple(METRICS)
+    assert {number.metric for number in NUMBERS} == set(METRICS)
     kinds = (extractors.JudgeFeatures, *extractors.PACKAGED, InceptionFeatures)
-    assert tuple(kind.name for kind in kinds) == EXTRACTORS
+    assert tuple(kind.name for kind in kinds) == tuple(EXTRACTORS)
 
 
 @pytest.mark.parametrize(
@@ -674,7 +674,7 @@ def test_a_study_that_does_not_exist_is_refused_with_those_there_are() -> None:
 
 
 def test_a_number_that_is_not_finite_is_none() -> None:
-    assert value_of({"fd_judge_2k": {"value": math.nan}}, "fd_judge") is None
+    assert value_of({"fd_judge_2k": Score(math.nan)}, "fd_judge") is None
 
 
 def test_the_widths_that_are_tried_end_where_they_must() -> None:

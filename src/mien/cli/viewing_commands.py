@@ -132,7 +132,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from mien.cli.terminal import Terminal, table_of_numbers
-    from mien.report.number_titles import is_in_a_matrix
+    from mien.metrics.numbers import find
     from mien.studies.run_plan import evaluate_folder
 
     with Terminal() as terminal:
@@ -144,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
             source=args.data,
             observer=terminal,
         )
-    Console().print(table_of_numbers(metrics, lambda name: not is_in_a_matrix(name)))
+    Console().print(table_of_numbers(metrics, lambda name: not find(name).number.in_a_matrix))
 
 
 def report(args: argparse.Namespace) -> None:

@@ -109,27 +109,3 @@ def number(value: object) -> float | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST:
         return float(value)
     return value if isinstance(value, float) and math.isfinite(value) else None
-
-
-def scores(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Those entries of a run's numbers that are numbers; the others count as not measured."""
-    return {name: score for name, score in content.items() if isinstance(score, dict) and is_score(score)}
-
-
-def is_score(score: dict[str, Any]) -> bool:
-    """Whether an entry has a value, and whatever else it has is of its kind."""
-    ends = [score.get(name) for name in ("low", "high", "images")]
-    texts = [score.get(name) for name in ("protocol", "metric", "weights")]
-    return (
-        is_number(score.get("value"))
-        and (ends[0] is None) == (ends[1] is None)
-        and all(end is None or is_number(end) for end in ends)
-        and all(text is None or isinstance(text, str) for text in texts)
-        and (ends[2] is None or number(ends[2]) is not None)
-    )
-
-
-def is_number(value: object) -> bool:
-    """Whether JSON had a number, which may be NaN or without end, as Python writes them."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return known and (isinstance(value, float) or number(value) is not None)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 GROUPS = 10
 LEVEL = 1 - 2 * ndtr(-1.96)  # of an interval that is 1.96 standard errors to either side
@@ -38,6 +38,16 @@ def jackknife(value: float, left_out: Iterable[float], images: int, protocol: st
 def not_negative(score: Score) -> Score:
     """The score of something that cannot be below 0."""
     return score if score.low is None else replace(score, low=max(0.0, score.low))
+
+
+def mean_score(per_image: ArrayLike, protocol: str) -> Score:
+    """The mean over images, with a normal interval from their spread.  [N] -> Score"""
+    values = np.asarray(per_image, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Score(mean, None, None, len(values), protocol)
+    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    return Score(mean, mean - half, mean + half, len(values), protocol)
 
 
 def share_score(hits: ArrayLike, protocol: str) -> Score:

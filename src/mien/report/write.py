@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mien.faces import Faces
 from mien.files.progress import Observer
@@ -15,9 +14,10 @@ from mien.report.build import build_report
 from mien.report.study_page import Facts, write_study
 from mien.runs.folder import ReadOnce
 from mien.runs.plan_folder import alone, is_plan, plan_runs, read_plan, runs_in
+from mien.runs.score import Score
 from mien.sessions.measure import Measuring, measure_run, measure_runs, require_own_faces
 from mien.sessions.recipe_faces import faces_of
-from mien.studies import RULE, Answer, answer, value_of
+from mien.studies import RULE, Answer, answer
 from mien.studies.compare_runs import AXES, grouped, require_place, require_same_fingerprint, runs_at
 from mien.studies.compare_runs import PAGE_FILE as COMPARISON_PAGE
 from mien.studies.compare_runs import RESULTS_FILE as COMPARISON_FILE
@@ -30,8 +30,10 @@ from mien.studies.run_study import (
     jsonable,
     numbers_of,
     outcomes,
+    read_run,
     runs_by_arm,
     study_of,
+    values_of,
     varied,
 )
 
@@ -42,7 +44,7 @@ class PlanResult:
 
     folder: Path
     report: Path
-    metrics: dict[str, dict[str, Any]]  # run name -> metric name -> value, low, high, images, protocol
+    metrics: dict[str, dict[str, Score]]  # run name -> metric name -> value, low, high, images, protocol
     skipped: dict[str, str]  # run name -> why it was not run
 
 
@@ -94,7 +96,7 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
     plan = read_plan(path)
     study, length = study_of(path, plan)
     arms = runs_by_arm(path, study, plan.runs)
-    runs = [run for of_arm in arms.values() for run in of_arm]
+    runs = [run.run for of_arm in arms.values() for run in of_arm]
     faces = faces or faces_of(runs[0], observer)
     require_own_faces(runs, faces)
     answers = tuple(answer(claim, outcomes(arms, claim.metric), plan.skipped) for claim in study.claims)
@@ -142,12 +144,11 @@ def compare_runs(
     for run in runs:
         if not run.divergence():
             measure_run(run, measuring, observer)
-    arms = {name: [ReadOnce(run.path) for run in of_arm] for name, of_arm in arms.items()}
-    results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in arms.items()}}
-    measured = [run.metrics() for of_arm in arms.values() for run in of_arm]
-    shown = tuple(axis for axis in AXES if any(value_of(one, axis.metric) is not None for one in measured))
+    read = {name: [read_run(ReadOnce(run.path)) for run in of] for name, of in arms.items()}
+    results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in read.items()}}
+    shown = tuple(axis for axis in AXES if any(values_of(of, axis.metric) for of in read.values()))
     length = "runs of the same recipe but for its seed are one arm"
     facts = Facts(f"{len(runs)} runs compared", "", shown or AXES[:1], None, length, "arm")
     with alone(folder):
         write_text(folder / COMPARISON_FILE, json.dumps(results, indent=1))
-        return write_study(folder / COMPARISON_PAGE, facts, arms, (), {}, faces)
+        return write_study(folder / COMPARISON_PAGE, facts, read, (), {}, faces)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mien.errors import RunError, RunInUse, not_written, quoted
 from mien.files import reading
-from mien.files.reading import is_there, read_lines, require_utf8, scores
+from mien.files.reading import is_there, read_lines, require_utf8
 from mien.files.validation import checked, require_format
 from mien.files.writing import write_text
 from mien.models import class_of
@@ -21,6 +21,7 @@ from mien.models.own_code import CODE_FILE, code_of
 from mien.recipes.recipe import Recipe, check, read_toml, to_toml
 from mien.runs.provenance import provenance, surroundings
 from mien.runs.records import FORMAT, Divergence, LogLine, Provenance, Start
+from mien.runs.score import Score, jsonable_scores, read_scores
 
 ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
 
@@ -167,17 +168,17 @@ class Run:
         kept = [line for line in self.log() if line["images_seen"] <= images_seen]
         write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Score]:
         """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
         try:
             content = read_json(self.metrics_file) if is_there(self.metrics_file) else {}
         except RunError:
             return {}
-        return scores(content)
+        return read_scores(content)
 
-    def write_metrics(self, metrics: dict[str, Any]) -> None:
+    def write_metrics(self, scores: Mapping[str, Score]) -> None:
         """Replace the measured numbers."""
-        write_text(self.metrics_file, json.dumps(metrics, indent=1))
+        write_text(self.metrics_file, json.dumps(jsonable_scores(scores), indent=1))
 
     def divergence(self) -> str:
         """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""

@@ -4,14 +4,15 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.errors import RecipeError
-from mien.studies.metric_names import COUNT
+from mien.metrics.numbers import find
+from mien.runs.score import Score
 
 Kind = Literal["lower", "higher", "not lower", "not higher", "fails", "trains"]
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -212,7 +213,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, float(low), float(high)
 
 
-def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
+def value_of(scores: Mapping[str, Score], name: str) -> float | None:
     """A run's value of a metric, or None where it has none.
 
     name: as in metrics.json; or without the sample count that stands in it there (fd_judge for fd_judge_2k); or
@@ -220,15 +221,13 @@ def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
 
     Raises: RecipeError where a name without its count fits several.
     """
-    if name in metrics:
+    if name in scores:
         names = [name]
     elif name.endswith("_*"):
-        names = [key for key in metrics if key.startswith(name[:-1])]
+        names = [key for key in scores if key.startswith(name[:-1])]
     else:
-        names = [key for key in metrics if COUNT.sub("", key, count=1) == name]
+        names = [key for key in scores if find(key).number.general == name]
         if len(names) > 1:
             raise RecipeError(f"metric {name!r} fits {', '.join(names)}. Give one of these names in full.")
-    values = [metrics[key]["value"] for key in names]
-    if not values or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        return None
-    return float(np.mean(values))
+    values = [scores[key].value for key in names]
+    return float(np.mean(values)) if values and all(map(math.isfinite, values)) else None

@@ -14,12 +14,14 @@ from torch import Tensor
 from mien.faces.drawn import drawn_faces
 from mien.faces.pack.open import factors
 from mien.faces.splits import spread
+from mien.metrics import numbers
 from mien.metrics.control.attribute_changes import Look, ceiling, look, report
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.latents.factor_readers import FactorReader, read_factors
-from mien.metrics.score import Score
+from mien.metrics.numbers import of_number
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
 from mien.seeds import RendererSeed, Seed
 
 PAIRS = 2_000  # of a conditional model, for each attribute
@@ -28,10 +30,10 @@ AVERAGED = 4_000  # training faces that directions are taken from, at most
 RENDERED = 300  # pairs of drawn faces, for each attribute
 MOST_EDITED = 13  # attributes with a direction
 EDITED_FIRST = ("Male", "Smiling", "Eyeglasses")  # then those that divide the training faces most evenly
-OF_THE_RENDERER = {  # what names begin with, and what they begin with when they are of the renderer's pairs
-    "flip_rate_": "flip_renderer_",
-    "leak_shift_": "leak_renderer_",
-    "factor_shift_": "factor_renderer_",
+OF_THE_RENDERER = {
+    numbers.FLIP_RATE: numbers.FLIP_RENDERER,
+    numbers.LEAK_SHIFT: numbers.LEAK_RENDERER,
+    numbers.FACTOR_SHIFT: numbers.FACTOR_RENDERER,
 }
 
 
@@ -159,10 +161,9 @@ def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: F
     scores = report(off, on, attribute, subject.judge.attributes, unrelated, how)
     scores |= reader.shifts(off.features, on.features, attribute, how)
     return {
-        beside + name.removeprefix(stem): score
-        for name, score in scores.items()
-        for stem, beside in OF_THE_RENDERER.items()
-        if name.startswith(stem)
+        beside.of(*values): score
+        for number, beside in OF_THE_RENDERER.items()
+        for values, score in of_number(scores, number).items()
     }
 
 

@@ -17,10 +17,12 @@ from mien.faces.splits import spread
 from mien.metrics.encoder.posterior import draws
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.image_counts import FEWEST, cut, in_words, round_count
+from mien.metrics.intervals import mean_score
+from mien.metrics.numbers import FRECHET_OF_DRAWN, SHARPNESS_OF_DRAWN
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.sharpness import IMAGES, laplacian_variance, real_images
-from mien.metrics.score import Score, mean_score
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
 from mien.seeds import Seed
 
 MOST = 2_000  # samples of each kind, and test images
@@ -135,8 +137,8 @@ def compared(subject: Subject, kinds: dict[str, tuple[arrays.Pictures, str]], co
     scores = {}
     for kind, (images, words) in kinds.items():
         distance = frechet_score(judge(images), test, f"Fréchet distance, {judge.protocol}; {words}; to test images")
-        scores[f"fd_judge_{in_words(count)}_{kind}"] = distance
+        scores[FRECHET_OF_DRAWN[kind].of(in_words(count))] = distance
         if real > 0:
             sharp = mean_score(laplacian_variance(images[:IMAGES]) / real, f"sharpness as a share of real; {words}")
-            scores[f"sharpness_ratio_{kind}"] = sharp
+            scores[SHARPNESS_OF_DRAWN[kind].name] = sharp
     return scores
