@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,36 @@ def test_a_plan_is_submitted_to_slurm_with_its_options_and_what_to_do_next_is_sa
     assert f"once they are through: mien resume {out}" in said
     there = {path.name for path in (tmp_path / "plan").iterdir() if path.suffix != ".lock"}
     assert there == {"vae", "gan", "acgan", "plan.json", "cluster"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "anew"),
+    [
+        ("JobState=RUNNING Reason=None PreemptTime=2026-11-28T13:08:07", True),  # preempted, with a time of grace
+        ("JobState=RUNNING Reason=None PreemptTime=None", False),  # scancel --signal=TERM
+        ("JobState=CANCELLED Reason=None PreemptTime=2026-11-28T13:08:07", False),  # scancel during the grace
+        ("JobState=CANCELLED Reason=None", False),
+        ("", False),  # Slurm does not answer
+    ],
+)
+def test_a_worker_that_slurm_stops_is_queued_anew_where_it_is_preempted(
+    facts: str, anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\n[ "$4" = 7_1 ] && echo "{facts}"\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    environment = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    for name, value in (environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).items():
+        monkeypatch.setenv(name, value)
+    queued: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # submitit's, in a job
+    try:
+        told = Told(lambda: signal.raise_signal(signal.SIGTERM))
+        words = cluster.WorkerJob(begun(tmp_path), None, lambda: nullcontext(told))()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert queued == ([signal.SIGUSR2] if anew else [])
+    assert "images; all of it is saved" in told.notes[-1]
+    assert anew or words == told.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -36,6 +37,7 @@ SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_n
 SEVERAL_TASKS = ("tasks_per_node", "ntasks_per_node", "ntasks")  # of a job, which all would take its first device
 MINUTES = 240  # that a job may take, where nobody says; it goes on in a new one
 TIMEOUTS = 50  # after which a job is not submitted anew
+ANSWER = 20  # seconds at most until Slurm says how a job stands; it kills one that is cancelled after 30
 
 Start = Callable[[], AbstractContextManager[Observer]]  # of an observer, in the job
 
@@ -137,7 +139,7 @@ class WorkerJob:
                 work_through(self.folder, plan_faces(self.folder, observer), observer)
             except Interrupted as stopped:
                 observer.note(str(stopped))
-                if asked.by is None:  # cancelled, and not to be submitted anew
+                if not asked.to_make_room():  # but cancelled, and not to be submitted anew
                     return str(stopped)
         asked.requeue()
         return "nothing is left to do"
@@ -150,7 +152,8 @@ class WorkerJob:
 
 
 class Asked:
-    """Whether the job was asked to make room, by the signal that submitit uses for the end of its time and preemption.
+    """Whether the job was asked to make room: by the signal that submitit uses for the end of its time and preemption,
+    or by the SIGTERM that Slurm sends first where preemption has a time of grace.
 
     A training finishes its step and saves, as with Ctrl-C; anything else ends at once.
     """
@@ -172,7 +175,28 @@ class Asked:
             raise Interrupted("stopped between two trainings")
         signal.raise_signal(signal.SIGINT)
 
+    def to_make_room(self) -> bool:
+        """Whether a job that was stopped is to be submitted anew, and was not cancelled."""
+        if self.by is None and is_preempted():
+            self.by = self.number
+        return self.by is not None
+
     def requeue(self) -> None:
         """Have submitit submit the job anew where that was asked for; then this does not return."""
         if self.by is not None and callable(self.theirs):
             self.theirs(self.by, None)
+
+
+def is_preempted() -> bool:
+    """Whether this is a job of Slurm's in its time of grace: it still runs, and Slurm has noted its preemption."""
+    from submitit import JobEnvironment
+
+    here = JobEnvironment()
+    if here.cluster != "slurm":
+        return False
+    ask = ["scontrol", "show", "job", "--oneliner", here.job_id]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=ANSWER).stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "JobState=RUNNING" in said and any(re.match(r"PreemptTime=\d", fact) for fact in said)
