@@ -212,6 +212,29 @@ def test_a_worker_that_is_cancelled_saves_and_is_not_submitted_anew(tmp_path: Pa
     assert not (folder / "4-seed0" / "weights.safetensors").exists()
 
 
+def in_this_process(folder: Path, told: Told) -> tuple[str, list[int]]:
+    """What a worker's job returns that runs here, and the signals by which it asked to be queued anew."""
+    queued: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+    signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # as submitit's, in a job
+    try:
+        return slurm_runner.WorkerJob(folder, None, lambda: nullcontext(told))(), queued
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "queued"), [(signal.SIGTERM, []), (signal.SIGUSR2, [signal.SIGUSR2])])
+def test_a_worker_that_does_not_train_stops_at_once(
+    number: signal.Signals, queued: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    told = Told()
+    monkeypatch.setattr(slurm_runner, "plan_faces", lambda *given: signal.raise_signal(number))
+    assert in_this_process(begun(tmp_path), told) == ("stopped between two trainings", queued)
+    assert not told.trained
+
+
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Slurm's commands are stood in for by one that accepts every job and keeps its script."""
@@ -256,16 +279,11 @@ def test_a_worker_that_slurm_stops_is_queued_anew_where_it_is_preempted(
     environment = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     for name, value in (environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).items():
         monkeypatch.setenv(name, value)
-    queued: list[int] = []
-    before = signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # submitit's, in a job
-    try:
-        told = Told(lambda: signal.raise_signal(signal.SIGTERM))
-        words = cluster.WorkerJob(begun(tmp_path), None, lambda: nullcontext(told))()
-    finally:
-        signal.signal(signal.SIGUSR2, before)
+    told = Told(lambda: signal.raise_signal(signal.SIGTERM))
+    words, queued = in_this_process(begun(tmp_path), told)
     assert queued == ([signal.SIGUSR2] if anew else [])
     assert "images; all of it is saved" in told.notes[-1]
-    assert anew or words == told.notes[-1]
+    assert words == told.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Place:
 class Scenario:
     """What is done to the first of the study's workers once all are training, and how that is to look afterwards.
 
-    ends: the state in which Slurm may leave the job.  restarts: the least number of times that Slurm has started it anew.
+    ends: the states in which the job may end.  restarts: how often, at the least, Slurm starts it anew.
     saves: whether it has the time to save.
     """
 
@@ -100,22 +100,13 @@ def requeue(place: Place) -> str:
 
 
 def preempt(place: Place) -> str:
-    """Submit a job of a partition with a higher priority that needs the whole node, and wait until it has had it."""
-    command = [
-        "sbatch",
-        "--parsable",
-        "--partition=urgent",
-        "--cpus-per-task=2",
-        "--output=/dev/null",
-        "--wrap=sleep 3",
-    ]
-    given = {**os.environ, **place.ours}
-    urgent = subprocess.run(command, env=given, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-    asked = time.monotonic()
-    wait_for(
-        lambda: job_facts(place.ours, urgent).get("JobState") in ("RUNNING", *OVER), 120, "the urgent job has begun"
+    """Submit a job of higher priority that needs the whole node, and wait until it has it."""
+    urgent = say(
+        place.ours, "sbatch --parsable --partition=urgent --cpus-per-task=2 --output=/dev/null --wrap=hostname"
     )
-    return f"a job of higher priority, which began {time.monotonic() - asked:.0f} s later"
+    begun = time.monotonic()
+    wait_for(lambda: state_of(place, urgent) in ("RUNNING", *OVER), 120, "the urgent job has begun")
+    return f"a job of higher priority, which began {time.monotonic() - begun:.0f} s later"
 
 
 def kill(place: Place) -> str:
@@ -205,9 +196,8 @@ def faults_of(scenario: Scenario, place: Place) -> list[str]:
 
 def same_run(one: Path, other: Path) -> bool:
     """Whether two runs have the same weights and metrics, byte for byte."""
-    return all(
-        (one / name).read_bytes() == (other / name).read_bytes() for name in ("weights.safetensors", "metrics.json")
-    )
+    files = ("weights.safetensors", "metrics.json")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
 
 
 def numbers_of(folder: Path) -> object:
@@ -227,9 +217,7 @@ def play_all(scenarios: Sequence[Scenario], folder: Path) -> list[Row]:
         for number, scenario in enumerate(scenarios):
             print(f"{scenario.name} ...", flush=True)
             row = play(scenario, folder / f"scenario{number}", local, ours | threads)
-            print(
-                f"  {row.happened}\n  {row.seconds} s; {row.equal} of {row.runs} runs equal; {row.verdict}", flush=True
-            )
+            print(f"  {row.happened}\n  {row.seconds} s, {row.equal} of {row.runs} equal: {row.verdict}", flush=True)
             rows.append(row)
     return rows
 

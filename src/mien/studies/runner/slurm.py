@@ -134,14 +134,14 @@ class WorkerJob:
             torch.set_num_threads(self.threads)
         asked = Asked()
         with self.observer() as observer:
-            observer.note(f"worker: process {os.getpid()} of {socket.gethostname()}")
             try:
+                observer.note(f"worker: process {os.getpid()} of {socket.gethostname()}")
                 work_through(self.folder, plan_faces(self.folder, observer), observer)
             except Interrupted as stopped:
                 observer.note(str(stopped))
-                if not asked.to_make_room():  # but cancelled, and not to be submitted anew
-                    return str(stopped)
-        asked.requeue()
+                if asked.to_make_room():
+                    asked.requeue()  # and does not return
+                return str(stopped)
         return "nothing is left to do"
 
     def checkpoint(self) -> "DelayedSubmission":
@@ -152,8 +152,8 @@ class WorkerJob:
 
 
 class Asked:
-    """Whether the job was asked to make room: by the signal that submitit uses for the end of its time and preemption,
-    or by the SIGTERM that Slurm sends first where preemption has a time of grace.
+    """Whether the job was asked to stop: by the signal that submitit uses for the end of its time and preemption, or by
+    SIGTERM, which Slurm sends where a job is cancelled, and first where preemption has a time of grace.
 
     A training finishes its step and saves, as with Ctrl-C; anything else ends at once.
     """
@@ -164,7 +164,8 @@ class Asked:
         self.number = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
         self.theirs, self.usual = signal.getsignal(self.number), signal.getsignal(signal.SIGINT)
         self.by: int | None = None
-        signal.signal(self.number, self.hear)
+        for number in (self.number, signal.SIGTERM):  # the latter submitit ignores
+            signal.signal(number, self.hear)
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """Have the work stopped, the first time."""
@@ -177,14 +178,13 @@ class Asked:
 
     def to_make_room(self) -> bool:
         """Whether a job that was stopped is to be submitted anew, and was not cancelled."""
-        if self.by is None and is_preempted():
-            self.by = self.number
-        return self.by is not None
+        self.by = self.by or signal.SIGTERM  # which a training hears in our place; nothing more is to be stopped now
+        return self.by == self.number or is_preempted()
 
     def requeue(self) -> None:
-        """Have submitit submit the job anew where that was asked for; then this does not return."""
-        if self.by is not None and callable(self.theirs):
-            self.theirs(self.by, None)
+        """Have submitit submit the job anew; then this does not return."""
+        if callable(self.theirs):
+            self.theirs(self.number, None)
 
 
 def is_preempted() -> bool:
