@@ -216,7 +216,8 @@ def in_this_process(folder: Path, told: Told) -> tuple[str, list[int]]:
     """What a worker's job returns that runs here, and the signals by which it asked to be queued anew."""
     queued: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # as submitit's, in a job
+    signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # as submitit does, in a job
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         return slurm_runner.WorkerJob(folder, None, lambda: nullcontext(told))(), queued
     finally:
