@@ -29,6 +29,8 @@ from one_node_cluster import NoCluster, job_facts, one_node_cluster, require_slu
 STUDY = Path(__file__).parent / "small.toml"
 RESULTS = Path(__file__).parents[1] / "results" / "slurm.csv"
 RUNS = ("8-seed0", "12-seed0", "8-seed1", "12-seed1")
+IMAGES = 16_000  # of each run
+UNDER_WAY = 1_600  # images after which a scenario begins
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED")
 COMMAND = 300  # seconds at most of a command of mien's, and until the jobs of a scenario are over
 SAVED = "images; all of it is saved"  # what a worker says that was stopped while it trained
@@ -47,10 +49,9 @@ class Place:
         file = self.folder / "cluster" / f"{job}_0_log.err"
         return file.read_text() if file.exists() else ""
 
-    def training(self) -> list[Path]:
-        """The runs that are being trained, or were when their worker ended: begun, logged, without weights."""
-        logged = [self.folder / name for name in RUNS if (self.folder / name / "log.jsonl").exists()]
-        return [run for run in logged if not (run / "weights.safetensors").exists()]
+    def training(self) -> list[str]:
+        """The runs that have trained for a while and not to their end."""
+        return [name for name in RUNS if UNDER_WAY <= images_seen(self.folder / name) < IMAGES]
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,13 @@ def play(scenario: Scenario, folder: Path, local: Path, ours: Mapping[str, str])
     return Row(scenario.name, words, round(seconds, 1), len(RUNS), equal, "; ".join(faults) or "as documented")
 
 
+def images_seen(run: Path) -> int:
+    """How many images a run has seen by its last whole line of the log."""
+    log = run / "log.jsonl"
+    seen = re.findall(r'"images_seen": (\d+).*\n', log.read_text() if log.exists() else "")
+    return int(seen[-1]) if seen else 0
+
+
 def study_to(folder: Path) -> list[str]:
     """The arguments of mien that do the study in a folder."""
     return ["study", str(STUDY), "--seeds", "2", "--out", str(folder)]
@@ -245,7 +253,7 @@ def processor() -> str:
 
 
 def main() -> int:
-    """The command.  -> 0 where everything went as documented, 1 where not, 2 where there is no cluster"""
+    """The command.  -> 0 where everything went as documented, 1 where not, 2 where it cannot be done"""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is stopped then, too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--install", action="store_true", help="install slurm-wlm and munge where they are missing")
@@ -262,6 +270,9 @@ def main() -> int:
     except NoCluster as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped, and the cluster with it", file=sys.stderr)
+        return 130
     finally:
         if args.keep:
             print(f"left as it is: {folder}")
