@@ -91,8 +91,8 @@ def one_node_cluster(folder: Path) -> Iterator[dict[str, str]]:
                 environment = {**os.environ, **ours}
                 daemons.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder))
             if command[0] == "munged":
-                wait_for((folder / "munge.socket").exists, STARTING, f"munged is up. See {folder}/munged.log")
-        wait_for(lambda: say(ours, "sinfo -h -o %T") == "idle", STARTING, f"the node is idle. See {folder}/slurm*.log")
+                wait_for((folder / "munge.socket").exists, STARTING, "munged is up. --keep leaves its log")
+        wait_for(lambda: say(ours, "sinfo -h -o %T") == "idle", STARTING, "the node is idle. --keep leaves the logs")
         yield ours
     finally:
         stop(daemons, ours)
@@ -126,8 +126,7 @@ def free_ports(count: int) -> list[int]:
 def stop(daemons: Sequence["subprocess.Popen[bytes]"], ours: Mapping[str, str]) -> None:
     """End the jobs, then the daemons, then whatever has outlived them; each wait is bounded."""
     with suppress(NoCluster, subprocess.TimeoutExpired):
-        say(ours, "scancel --user root")
-        wait_for(lambda: not say(ours, "squeue -h"), ENDING, "the jobs have ended")
+        end_jobs(ours)
     for daemon in reversed(daemons):
         daemon.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -135,6 +134,12 @@ def stop(daemons: Sequence["subprocess.Popen[bytes]"], ours: Mapping[str, str]) 
     for process in processes_of(ours):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+
+
+def end_jobs(ours: Mapping[str, str]) -> None:
+    """Cancel all jobs and wait until they have ended.  Raises: NoCluster where they have not in time."""
+    say(ours, "scancel --user root")
+    wait_for(lambda: not say(ours, "squeue -h"), ENDING, "the jobs have ended")
 
 
 def processes_of(ours: Mapping[str, str]) -> list[int]:

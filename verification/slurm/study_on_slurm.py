@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from one_node_cluster import NoCluster, job_facts, one_node_cluster, require_slurm, say, wait_for
+from one_node_cluster import NoCluster, end_jobs, job_facts, one_node_cluster, require_slurm, say, wait_for
 
 STUDY = Path(__file__).parent / "small.toml"
 RESULTS = Path(__file__).parents[1] / "results" / "slurm.csv"
@@ -32,7 +32,7 @@ RUNS = ("8-seed0", "12-seed0", "8-seed1", "12-seed1")
 IMAGES = 16_000  # of each run
 UNDER_WAY = 1_600  # images after which a scenario begins
 OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED")
-COMMAND = 300  # seconds at most of a command of mien's, and until the jobs of a scenario are over
+COMMAND = 600  # seconds at most of a command of mien's, and until the jobs of a scenario are over
 SAVED = "images; all of it is saved"  # what a worker says that was stopped while it trained
 
 
@@ -224,7 +224,12 @@ def play_all(scenarios: Sequence[Scenario], folder: Path) -> list[Row]:
     with one_node_cluster(folder / "slurm") as ours:
         for number, scenario in enumerate(scenarios):
             print(f"{scenario.name} ...", flush=True)
-            row = play(scenario, folder / f"scenario{number}", local, ours | threads)
+            begun = time.monotonic()
+            try:
+                row = play(scenario, folder / f"scenario{number}", local, ours | threads)
+            except NoCluster as error:  # the others may go well
+                row = Row(scenario.name, "", round(time.monotonic() - begun, 1), len(RUNS), 0, str(error))
+                end_jobs(ours)
             print(f"  {row.happened}\n  {row.seconds} s, {row.equal} of {row.runs} equal: {row.verdict}", flush=True)
             rows.append(row)
     return rows
