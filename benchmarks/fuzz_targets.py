@@ -28,10 +28,9 @@ from mien.faces.source.decode import BadPicture, decode, quiet
 from mien.faces.source.listing import list_source, reader
 from mien.faces.source.readers import read_layout
 from mien.faces.source.tables import label, parse, parse_partition
-from mien.files.reading import log_line
 from mien.recipes.recipe import load_recipe
-from mien.report.number_tables import by_attribute, read_scores, tabulate
-from mien.runs.folder import Run
+from mien.report.number_tables import by_attribute, tabulate
+from mien.runs.folder import Run, log_line
 from mien.runs.weights import TrainedModel, load_model, save_model
 from mien.studies import Budget
 from mien.studies.plan import load_plan, plan_recipes
@@ -99,7 +98,7 @@ def weights(content: bytes, folder: Path) -> None:
 
 def log(content: bytes, folder: Path) -> None:
     """Lines of a log."""
-    for line in content.decode("utf-8", "replace").split("\n"):
+    for line in content.split(b"\n"):
         log_line(line)
 
 
@@ -113,9 +112,8 @@ def metrics(content: bytes, folder: Path) -> None:
     """A run's numbers, for the report, the explorer and the terminal."""
     (folder / "metrics.json").write_bytes(content)
     measured = Run(folder).metrics()
-    found = read_scores(measured)
-    tabulate([found])
-    by_attribute(found)
+    tabulate([measured])
+    by_attribute(measured)
     json.dumps(numbers(measured), allow_nan=False)
     table_of_numbers({"run": measured}, lambda name: True)
 

@@ -19,10 +19,10 @@ from mien.report import health_pictures
 from mien.report.run_section import open_chapter
 from mien.runs.folder import Run
 from mien.runs.plan_folder import PLAN_FILE, write_plan
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.train import train_run
-from mien.studies.plan import Plan
 from mien.studies.run_plan import evaluate_folder
 from mien.training import checkpoint
 
@@ -93,7 +93,7 @@ def sound() -> Path:
     train_run(run, FACES)
     save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
     shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
-    run.write_metrics({"test_mse": {"value": 1.0}})
+    run.write_metrics({"test_mse": Score(1.0)})
     run.write_divergence("vae/kl is nan")
     return run.path
 
@@ -156,7 +156,7 @@ def planned(kind: str, command: str, folder: Path) -> None:
     top = folder / "plan"
     top.mkdir()
     copied(top)
-    write_plan(top, Plan(name="p", title="t", recipes=["gan"]), ["run"], {})
+    write_plan(top, "p", "t", ["run"], {})
     KINDS[kind](top / PLAN_FILE)
     with nobody() if kind.startswith(("not", "in")) else nullcontext():
         {"explore": explore, "evaluate": evaluate_folder}[command](top)

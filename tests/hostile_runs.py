@@ -24,7 +24,7 @@ from mien.explorer.shown_numbers import numbers
 from mien.health import DISTANCE
 from mien.recipes.recipe import with_source
 from mien.report import health_pictures, loss_curves
-from mien.report.number_tables import by_attribute, read_scores, tabulate
+from mien.report.number_tables import by_attribute, tabulate
 from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs, read_plan
 from mien.runs.weights import TrainedModel, save_model
@@ -230,7 +230,7 @@ def logged(line: str, folder: Path) -> None:
 def scores() -> dict[str, str]:
     """Numbers that are none."""
     odd = {f"metrics.json holds {name}": content for name, content in CONTENTS.items()}
-    for key in ("value", "low", "high", "images", "protocol", "metric", "weights"):
+    for key in ("value", "low", "high", "images", "protocol", "metric", "weights", "extractors"):
         for name, value in RUBBISH.items():
             fields = {"value": "1.0", "low": "0.5", "high": "2.0", "images": "10", "protocol": '"p"'} | {key: value}
             score = "{" + ", ".join(f'"{k}": {v}' for k, v in fields.items()) + "}"
@@ -243,9 +243,8 @@ def measured(content: str, folder: Path) -> None:
     run = folder_of(folder / "run")
     run.metrics_file.write_bytes(content.encode("utf-8", "surrogatepass"))
     metrics = run.metrics()
-    found = read_scores(metrics)
-    tabulate([found])
-    by_attribute(found)
+    tabulate([metrics])
+    by_attribute(metrics)
     json.dumps(numbers(metrics), allow_nan=False)
     table_of_numbers({"run": metrics}, lambda name: True)
 

@@ -25,7 +25,8 @@ from mien.report.build import build_report
 from mien.report.loss_curves import panels, terms_of
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, load_model, save_model
-from mien.sessions.snapshots import SEED, Snapshots
+from mien.seeds import Seed
+from mien.sessions.snapshots import Snapshots
 
 TERMS = [
     *("fd_judge", "variety", "sharpness", "discriminator_real", "discriminator_fake"),
@@ -198,7 +199,7 @@ def looked(tmp_path: Any, faces: Faces, trained_runs: dict[str, Run]):
 
 def test_the_distance_and_the_sharpness_are_those_of_samples_of_the_seed(looked: Any, faces: Faces) -> None:
     numbers, trained = looked("acgan")
-    samples, real = trained.sample(100, seed=SEED), faces.images[faces.rows("validation")]
+    samples, real = trained.sample(100, seed=Seed.SNAPSHOT), faces.images[faces.rows("validation")]
     features = judge_of(faces).features
     distance = frechet_distance_of(features(samples), features(real))
     assert numbers["validation/fd_judge"] == pytest.approx(distance, rel=1e-4)
@@ -213,7 +214,7 @@ def test_a_discriminator_is_counted_on_real_and_on_generated_images_apart(name: 
     assert not isinstance(trained.model, Encodes)
     with torch.no_grad():
         real = trained.model.realness(to_signed(faces.images[faces.rows("validation")]))
-        fake = trained.model.realness(to_signed(trained.sample(100, seed=SEED)))
+        fake = trained.model.realness(to_signed(trained.sample(100, seed=Seed.SNAPSHOT)))
     assert numbers["validation/discriminator_real"] == pytest.approx((real > 0).float().mean().item(), abs=1e-6)
     assert numbers["validation/discriminator_fake"] == pytest.approx((fake <= 0).float().mean().item(), abs=0.03)
 

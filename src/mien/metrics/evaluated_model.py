@@ -17,8 +17,8 @@ from mien.metrics.extractors import Extractor
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.weights import TrainedModel
+from mien.seeds import Seed
 
-SAMPLE_SEED = 1  # of the samples that are measured; those shown in a report are of another
 FEWEST_SAMPLES, MOST_IMAGES = 2_000, 10_000
 READ = 2_048  # images at a time, so that memory does not grow with the split
 MOST_ENCODED: dict[Split, int] = {"train": 5_000, "validation": 2_000, "test": 2_000}  # for metrics of latents
@@ -49,12 +49,12 @@ class Subject:
     @cached_property
     def labels(self) -> Tensor | None:
         """Attributes of the samples, drawn as they occur together in the training images.  -> [N,A], or None"""
-        return self.trained.labels(self.sample_count, seed=SAMPLE_SEED)
+        return self.trained.labels(self.sample_count, seed=Seed.MEASURED)
 
     @cached_property
     def samples(self) -> arrays.Pictures:
         """New faces.  -> uint8 [N,S,S,3]"""
-        z = of_models.latents(self.trained.model, self.sample_count, SAMPLE_SEED)
+        z = of_models.latents(self.trained.model, self.sample_count, Seed.MEASURED)
         return of_models.generate(self.trained.model, z, self.labels)
 
     @property

@@ -14,7 +14,7 @@ from torch import Tensor
 from mien.faces import Faces, Split
 from mien.faces.batches import CHUNK, to_stored
 from mien.faces.splits import spread
-from mien.files.tensors import UNREADABLE, read_content
+from mien.files.tensors import UNREADABLE, read_header
 from mien.files.writing import write_picture
 from mien.health import DISTANCE
 from mien.judge import Judge
@@ -28,6 +28,7 @@ from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR, LossTerm, Quantity
 from mien.pictures import arrays, of_models
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
+from mien.seeds import Seed
 from mien.training.checkpoint import one_before
 
 TERMS = {  # what is measured at a snapshot, as the training curves show it
@@ -69,8 +70,7 @@ TERMS |= {
     "discriminator_real": LossTerm(TOLD_APART, "validation images"),
     "discriminator_fake": LossTerm(TOLD_APART, "generated images"),
 }
-SHOWN, SHOWN_SEED = 32, 0
-SEED = 2  # of the samples that are judged: neither those shown nor those measured when the training is over
+SHOWN = 32
 IMAGES = 1_000  # of validation, at most, and as many samples: enough for a curve
 FEWEST = 100  # samples, where there are fewer validation images
 Numbers = dict[str, float]
@@ -92,13 +92,13 @@ class Snapshots:
         log: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
-        self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
+        self.shown = latents_and_labels(template, SHOWN, Seed.SHOWN)
         self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
         self.known = labelled(template.model, faces, "validation", IMAGES)
         self.training = labelled(template.model, faces, "train", len(self.known.images))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
-            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
+            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), Seed.SNAPSHOT)
             features = judge.features(self.validation)
             self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
             self.real_sharpness = float(laplacian_variance(self.validation).mean())
@@ -220,8 +220,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
     Raises: RunError where the disk takes no more.
     """
-    checkpoints = [checkpointed(path) for path in (run.checkpoint, one_before(run.checkpoint))]
-    if (seen := kept_at(run.best)) <= checkpoints[0]:
+    checkpoints = [seen_by(path, -1) for path in (run.checkpoint, one_before(run.checkpoint))]
+    if (seen := seen_by(run.best)) <= checkpoints[0]:
         run.best.replace(run.best_before(int(seen)))
     needed = {newest(run.bests_before(), seen) for seen in checkpoints}
     for path in run.bests_before():
@@ -232,8 +232,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
 def rewind_best(run: Run) -> None:
     """Put the best weights back to those of when the checkpoint was written, as the log is."""
-    seen = checkpointed(run.checkpoint)
-    if kept_at(run.best) <= seen:
+    seen = seen_by(run.checkpoint, -1)
+    if seen_by(run.best) <= seen:
         return
     run.best.unlink(missing_ok=True)
     if earlier := newest(run.bests_before(), seen):
@@ -242,20 +242,12 @@ def rewind_best(run: Run) -> None:
 
 def newest(paths: list[Path], seen: float) -> Path | None:
     """The last of some weights that have seen no more images than this; None where there are none."""
-    return max((path for path in paths if kept_at(path) <= seen), key=kept_at, default=None)
+    return max((path for path in paths if seen_by(path) <= seen), key=seen_by, default=None)
 
 
-def kept_at(path: Path) -> float:
-    """How many images some weights have seen, from their metadata alone; infinitely many where there are none."""
+def seen_by(path: Path, otherwise: float = math.inf) -> float:
+    """How many images weights or a checkpoint have seen, by the file's header; `otherwise` where it cannot be read."""
     try:
-        return int(read_content(path)["images_seen"])
+        return int(read_header(path)[0]["images_seen"])
     except (OSError, *UNREADABLE):
-        return math.inf
-
-
-def checkpointed(path: Path) -> int:
-    """How many images a checkpoint has seen; -1 where there is none that can be read."""
-    try:
-        return int(read_content(path)["images_seen"])
-    except (OSError, *UNREADABLE):
-        return -1
+        return otherwise

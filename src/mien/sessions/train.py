@@ -23,7 +23,7 @@ from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.chosen_attributes import settle_attributes
 from mien.sessions.recipe_faces import read_faces
-from mien.sessions.snapshots import Snapshots, checkpointed, rewind_best
+from mien.sessions.snapshots import Snapshots, rewind_best, seen_by
 from mien.training.checkpoint import one_before, read_progress, recover
 from mien.training.devices import Hardware, choose_device, hardware, memory_of, rank, require_one_process
 from mien.training.loop import Trainer
@@ -114,7 +114,7 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
     with run.locked():
         recover(run.checkpoint)
-        seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
+        seen = read_progress(run.checkpoint).images_seen if run.checkpoint.exists() else 0
         if seen > total:
             raise RecipeError(
                 f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
@@ -147,7 +147,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
     faces are not those it was started on.
     """
     recipe = run.recipe()
-    if run.provenance()["data_fingerprint"] != faces.fingerprint:
+    if run.provenance().data_fingerprint != faces.fingerprint:
         raise RunError(
             f"{run.path}: was started on other faces than {recipe.data.source} holds now (the fingerprint differs). "
             "Put the old faces back, or start a new run."
@@ -165,7 +165,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
                 observer.note(words)
             here.meet()  # the others read the checkpoint that is left
             run.add_start(str(here.device), here.precision)
-            run.rewind_log(checkpointed(run.checkpoint))
+            run.rewind_log(int(seen_by(run.checkpoint, -1)))
             rewind_best(run)
             try:
                 judge = judge_for(recipe, faces, observer)

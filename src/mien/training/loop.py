@@ -132,11 +132,10 @@ class Trainer:
 
     def _restore(self) -> None:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
-        self.images_seen, self.seconds = progress["images_seen"], progress["seconds"]
-        self.halvings = progress.get("halvings", 0)
+        self.images_seen, self.seconds, self.halvings = progress.images_seen, progress.seconds, progress.halvings
         if self.halvings and self.hardware.rank == 0:
             self.note(f"a batch did not fit into memory before: {in_words(self.halvings)}")
-        self.meter.restore(progress, self.hardware.device)
+        self.meter.restore(progress.model_dump(), self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
                 f"{self.checkpoint}: has seen {self.images_seen:,} images, and its recipe ends at {self.total:,}. "
