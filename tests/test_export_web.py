@@ -20,8 +20,9 @@ from mien.explorer import bundle as bundle_module
 from mien.explorer.bundle import MANIFEST, Part, export_web, manifest, write_bundle
 from mien.export.onnx_export import encoder_graph, generator_graph
 from mien.export.quantize import keep_means_only, store_small
-from mien.export.runtime import open_session, to_signed
+from mien.export.runtime import open_session
 from mien.faces import Faces
+from mien.faces.pixel_range import signed
 from mien.runs.folder import Run
 from test_export import fresh
 
@@ -62,10 +63,10 @@ def test_the_networks_of_a_bundle_give_the_faces_of_the_run(
 ) -> None:
     generator, encoder = (unpacked(bundle[0] / f"runs/vae/{part}.onnx") for part in ("generator", "encoder"))
     run, images = mien.open_run(trained_runs["vae"].path), faces.images[:5]
-    (mu,) = encoder.run(None, {"x": to_signed(images)})
+    (mu,) = encoder.run(None, {"x": signed(images)})
     (x,) = generator.run(["x"], {"z": mu})
     assert mu == pytest.approx(run.encode(images)[0], abs=0.01)
-    assert np.abs(x - to_signed(run.reconstruct(images))).max() * 127.5 < 2
+    assert np.abs(x - signed(run.reconstruct(images))).max() * 127.5 < 2
 
 
 def test_an_encoder_without_log_variances_loses_half_of_its_last_layer_and_no_mean(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from mien.errors import RunError
 from mien.explorer.manifest import Exhibit, open_exhibit
 from mien.explorer.run_faces import is_drawn
 from mien.export.metadata import Source, model_card, open_source
-from mien.export.onnx_export import GREY_LEVELS, encoder_graph, generator_graph, on_cpu, require_packages, run_with
+from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages, run_with
 from mien.export.quantize import keep_means_only, packed, store_small
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.progress import Observer
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mien.errors import RecipeError
 from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages
-from mien.export.runtime import open_session, to_signed, to_stored
+from mien.export.runtime import open_session
+from mien.faces.pixel_range import signed, to_stored
 from mien.models.base import Encodes
 from mien.pictures import arrays
 from mien.runs.weights import TrainedModel, load_model
@@ -78,7 +79,7 @@ class Converted:
     def encode(self, image: arrays.Pictures) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
         known = {"y": np.full((1, len(self.model.attributes)), 0.5, np.float32)} if self.model.attributes else {}
-        mean: Floats = self.encoder.run(["mu"], {"x": to_signed(image[None]), **known})[0][0]
+        mean: Floats = self.encoder.run(["mu"], {"x": signed(image[None]), **known})[0][0]
         return mean
 
     @cached_property

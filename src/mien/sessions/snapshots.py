@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import Faces
-from mien.faces.batches import CHUNK, to_stored
+from mien.faces.batches import CHUNK
+from mien.faces.pixel_range import GREY_LEVELS, to_stored
 from mien.faces.splits import spread
 from mien.files.tensors import UNREADABLE, read_content
 from mien.files.writing import write_picture
@@ -180,7 +181,7 @@ class Snapshots:
 def error(model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures, y: Tensor | None) -> float:
     """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
     difference = of_models.generate(model, torch.from_numpy(latents), y).astype(np.float32) - images
-    return float(np.square(difference / 127.5).mean())
+    return float(np.square(difference / GREY_LEVELS).mean())
 
 
 def share(value: float, real: float) -> float:
