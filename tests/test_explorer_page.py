@@ -15,7 +15,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
+import mien
 from mien.explorer.bundle import export_web
+from mien.faces.pixel_range import signed, to_stored
+from mien.pictures.arrays import labels, latents
 from mien.runs.folder import Run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -281,6 +284,86 @@ def test_a_photo_enters_as_training_faces_did(sites: dict[str, Site], visit: Any
     )
     pillows = np.asarray(image.resize((32, 32), Image.Resampling.LANCZOS), dtype=int).ravel()
     assert np.abs(pillows - np.array(ours)).max() <= 1
+
+
+@pytest.mark.parametrize(("seed", "size"), [(0, 8), (7, 1), (7, 64), (123, 100), (4294967295, 33)])
+def test_a_seed_has_the_latents_of_mien_sample(seed: int, size: int, sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    theirs = page.evaluate(
+        """async ([seed, size]) => {
+          const { MOST_OF_A_SEED, seededLatent } = await import('./app/random.js');
+          seededLatent(seed, 40, size + 1);  // another model's: it changes nothing
+          const backwards = Array.from({ length: MOST_OF_A_SEED }, (_, index) => MOST_OF_A_SEED - 1 - index);
+          return backwards.map(index => [...seededLatent(seed, index, size)]).reverse();
+        }""",
+        [seed, size],
+    )
+    for count in (1, 5, len(theirs)):
+        assert np.abs(np.array(theirs[:count]) - latents(size, count, seed)).max() < 1e-6
+
+
+def test_the_random_numbers_of_the_page_are_numpys(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    for seed in ([0], [7, 1], [1000, 2]):
+        normals, uniforms = page.evaluate(
+            """async seed => {
+              const { Pcg64 } = await import('./app/pcg64.js');
+              const [normals, uniforms] = [new Pcg64(seed), new Pcg64(seed)];
+              return [normals, uniforms].map((draws, which) =>
+                Array.from({ length: 200000 }, () => which ? draws.uniform() : draws.normal()));
+            }""",
+            seed,
+        )
+        assert uniforms == np.random.default_rng(seed).random(200_000).tolist()
+        expected = np.random.default_rng(seed).standard_normal(200_000, np.float32)
+        assert np.abs(np.array(normals) - expected).max() < 1e-6  # the last bit of a logarithm is the machine's
+        assert (np.array(normals) == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("kinds", [1, 3, 700])
+def test_a_seed_has_the_attributes_of_mien_sample(kinds: int, sites: dict[str, Site], visit: Any) -> None:
+    names = [f"attribute {column}" for column in range(10)]
+    rows = [([int(bit) for bit in f"{kind:010b}"], 1 + kind * 7 % 13) for kind in range(kinds)]
+    page = visit(sites["server"]).open("sample")
+    for seed in (0, 7, 4294967295):
+        theirs = page.evaluate(
+            """async ([seed, rows]) => {
+              const { drawnAttributes, MOST_OF_A_SEED } = await import('./app/random.js');
+              return Array.from({ length: MOST_OF_A_SEED }, (_, index) => drawnAttributes(seed, index, rows));
+            }""",
+            [seed, rows],
+        )
+        assert (np.array(theirs) == labels(names, rows, len(theirs), seed=seed, given={}, model="acgan")).all()
+
+
+def test_the_explorer_shows_the_faces_of_mien_sample(site: Site, plan: Path, visit: Any) -> None:
+    for name in ("vae", "acgan"):
+        page = visit(site).open(f"sample?run={name}&seed=7&count=12")
+        pixels(page)
+        shown = page.locator(".grid .face").evaluate_all(
+            "all => all.map(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"
+        )
+        ours = mien.open_run(plan / name).sample(12, seed=7).astype(int)
+        theirs = np.array(shown).reshape(12, *ours.shape[1:3], 4)[..., :3]
+        assert np.abs(theirs - ours).max() <= (0 if site.engine == "server" else 16)  # a bundle's weights are rounded
+
+
+def test_pixels_are_bytes_and_back_as_in_python(sites: dict[str, Site], visit: Any) -> None:
+    values = np.random.default_rng(0).uniform(-1.2, 1.2, 20_000).astype(np.float32)
+    ties = (np.arange(-2, 258, dtype=np.float32) + np.float32(0.5)) / np.float32(127.5) - np.float32(1)
+    given = np.concatenate([values, ties])
+    page = visit(sites["server"]).open("sample")
+    bytes_, floats = page.evaluate(
+        """async given => {
+          const { signed, toStored } = await import('./app/pixel-range.js');
+          const bytes = Uint8ClampedArray.from([...given, NaN, Infinity, -Infinity], toStored);
+          return [[...bytes], Array.from({ length: 256 }, (_, byte) => signed(byte))];
+        }""",
+        given.tolist(),
+    )
+    whole = np.concatenate([given, np.array([np.nan, np.inf, -np.inf], np.float32)])
+    assert bytes_ == to_stored(whole.reshape(1, 1, 1, -1)).ravel().tolist()
+    assert floats == signed(np.arange(256, dtype=np.uint8).reshape(1, 1, 1, -1)).ravel().tolist()
 
 
 def test_a_model_without_an_encoder_says_so_and_offers_one_that_has_it(sites: dict[str, Site], visit: Any) -> None:

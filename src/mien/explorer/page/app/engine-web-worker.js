@@ -1,6 +1,7 @@
 /** The worker of the static bundle: holds the networks' sessions and runs them, one request at a time. */
 
 import * as ort from "../vendor/onnxruntime-web/ort.wasm.min.mjs";
+import { signed, toStored } from "./pixel-range.js";
 
 const RUNTIME = new URL("../vendor/onnxruntime-web/", import.meta.url);
 const PAGE = new URL("../", import.meta.url);
@@ -38,7 +39,7 @@ async function generate({ file, z, y, count, latentDim, side }) {
     for (let channel = 0; channel < 3; channel += 1) {
       const plane = (face * 3 + channel) * area;
       for (let pixel = 0; pixel < area; pixel += 1) {
-        rgba[(face * area + pixel) * 4 + channel] = (x.data[plane + pixel] + 1) * 127.5;
+        rgba[(face * area + pixel) * 4 + channel] = toStored(x.data[plane + pixel]);
       }
     }
   }
@@ -55,7 +56,7 @@ async function encode({ file, rgb, side, attributes }) {
   const area = side * side;
   const x = new Float32Array(area * 3);
   for (let pixel = 0; pixel < area; pixel += 1) {
-    for (let channel = 0; channel < 3; channel += 1) x[channel * area + pixel] = rgb[pixel * 3 + channel] / 127.5 - 1;
+    for (let channel = 0; channel < 3; channel += 1) x[channel * area + pixel] = signed(rgb[pixel * 3 + channel]);
   }
   /** @type {Record<string, any>} */
   const inputs = { x: new ort.Tensor("float32", x, [1, 3, side, side]) };

@@ -9,7 +9,7 @@
  */
 
 import { fromHalf } from "./exhibit.js";
-import { drawnAttributes, normalLatent } from "./random.js";
+import { chanceStep, drawnAttributes, MOST_OF_A_SEED, seededLatent } from "./random.js";
 
 /**
  * @typedef {import("./exhibit.js").Run} Run
@@ -32,6 +32,7 @@ export function write(face) {
 export function parse(text) {
   const [run, snapshot, origin, ...rest] = text.split("~");
   if (!origin || !/^(s\d+\.\d+\.[\d.]+|m\d+|k[0-9a-f]+)$/.test(origin)) return null;
+  if (origin[0] === "s" && Number(origin.split(".")[1]) >= MOST_OF_A_SEED) return null;
   /** @type {Face} */
   const face = { run, snapshot, origin, y: null, moves: {} };
   for (const part of rest) {
@@ -115,7 +116,7 @@ function turned(z, moves) {
   if (!moves.length) return z;
   const length = Math.hypot(...z);
   for (const [number, amount] of moves) {
-    normalLatent(number, 0, z.length, 1, "direction").forEach((step, place) => (z[place] += amount * step));
+    chanceStep(number, z.length).forEach((step, place) => (z[place] += amount * step));
   }
   const scale = length / (Math.hypot(...z) || 1);
   return z.map((value) => value * scale);
@@ -125,7 +126,10 @@ function turned(z, moves) {
 async function origin(exhibit, run, face) {
   const kind = face.origin[0];
   const [first, index, ...truncation] = face.origin.slice(1).split(".");
-  if (kind === "s") return normalLatent(Number(first), Number(index), run.latent_dim, Number(truncation.join(".")));
+  if (kind === "s") {
+    const scale = Number(truncation.join("."));
+    return seededLatent(Number(first), Number(index), run.latent_dim).map((value) => scale * value);
+  }
   if (kind === "m") {
     if (!run.map) throw new Error(`${run.name} has no map here, so a pinned face of it cannot be shown.`);
     const latents = await exhibit.mapLatents(run);

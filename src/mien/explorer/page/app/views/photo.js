@@ -5,7 +5,8 @@ import { Crop } from "../crop.js";
 import { element } from "../dom.js";
 import { generateAll } from "../engine.js";
 import { keep, originOf, usualAttributes, write } from "../face.js";
-import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { faceCanvas, opaque, paint, savedSize, sheet } from "../picture.js";
+import { signed } from "../pixel-range.js";
 import { Latest } from "../queue.js";
 import { without } from "./without.js";
 
@@ -147,7 +148,7 @@ function makeResult(page) {
   const press = () => page.say(page.pins.toggle(face(keep(latent())), now?.images[1]));
   const pin = button("Pin", press, { disabled: true });
   const show = (/** @type {Uint8Array} */ rgb, /** @type {Float32Array} */ z, /** @type {ImageData} */ image) => {
-    now = { images: [toImage(rgb, side), image], latent: z };
+    now = { images: [new ImageData(opaque(rgb), side, side), image], latent: z };
     paint(given, now.images[0]);
     paint(made, image);
     words.textContent = errorInWords(page.run(), squaredError(rgb, image.data));
@@ -177,21 +178,12 @@ function makeResult(page) {
   };
 }
 
-/** @param {Uint8Array} rgb @param {number} side @returns {ImageData} */
-function toImage(rgb, side) {
-  const image = new ImageData(side, side);
-  for (let pixel = 0; pixel < side * side; pixel += 1) {
-    image.data.set([rgb[pixel * 3], rgb[pixel * 3 + 1], rgb[pixel * 3 + 2], 255], pixel * 4);
-  }
-  return image;
-}
-
 /** Mean over pixels in [-1, 1]. @param {Uint8Array} rgb @param {Uint8ClampedArray} rgba */
 function squaredError(rgb, rgba) {
   let sum = 0;
   for (let place = 0; place < rgb.length; place += 1) {
     const pixel = Math.floor(place / 3);
-    sum += ((rgb[place] - rgba[pixel * 4 + (place % 3)]) / 127.5) ** 2;
+    sum += (signed(rgb[place]) - signed(rgba[pixel * 4 + (place % 3)])) ** 2;
   }
   return sum / rgb.length;
 }
