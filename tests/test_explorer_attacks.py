@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 
 from asking import Explorer, drawn, error_of
 from mien.explorer import app, connection
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.site import open_site
 from mien.runs.folder import Run
 
 RunOf = Callable[[str], Run]
@@ -41,7 +41,7 @@ class Errors(logging.Handler):
 
 @pytest.fixture(scope="module")
 def explorer(trained_runs: dict[str, Run]) -> Iterator[Explorer]:
-    explorer = Explorer(open_exhibit([run.path for run in trained_runs.values()]))
+    explorer = Explorer(open_site([run.path for run in trained_runs.values()]))
     yield explorer
     explorer.stop()
 
@@ -117,7 +117,7 @@ def status(answer: bytes) -> int:
         "/" + "../" * 5000 + "etc/passwd",
     ],
 )
-def test_a_path_that_leaves_the_exhibit_finds_nothing(explorer: Explorer, path: str) -> None:
+def test_a_path_that_leaves_the_site_finds_nothing(explorer: Explorer, path: str) -> None:
     answer = explorer.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
     assert status(answer) in (400, 404)
     assert b"root:" not in answer
@@ -131,10 +131,10 @@ def test_a_link_in_a_run_shows_no_file_from_outside_it(run_of: RunOf, tmp_path: 
     first = next(iter(run.samples.glob("*.png")))
     first.rename(tmp_path / "picture.png")
     first.symlink_to(tmp_path / "picture.png")
-    exhibit = open_exhibit([run.path])
-    assert exhibit.content["runs"][0]["report"] is None
-    assert not [film for film in exhibit.content["runs"][0]["film"] if first.stem in film["file"]]
-    assert not [content for content in exhibit.tree().values() if SECRET.encode() in content]
+    site = open_site([run.path])
+    assert site.manifest.runs[0].report is None
+    assert not [film for film in site.manifest.runs[0].film if first.stem in film.file]
+    assert not [content for content in site.tree().values() if SECRET.encode() in content]
 
 
 # Other pages: DNS rebinding and cross-origin requests
@@ -266,7 +266,7 @@ def test_a_head_or_a_body_that_drips_is_given_up(explorer: Explorer, impatient: 
 
 
 def test_a_client_that_does_not_read_its_answer_is_hung_up_on(explorer: Explorer, impatient: None) -> None:
-    large = max(explorer.exhibit.tree(), key=lambda address: len(explorer.exhibit.tree()[address]))
+    large = max(explorer.site.tree(), key=lambda address: len(explorer.site.tree()[address]))
     with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(f"GET /{large} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 20)
@@ -461,7 +461,7 @@ def test_connections_that_wait_for_an_answer_are_not_ended_for_others(
 @pytest.mark.parametrize("spoil", ["deleted", "damaged"])
 def test_weights_that_are_gone_are_said_in_a_sentence(run_of: RunOf, spoil: str) -> None:
     run = run_of("gan")
-    explorer = Explorer(open_exhibit([run.path]))
+    explorer = Explorer(open_site([run.path]))
     if spoil == "deleted":
         shutil.rmtree(run.path)
     else:

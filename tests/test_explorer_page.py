@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Page, Request, Route, expect, sync_play
 
 import mien
 from mien.explorer.bundle import export_web
+from mien.explorer.manifest import Manifest
+from mien.explorer.site import page_files
 from mien.faces.pixel_range import signed, to_stored
 from mien.pictures.arrays import labels, latents
 from mien.runs.folder import Run
@@ -521,6 +523,82 @@ def test_networks_that_cannot_start_are_told_each_time_and_not_waited_for(sites:
     expect(page.locator("#problem")).to_be_visible()
     expect(page.locator("#problem")).to_contain_text("did not start")
     visitor.errors.clear()  # the browser reports the aborted request
+
+
+WATCH = """
+const [json, watched, read] = [Response.prototype.json, new WeakMap(), (window.keysRead = new Set())];
+function watch(value, name) {
+  if (value === null || typeof value !== "object") return value;
+  if (!watched.has(value)) watched.set(value, new Proxy(value, { get(target, key) {
+    const found = Reflect.get(target, key);
+    if (typeof key === "symbol" || key === "then" || typeof found === "function") return found;
+    if (!Array.isArray(target)) read.add(`${name}.${key}`);
+    return watch(found, Array.isArray(target) ? name : `${name}.${key}`);
+  }}));
+  return watched.get(value);
+}
+Response.prototype.json = async function () {
+  const content = await json.call(this);
+  return this.url.endsWith("exhibit.json") ? watch(content, "") : content;
+};
+"""
+
+
+def keys_of(schema: dict[str, Any], names: dict[str, Any], before: str = "") -> set[str]:
+    """Every key of an object that a schema describes, with those of objects in it behind a point."""
+    found = set()
+    for part in (schema, *schema.get("anyOf", [])):
+        if "$ref" in part:
+            found |= keys_of(names[part["$ref"].split("/")[-1]], names, before)
+        if "items" in part:
+            found |= keys_of(part["items"], names, before)
+        for key, content in part.get("properties", {}).items():
+            found |= {f"{before}.{key}"} | keys_of(content, names, f"{before}.{key}")
+    return found
+
+
+def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(sites: dict[str, Site], visit: Any) -> None:
+    read = set()
+    for site in sites.values():
+        visitor = visit(site)
+        visitor.page.add_init_script(WATCH)
+        for view in (
+            *VIEWS,
+            "map?run=gan",
+            "sample?run=acgan",
+            "edit?run=vae",
+            "walk?run=vae&pins=vae~last~m0!vae~last~m1",
+        ):
+            page = visitor.open(view)
+            page.wait_for_load_state("networkidle")
+            read |= set(page.evaluate("[...keysRead]"))
+    schema = Manifest.model_json_schema()
+    assert read == keys_of(schema, schema["$defs"]) - {".mien"}  # for people: which version wrote it
+
+
+def typed(schema: dict[str, Any]) -> str:
+    """A type of a JSON schema, as JSDoc writes it."""
+    if "$ref" in schema:
+        return str(schema["$ref"].split("/")[-1])
+    if "anyOf" in schema:
+        return " | ".join(map(typed, schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(map(json.dumps, schema["enum"]))
+    if "prefixItems" in schema:
+        return f"[{', '.join(map(typed, schema['prefixItems']))}]"
+    if schema["type"] == "array":
+        return f"{typed(schema['items'])}[]"
+    return {"integer": "number"}.get(schema["type"], schema["type"])
+
+
+def test_the_types_of_the_page_are_those_of_the_manifest() -> None:
+    text = page_files()["app/manifest.js"].decode().replace("\n *  ", "")
+    written = dict(reversed(found) for found in re.findall(r"@typedef {{(.+)}} (\w+)", text))
+    models = Manifest.model_json_schema()["$defs"]
+    assert written == {
+        name: ", ".join(f"{key}: {typed(content)}" for key, content in model["properties"].items())
+        for name, model in models.items()
+    }
 
 
 def test_names_from_data_are_never_html(sites: dict[str, Site], visit: Any) -> None:

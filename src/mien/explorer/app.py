@@ -1,4 +1,4 @@
-"""The web application: files of the exhibit out of memory, two questions to the engine, and who is let in."""
+"""The web application: files of the site out of memory, two questions to the engine, and who is let in."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mien.errors import MienError
 from mien.explorer import requests
 from mien.explorer.engine import Busy, Engine
-from mien.explorer.manifest import FLOATS, REPORT_POLICY, Exhibit
+from mien.explorer.site import FLOATS, REPORT_POLICY, Site
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
 QUESTIONS = ("/api/generate", "/api/encode")
@@ -52,27 +52,28 @@ HEADERS = {
 }
 
 
-def application(exhibit: Exhibit, engine: Engine, host: str) -> Starlette:
-    """The application that shows an exhibit.  host: the address that it listens on"""
-    shapes = requests.shapes_of(exhibit.content)
-    most_bytes = max(shape.most_bytes for shape in shapes.values())
+def application(site: Site, engine: Engine, host: str) -> Starlette:
+    """The application that shows a site.  host: the address that it listens on"""
+    runs = {run.id: run for run in site.manifest.runs}
+    most_bytes = max(map(requests.most_bytes, runs.values()))
 
     async def generate(request: Request) -> Response:
-        wanted = requests.parse(await body_of(request, most_bytes), shapes)
+        wanted = requests.parse(await body_of(request, most_bytes), runs)
         z, y = requests.latents(wanted)
-        images = await asyncio.wrap_future(engine.generate(wanted.run, wanted.snapshot, z, y))
+        images = await asyncio.wrap_future(engine.generate(wanted.run.id, wanted.snapshot, z, y))
         return binary(images.tobytes())
 
     async def encode(request: Request) -> Response:
-        wanted = requests.parse(await body_of(request, most_bytes), shapes)
-        mean = await asyncio.wrap_future(engine.encode(wanted.run, wanted.snapshot, requests.picture(wanted)))
+        wanted = requests.parse(await body_of(request, most_bytes), runs)
+        image, y = requests.picture(wanted)
+        mean = await asyncio.wrap_future(engine.encode(wanted.run.id, wanted.snapshot, image, y))
         return binary(mean.astype(FLOATS).tobytes())
 
     return Starlette(
         routes=[
             Route(QUESTIONS[0], answering(generate), methods=["POST"]),
             Route(QUESTIONS[1], answering(encode), methods=["POST"]),
-            Route("/{path:path}", files_endpoint(exhibit.tree()), methods=["GET"]),
+            Route("/{path:path}", files_endpoint(site.tree()), methods=["GET"]),
         ],
         middleware=[Middleware(Guard, names=names_of(host), exposed=not is_loopback(host))],
         exception_handlers={HTTPException: http_error, Exception: unexpected},

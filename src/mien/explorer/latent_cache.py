@@ -7,11 +7,12 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.explorer.manifest import Direction
 from mien.faces import Faces
 from mien.faces.pack.store import default_cache
 from mien.faces.splits import spread
@@ -27,7 +28,6 @@ MOST_PRINCIPAL = 10
 SEED = 0  # of the map
 
 Floats = NDArray[np.float32]
-Words = list[dict[str, Any]]
 
 
 class Progress(Protocol):
@@ -45,7 +45,7 @@ class Latents:
     """
 
     directions: Floats
-    named: Words
+    named: list[Direction]
     rows: NDArray[np.int64]
     means: NDArray[np.float16]
     tsne: Floats
@@ -97,18 +97,18 @@ def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Late
 
 def attribute_directions(
     means: Floats, attributes: NDArray[np.int8], names: tuple[str, ...]
-) -> list[tuple[dict[str, Any], Floats]]:
+) -> list[tuple[Direction, Floats]]:
     """A step for each attribute that enough faces have, and have not; unknown ones are left out.  [N,Z], [N,A]"""
     found = []
     for column, name in enumerate(names):
         has, has_not = attributes[:, column] == 1, attributes[:, column] == 0
         if min(has.sum(), has_not.sum()) >= FEWEST:
             known = has | has_not
-            found.append(({"name": name, "kind": "attribute"}, arrays.attribute_direction(means[known], has[known])))
+            found.append((Direction(name=name, kind="attribute"), arrays.attribute_direction(means[known], has[known])))
     return found
 
 
-def principal_directions(means: Floats) -> list[tuple[dict[str, Any], Floats]]:
+def principal_directions(means: Floats) -> list[tuple[Direction, Floats]]:
     """The leading principal directions of latents, one standard deviation long, and their share of the variance.
 
     Each points to where its largest number is positive, so that it does not turn round with the machine.  [N,Z]
@@ -123,7 +123,7 @@ def principal_directions(means: Floats) -> list[tuple[dict[str, Any], Floats]]:
         if share > 1e-6:
             sign = np.sign(component[np.abs(component).argmax()])
             step = sign * component * value / np.sqrt(len(means) - 1)
-            about = {"name": str(place + 1), "kind": "principal", "share": round(share, 5)}
+            about = Direction(name=str(place + 1), kind="principal", share=round(share, 5))
             found.append((about, step.astype(np.float32)))
     return found
 
@@ -133,7 +133,7 @@ def read(path: Path) -> Latents | None:
     try:
         # Opened here, since numpy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-            named = json.loads(str(found["named"]))
+            named = [Direction.model_validate(about) for about in json.loads(str(found["named"]))]
             return Latents(found["directions"], named, found["rows"], found["means"], found["tsne"], found["pca"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -145,7 +145,7 @@ def write(path: Path, latents: Latents) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {key: value for key, value in vars(latents).items() if key != "named"}
-        np.savez(beside, named=np.array(json.dumps(latents.named)), **content)
+        np.savez(beside, named=np.array(json.dumps([about.model_dump() for about in latents.named])), **content)
         beside.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from mien.errors import MienError
 from mien.explorer.app import application, is_loopback
 from mien.explorer.connection import Connection
 from mien.explorer.engine import Engine, Runtime
-from mien.explorer.manifest import Exhibit
+from mien.explorer.site import Site
 
 LOOPBACK = "127.0.0.1"
 ANYWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # all interfaces, and an address out there (RFC 5737, 3849)
@@ -26,7 +26,7 @@ SECONDS_TO_STOP = 2  # that requests have to end in
 
 
 def serve(
-    exhibit: Exhibit,
+    site: Site,
     *,
     host: str = LOOPBACK,
     port: int | None = None,
@@ -34,7 +34,7 @@ def serve(
     runtime: Runtime = "pytorch",
     say: Callable[[str], None] = print,
 ) -> None:
-    """Show an exhibit until Ctrl-C or SIGTERM.
+    """Show a site until Ctrl-C or SIGTERM.
 
     port: None: the usual one, or any free one where it is taken; 0: any free one.
     browser: whether to open one, where there is a screen.    runtime: what computes, see `Engine`.
@@ -42,7 +42,7 @@ def serve(
 
     Raises: MienError where nothing can listen there, or the runtime is not installed.
     """
-    engine = Engine(exhibit.weights, runtime)
+    engine = Engine(site.weights, runtime)
     listener = listen(host, port)
     engine.warm_up()
     address = address_of(listener, host)
@@ -60,7 +60,7 @@ def serve(
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        Server(application(exhibit, engine, host), ready).run(sockets=[listener])
+        Server(application(site, engine, host), ready).run(sockets=[listener])
     except KeyboardInterrupt:
         say("stopped")
     finally:

@@ -5,7 +5,7 @@ import { Queue } from "./queue.js";
 
 const TRIES = 5; // of a request that a busy server turned away
 
-/** @typedef {import("./exhibit.js").Run} Run */
+/** @typedef {import("./manifest.js").Run} Run */
 
 /** One request at a time, so that a page does not crowd others out. */
 export class ServerEngine {
@@ -22,9 +22,13 @@ export class ServerEngine {
     return opaque(new Uint8Array(await this.post("api/generate", asked)));
   }
 
-  /** @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @returns {Promise<Float32Array>} */
-  async encode(run, snapshot, rgb) {
-    return new Float32Array(await this.post("api/encode", { run: run.id, snapshot, x: base64(rgb) }));
+  /**
+   * @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @param {number[] | null} y
+   * @returns {Promise<Float32Array>}
+   */
+  async encode(run, snapshot, rgb, y) {
+    const asked = { run: run.id, snapshot, x: base64(rgb), y: y && base64(Float32Array.from(y)) };
+    return new Float32Array(await this.post("api/encode", asked));
   }
 
   /** @param {string} path @param {object} asked @returns {Promise<ArrayBuffer>} */

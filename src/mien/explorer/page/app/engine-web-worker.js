@@ -47,11 +47,11 @@ async function generate({ file, z, y, count, latentDim, side }) {
 }
 
 /**
- * A picture to the mean of its latent.
- * @param {{file: string, rgb: Uint8Array, side: number, attributes: number}} asked nobody knows the attributes: 0.5 each
+ * A picture, and attributes where the model is conditional, to the mean of its latent.
+ * @param {{file: string, rgb: Uint8Array, y: number[] | null, side: number}} asked
  * @returns {Promise<Float32Array>}
  */
-async function encode({ file, rgb, side, attributes }) {
+async function encode({ file, rgb, y, side }) {
   const session = await open(file);
   const area = side * side;
   const x = new Float32Array(area * 3);
@@ -60,7 +60,7 @@ async function encode({ file, rgb, side, attributes }) {
   }
   /** @type {Record<string, any>} */
   const inputs = { x: new ort.Tensor("float32", x, [1, 3, side, side]) };
-  if (attributes) inputs.y = new ort.Tensor("float32", new Float32Array(attributes).fill(0.5), [1, attributes]);
+  if (y) inputs.y = new ort.Tensor("float32", Float32Array.from(y), [1, y.length]);
   const { mu } = await session.run(inputs);
   return Float32Array.from(mu.data);
 }
