@@ -25,7 +25,7 @@ class Explorer:
         self.socket = listen("127.0.0.1", 0)
         self.port = self.socket.getsockname()[1]
         started = threading.Event()
-        self.server = Server(app.application(site, self.engine, "127.0.0.1"), started.set)
+        self.server = Server(app.application(site, self.engine, "127.0.0.1"), self.socket, started.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
         self.thread.start()
         assert started.wait(10)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from asking import Explorer, drawn, error_of
-from mien.explorer import app, connection
+from mien.explorer import app, listener
 from mien.explorer.site import open_site
 from mien.runs.folder import Run
 
@@ -242,36 +242,65 @@ def test_a_body_that_is_packed_is_not_unpacked(explorer: Explorer) -> None:
 # Too slow
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for where, name in ((app, "BODY_SECONDS"), (connection, "HEAD_SECONDS"), (connection, "STALLED_SECONDS")):
-        monkeypatch.setattr(where, name, 0.3)
-    monkeypatch.setattr(connection, "LOOK_SECONDS", 0.05)
-
-
-@pytest.mark.parametrize(
-    "sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n", HEAD + b"Content-Length: 9\r\n\r\n{"]
-)
-def test_a_client_that_says_no_more_is_hung_up_on(explorer: Explorer, impatient: None, sent: bytes) -> None:
+def test_a_body_that_stops_or_drips_is_given_up(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client:
+        client.sendall(HEAD + b"Content-Length: 9\r\n\r\n{")
+        assert ended(client)
+    with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client:
+        client.sendall(HEAD + b"Content-Length: 900\r\n\r\n")
+        assert until(lambda: not drips(client, b" "))
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_head_that_never_ends_holds_a_connection_until_others_want_it(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """SECURITY.md says so: nothing but the number of connections bounds how long a head may take."""
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 4)
+    with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client, contextlib.ExitStack() as held:
         client.sendall(sent)
+        assert until(lambda: explorer.connections == 1)
+        for _ in range(4):
+            assert explorer.post("/api/generate", drawn())[0] == 200
+            held.enter_context(socket.create_connection(("127.0.0.1", explorer.port), timeout=10))
         assert ended(client)
 
 
-@pytest.mark.parametrize(("sent", "drop"), [(b"", b"G"), (HEAD + b"Content-Length: 900\r\n\r\n", b" ")])
-def test_a_head_or_a_body_that_drips_is_given_up(explorer: Explorer, impatient: None, sent: bytes, drop: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client:
-        client.sendall(sent)
-        assert until(lambda: not drips(client, drop))
+def not_reading(explorer: Explorer) -> socket.socket:
+    """A client that asks for a large file twenty times and reads nothing."""
+    tree = explorer.site.tree()
+    large = max(tree, key=lambda address: len(tree[address]))
+    client = socket.create_connection(("127.0.0.1", explorer.port), timeout=10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(f"GET /{large} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 20)
+    return client
 
 
-def test_a_client_that_does_not_read_its_answer_is_hung_up_on(explorer: Explorer, impatient: None) -> None:
-    large = max(explorer.site.tree(), key=lambda address: len(explorer.site.tree()[address]))
-    with socket.create_connection(("127.0.0.1", explorer.port), timeout=10) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(f"GET /{large} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 20)
+def test_a_client_that_does_not_read_its_answer_costs_little_memory_and_goes_when_others_come(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 4)
+    with contextlib.ExitStack() as held:
+        clients = [held.enter_context(not_reading(explorer)) for _ in range(4)]
+        assert until(lambda: explorer.connections == len(clients))
+        assert until(lambda: len(explorer.socket.answering) == len(clients))
+        waiting = [each.transport.get_write_buffer_size() for each in explorer.server.server_state.connections]
+        assert 0 < max(waiting) < 4 * app.PIECE
+        assert explorer.post("/api/generate", drawn())[0] == 200
+        assert until(lambda: explorer.connections < 4)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends a connection that is not read")
+def test_a_client_that_does_not_read_its_answer_is_hung_up_on(
+    trained_runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "STALLED_SECONDS", 0.5)
+    explorer = Explorer(open_site([trained_runs["gan"].path]))
+    with not_reading(explorer):
         assert until(lambda: explorer.connections == 1)
-        assert until(lambda: explorer.connections == 0)
+        assert until(lambda: explorer.connections == 0, 20)
+    explorer.stop()
 
 
 # Malformed requests
@@ -432,7 +461,7 @@ def test_many_at_once_are_answered_or_told_to_come_again(explorer: Explorer) -> 
 
 
 def test_connections_that_are_held_open_keep_nobody_out(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 16)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 16)
     with contextlib.ExitStack() as held:
         for _ in range(100):
             held.enter_context(socket.create_connection(("127.0.0.1", explorer.port), timeout=10))
@@ -443,7 +472,7 @@ def test_connections_that_are_held_open_keep_nobody_out(explorer: Explorer, monk
 def test_connections_that_wait_for_an_answer_are_not_ended_for_others(
     explorer: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 4)
     go_on = threading.Event()
     explorer.engine.submit(go_on.wait)
     with ThreadPoolExecutor(1) as client, contextlib.ExitStack() as held:

@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
 import mien
+import tiny
 from mien.explorer.bundle import export_web
 from mien.explorer.manifest import Manifest
 from mien.explorer.site import page_files
@@ -557,21 +558,24 @@ def keys_of(schema: dict[str, Any], names: dict[str, Any], before: str = "") -> 
     return found
 
 
-def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(sites: dict[str, Site], visit: Any) -> None:
-    read = set()
+def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(
+    sites: dict[str, Site], visit: Any, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
+    walk, read = "walk?run=vae&pins=vae~last~m0!vae~last~m1", set[str]()
     for site in sites.values():
         visitor = visit(site)
         visitor.page.add_init_script(WATCH)
-        for view in (
-            *VIEWS,
-            "map?run=gan",
-            "sample?run=acgan",
-            "edit?run=vae",
-            "walk?run=vae&pins=vae~last~m0!vae~last~m1",
-        ):
+        for view in (*VIEWS, "map?run=gan", "edit?run=vae", walk, "sample?run=acgan"):
             page = visitor.open(view)
             page.wait_for_load_state("networkidle")
-            read |= set(page.evaluate("[...keysRead]"))
+        pixels(page)
+        page.locator("summary", has_text="Save").click()
+        with page.expect_download():
+            page.get_by_role("button", name="Latents", exact=False).click()
+        visitor.open("photo?run=vae").locator("#photo").set_input_files(tmp_path / "me.png")
+        pixels(page, "#reconstruction")
+        read |= set(page.evaluate("[...keysRead]"))
     schema = Manifest.model_json_schema()
     assert read == keys_of(schema, schema["$defs"]) - {".mien"}  # for people: which version wrote it
 
@@ -599,6 +603,84 @@ def test_the_types_of_the_page_are_those_of_the_manifest() -> None:
         name: ", ".join(f"{key}: {typed(content)}" for key, content in model["properties"].items())
         for name, model in models.items()
     }
+
+
+TOLD = """
+import torch
+from mien.models.base import Encodes, ModelConfig, Phase, Term
+from torch import nn
+
+
+class Config(ModelConfig):
+    attributes: tuple[str, ...] = ()
+
+
+class Told(Encodes):
+    '''Its encoder and its generator are told the attributes, and both go by them.'''
+
+    Config = Config
+
+    def __init__(self, config, image_size):
+        super().__init__(config, image_size)
+        self.attributes, pixels = config.attributes, 3 * image_size**2
+        self.encoder = nn.Linear(pixels + len(self.attributes), 2 * config.latent_dim)
+        self.generator = nn.Linear(config.latent_dim + len(self.attributes), pixels)
+        self.phases = (Phase("told", ("encoder", "generator"), self.loss),)
+
+    def loss(self, batch):
+        return {"error": Term((self.reconstruct(batch.x, batch.y) - batch.x).square().mean())}
+
+    def encode(self, x, y=None):
+        mu, logvar = self.encoder(torch.cat([x.flatten(1), 5 * y], 1)).chunk(2, dim=1)
+        return mu, logvar
+
+    def generate(self, z, y=None):
+        x = self.generator(torch.cat([z, 5 * y], 1))
+        return x.tanh().unflatten(1, (3, self.image_size, self.image_size))
+"""
+
+
+@pytest.fixture(scope="module")
+def told_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """A run of a model whose encoder is told attributes, from a file of the user's own, by both engines."""
+    folder = tmp_path_factory.mktemp("told")
+    (folder / "told.py").write_text(TOLD)
+    wanted = [f"model.name={folder / 'told.py'}:Told", 'model.attributes=["Male", "Smiling"]']
+    tiny.train(folder / "run", tiny.recipe("vae", *wanted))
+    code = ["--model-code", str(folder / "told.py")]
+    export_web(folder / "run", folder / "web")
+    explore = ["-m", "mien", "explore", str(folder / "run"), "--port", "0", "--no-browser", *code]
+    plain = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder / "web")]
+    with serving(explore, r"exploring at \S+:(\d+)/") as server, serving(plain, r"port (\d+)") as static:
+        yield {"server": Site("server", server), "web": Site("web", static)}
+
+
+@pytest.mark.parametrize("engine", ["server", "web"])
+def test_an_encoder_is_told_the_attributes_that_the_visitor_sets(
+    engine: str, told_sites: dict[str, Site], visit: Any, tmp_path: Path
+) -> None:
+    Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 60).convert("RGB").save(tmp_path / "me.png")
+    page = visit(told_sites[engine]).open("photo")
+    page.locator("#photo").set_input_files(tmp_path / "me.png")
+    usual = pixels(page, "#reconstruction")
+    before = page.get_by_label("Smiling").input_value()
+    page.get_by_label("Smiling").fill("0" if before == "1" else "1")
+    told = changed(page, usual, "#reconstruction")
+    page.get_by_role("button", name="Edit it").click()
+    assert pixels(page, "#edited") == told
+    assert page.get_by_label("Smiling").first.input_value() != before
+
+
+def test_a_face_of_the_map_keeps_what_its_encoder_was_told(told_sites: dict[str, Site], visit: Any) -> None:
+    page = visit(told_sites["server"]).open("map")
+    expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    has = page.locator(".card").inner_text()
+    page.keyboard.press("Enter")
+    pixels(page, "#tray .face")
+    (told,) = re.findall(r"~m\d+~y([01]),([01])", address(page))
+    assert told == tuple(str(int(name in has.partition(": ")[2].split(", "))) for name in ("Male", "Smiling"))
 
 
 def test_names_from_data_are_never_html(sites: dict[str, Site], visit: Any) -> None:

@@ -25,6 +25,7 @@ from mien.explorer.site import FLOATS, REPORT_POLICY, Site
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
 QUESTIONS = ("/api/generate", "/api/encode")
+PIECE = 2**16  # bytes of an answer that are sent at once: a client that does not read costs few of them
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -187,7 +188,11 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
-            await send(message)
+            body = memoryview(message.get("body", b""))
+            while len(body) > PIECE:
+                await send({**message, "body": bytes(body[:PIECE]), "more_body": True})
+                body = body[PIECE:]
+            await send({**message, "body": bytes(body)} if "body" in message else message)
 
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
