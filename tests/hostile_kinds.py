@@ -14,7 +14,7 @@ from pathlib import Path
 import tiny
 from hostile import Case, nobody
 from mien import open_run
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.site import open_site
 from mien.report import health_pictures
 from mien.report.run_section import open_chapter
 from mien.runs.folder import Run
@@ -120,7 +120,7 @@ def resume(path: Path) -> None:
 
 
 def explore(path: Path) -> None:
-    open_exhibit([path])
+    open_site([path])
 
 
 def evaluate(path: Path) -> None:
