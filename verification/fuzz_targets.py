@@ -1,17 +1,14 @@
-"""Readers of what comes from elsewhere, as functions of bytes, and what to begin with, for the two fuzzers here."""
+"""What the two fuzzers try: readers of one file that comes from elsewhere, and the files to begin with."""
 
 import base64
 import json
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import hostile_onnx
 import hostile_pictures
@@ -19,160 +16,57 @@ import hostile_runs
 import hostile_sources
 import hostile_tables
 import tiny
-from mien.cli.terminal import table_of_numbers
-from mien.explorer import requests
-from mien.explorer.shown_numbers import numbers
+from hostile_case import Reader
+from hostile_readers import READERS
 from mien.export.onnx_export import export_onnx
-from mien.export.runtime import open_exported
-from mien.faces.source.decode import BadPicture, decode, quiet
-from mien.faces.source.listing import list_source, reader
-from mien.faces.source.readers import read_layout
-from mien.faces.source.tables import label, parse, parse_partition
-from mien.files.reading import log_line
-from mien.recipes.recipe import load_recipe
-from mien.report.number_tables import by_attribute, read_scores, tabulate
-from mien.runs.folder import Run
-from mien.runs.weights import TrainedModel, load_model, save_model
-from mien.studies import Budget
-from mien.studies.plan import load_plan, plan_recipes
-from mien.studies.recipes_of_arms import arms_of, load_study
+from mien.runs.weights import TrainedModel, save_model
 from mien.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
-from mien.training.checkpoint import read_progress
 
-NAMES = hostile_tables.NAMES
-SHAPES = {"run": requests.Shape(32, 8, 2, True, frozenset({"last"}))}
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
 ROOMS = ("recipes", "plans", "studies")
+LONGEST_TABLE, LONGEST_TEXT = 20_000, 999  # bytes: longer ones make a fuzzer slow
 
-
-def partition(content: bytes, folder: Path) -> None:
-    """A list of who is in which part."""
-    parse_partition(content, "t.txt", NAMES)
-
-
-def table(content: bytes, folder: Path) -> None:
-    """A table of attributes."""
-    label(parse(content, "t.csv"), NAMES)
-
-
-def archive(content: bytes, folder: Path) -> None:
-    """A .zip: what is in it, its table, and every member's bytes."""
-    path = folder / "a.zip"
-    path.write_bytes(content)
-    listing = list_source(path)
-    read = reader(path)
-    for name in listing.pictures:
-        try:
-            read(name)
-        except BadPicture:
-            continue
-    read_layout(listing, None)
-
-
-def picture(content: bytes, folder: Path) -> None:
-    """A picture."""
-    with quiet():
-        assert decode(content, 32, "square")[0].shape == (32, 32, 3)
-
-
-def recipe(content: bytes, folder: Path) -> None:
-    """A recipe."""
-    (folder / "r.toml").write_bytes(content)
-    load_recipe(folder / "r.toml")
-
-
-def request(content: bytes, folder: Path) -> None:
-    """What the explorer's page asks for."""
-    try:
-        asking = requests.parse(content, SHAPES)
-        requests.latents(asking)
-        requests.picture(asking)
-    except requests.Refused:
-        return
-
-
-def weights(content: bytes, folder: Path) -> None:
-    """A file of weights."""
-    (folder / "w.safetensors").write_bytes(content)
-    load_model(folder / "w.safetensors").sample(1)
-
-
-def log(content: bytes, folder: Path) -> None:
-    """Lines of a log."""
-    for line in content.decode("utf-8", "replace").split("\n"):
-        log_line(line)
-
-
-def checkpoint(content: bytes, folder: Path) -> None:
-    """What a checkpoint says of how far a training has come."""
-    (folder / "c.safetensors").write_bytes(content)
-    read_progress(folder / "c.safetensors")
-
-
-def metrics(content: bytes, folder: Path) -> None:
-    """A run's numbers, for the report, the explorer and the terminal."""
-    (folder / "metrics.json").write_bytes(content)
-    measured = Run(folder).metrics()
-    found = read_scores(measured)
-    tabulate([found])
-    by_attribute(found)
-    json.dumps(numbers(measured), allow_nan=False)
-    table_of_numbers({"run": measured}, lambda name: True)
-
-
-def plan(content: bytes, folder: Path) -> None:
-    """A plan and the recipes that it names."""
-    (folder / "p.toml").write_bytes(content)
-    plan_recipes(load_plan(folder / "p.toml"))
-
-
-def study(content: bytes, folder: Path) -> None:
-    """A study and its arms."""
-    (folder / "s.toml").write_bytes(content)
-    read = load_study(folder / "s.toml")
-    arms_of(read, read.budgets.get("quick", Budget()))
-
-
-def onnx(content: bytes, folder: Path) -> None:
-    """An exported model, of which a face is drawn."""
-    (folder / "a.onnx").write_bytes(content)
-    open_exported(folder / "a.onnx", threads=1).sample(1)
-
-
-Target = tuple[Callable[[bytes, Path], None], Callable[[], Sequence[bytes]]]
+Target = tuple[Reader, Callable[[], Sequence[bytes]]]
 
 
 def targets() -> dict[str, Target]:
-    """Readers, and what to begin with."""
-    tables = [*hostile_tables.sound().values(), *hostile_tables.unsound().values(), *hostile_tables.made().values()]
-    parts = hostile_tables.partitions().values()
-    short = [content for content in tables if len(content) < 20_000]
+    """Name to reader and beginnings."""
     z = base64.b64encode(np.zeros((2, 8), "<f4").tobytes()).decode()
     y = base64.b64encode(np.ones((2, 2), "<f4").tobytes()).decode()
     asking = {"run": "run", "snapshot": "last", "count": 2, "z": z, "y": y, "x": base64.b64encode(bytes(3072)).decode()}
-    texts = {path: path.read_bytes() for path in sorted(SOURCE.glob("*/*.toml"))}
+    texts = {path: path.read_bytes() for path in sorted(SOURCE.glob("*/**/*.toml"))}
     recipes, plans, studies = ([text for path, text in texts.items() if path.parent.name == name] for name in ROOMS)
-    return {
-        "table": (table, lambda: short),
-        "partition": (partition, lambda: [text for text in parts if len(text) < 20_000]),
-        "zip": (archive, lambda: [hostile_sources.plain_zip(kind) for kind in ("deflate", "stored", "bzip2", "lzma")]),
-        "picture": (picture, lambda: [*hostile_pictures.whole().values(), *hostile_pictures.sound().values()]),
-        "recipe": (recipe, lambda: recipes),
-        "plan": (plan, lambda: plans),
-        "study": (study, lambda: studies),
-        "request": (request, lambda: [json.dumps(asking).encode(), b"{}", b"[]"]),
-        "weights": (weights, weights_files),
-        "checkpoint": (checkpoint, checkpoints),
-        "onnx": (onnx, lambda: [hostile_onnx.graph().SerializeToString(), *exports()]),
-        "metrics": (
-            metrics,
-            lambda: [text.encode("utf-8", "replace") for text in hostile_runs.scores().values() if len(text) < 999],
-        ),
-        "log": (
-            log,
-            lambda: [line.encode("utf-8", "replace") for line in hostile_runs.lines().values() if len(line) < 999],
-        ),
+    beginnings: dict[str, Callable[[], Sequence[bytes]]] = {
+        "a table": lambda: shorter(LONGEST_TABLE, tables()),
+        "a partition": lambda: shorter(LONGEST_TABLE, hostile_tables.partitions().values()),
+        "a .zip": lambda: [hostile_sources.plain_zip(method) for method in hostile_sources.METHODS],
+        "a picture": lambda: [*hostile_pictures.whole().values(), *hostile_pictures.sound().values()],
+        "a recipe": lambda: recipes,
+        "a plan": lambda: plans,
+        "a study": lambda: studies,
+        "a request": lambda: [json.dumps(asking).encode(), b"{}", b"[]"],
+        "weights": weights_files,
+        "a checkpoint": checkpoints,
+        "an export": lambda: [hostile_onnx.graph().SerializeToString(), *exports()],
+        "numbers": lambda: shorter(LONGEST_TEXT, encoded(hostile_runs.scores().values())),
+        "log lines": lambda: shorter(LONGEST_TEXT, encoded(hostile_runs.lines().values())),
     }
+    return {name: (READERS[name], begin) for name, begin in beginnings.items()}
+
+
+def tables() -> list[bytes]:
+    """Tables that are read, that are refused, and that may be either."""
+    return [*hostile_tables.sound().values(), *hostile_tables.unsound().values(), *hostile_tables.made().values()]
+
+
+def shorter(length: int, contents: Iterable[bytes]) -> list[bytes]:
+    """Those below a length."""
+    return [content for content in contents if len(content) < length]
+
+
+def encoded(texts: Iterable[str]) -> list[bytes]:
+    """Texts as UTF-8."""
+    return [text.encode("utf-8", "replace") for text in texts]
 
 
 def weights_files() -> list[bytes]:
