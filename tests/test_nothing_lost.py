@@ -484,7 +484,7 @@ def later(function: Callable[..., Any]) -> Callable[..., Any]:
 def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
     run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_plan(tmp_path, Plan(name="one", title="One", recipes=["gan"]), [run_of("gan").path.name], {})
+    write_plan(tmp_path, "one", "One", [run_of("gan").path.name], {})
     monkeypatch.setattr("mien.studies.run_plan.Measuring", functools.partial(Measuring, names=["sharpness"]))
     monkeypatch.setattr(Path, "rename", later(Path.rename))
     assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
@@ -549,8 +549,8 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 
 
 def test_nothing_is_lost_by_kills_at_random_moments() -> None:
-    """The short form; `python benchmarks/kill_anywhere.py` is the long one."""
-    program = TESTS.parent / "benchmarks" / "kill_anywhere.py"
+    """The short form; `python verification/kill_anywhere.py` is the long one."""
+    program = TESTS.parent / "verification" / "kill_anywhere.py"
     command = [sys.executable, str(program), "--kills", "8", "--jobs", "vae", "gan", "pack-drawn"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
