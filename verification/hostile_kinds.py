@@ -14,6 +14,7 @@ from hostile_case import Case
 from hostile_readers import FACES
 from mien.runs.folder import Run
 from mien.runs.plan_folder import PLAN_FILE, write_plan
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.train import train_run
 from mien.training import checkpoint
@@ -88,7 +89,7 @@ def sound() -> Path:
     train_run(run, FACES)
     save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
     shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
-    run.write_metrics({"test_mse": {"value": 1.0}})
+    run.write_metrics({"test_mse": Score(1.0)})
     run.write_divergence("vae/kl is nan")
     return run.path
 

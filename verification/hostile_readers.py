@@ -27,12 +27,11 @@ from mien.faces.source.decode import BadPicture, decode, quiet, read_picture
 from mien.faces.source.listing import list_source, reader
 from mien.faces.source.readers import read_layout
 from mien.faces.source.tables import label, parse, parse_partition
-from mien.files.reading import log_line
 from mien.recipes.recipe import Recipe, load_recipe, to_toml, with_source
 from mien.report import health_pictures, loss_curves
-from mien.report.number_tables import by_attribute, read_scores, tabulate
+from mien.report.number_tables import by_attribute, tabulate
 from mien.report.run_section import open_chapter
-from mien.runs.folder import Run
+from mien.runs.folder import Run, log_line
 from mien.runs.plan_folder import PLAN_FILE, plan_runs, read_plan
 from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.train import require_runnable, train_run
@@ -186,16 +185,15 @@ def run_log(path: Path) -> None:
 
 def log_lines(path: Path) -> None:
     """Lines of a log."""
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+    for line in path.read_bytes().split(b"\n"):
         log_line(line)
 
 
 def run_numbers(path: Path) -> None:
     """A run's metrics.json: the report, the explorer and the terminal show those that are numbers."""
     metrics = Run(path.parent).metrics()
-    found = read_scores(metrics)
-    tabulate([found])
-    by_attribute(found)
+    tabulate([metrics])
+    by_attribute(metrics)
     json.dumps(numbers(metrics), allow_nan=False)
     table_of_numbers({"run": metrics}, lambda name: True)
 

@@ -195,7 +195,7 @@ def logged(line: str, folder: Path) -> Path:
 def scores() -> dict[str, str]:
     """Numbers that are none."""
     odd = {f"metrics.json holds {name}": content for name, content in CONTENTS.items()}
-    for key in ("value", "low", "high", "images", "protocol", "metric", "weights"):
+    for key in ("value", "low", "high", "images", "protocol", "metric", "weights", "extractors"):
         for name, value in RUBBISH.items():
             fields = {"value": "1.0", "low": "0.5", "high": "2.0", "images": "10", "protocol": '"p"'} | {key: value}
             score = "{" + ", ".join(f'"{k}": {v}' for k, v in fields.items()) + "}"

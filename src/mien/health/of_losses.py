@@ -83,27 +83,33 @@ def training_terms(line: Line) -> list[str]:
     return [name for name in line if "/" in name and not name.startswith(SNAPSHOT)]
 
 
-def weighed(line: Line, term: str) -> float:
-    """What a term adds to the loss."""
-    return float(line[term] * line.get("weights", {}).get(term, 1))
+def weight_of(line: Line, term: str) -> float:
+    """What a term is multiplied by in the loss; 1 in older logs, which hold the product."""
+    return float(line.get("weights", {}).get(term, 1))
 
 
-def usual(lines: Lines, term: str) -> float:
-    """The most that a term added in some lines."""
+def size_of(line: Line, term: str, now: Line) -> float:
+    """How far from 0 a term is, times the weight that it has now: a weight that moves is no jump of its term."""
+    return abs(float(line[term]) * (weight_of(now, term) if "weights" in line else 1))
+
+
+def usual(lines: Lines, term: str, now: Line) -> float:
+    """The largest size of a term in some lines."""
     in_nats = term.rpartition("/")[2].startswith(("adversarial", "classification"))
-    return max([SMALLEST_NATS if in_nats else SMALLEST, *(weighed(line, term) for line in lines if term in line)])
+    return max([SMALLEST_NATS if in_nats else SMALLEST, *(size_of(line, term, now) for line in lines if term in line)])
 
 
 def jumps(lines: Lines) -> str:
-    """Some terms are four times as high as in any of the lines before."""
+    """Some terms are four times as large as in any of the lines before."""
     before, now = lines[-WINDOW - 1 : -1], lines[-1]
     if len(before) < WINDOW // 2:
         return ""
-    highest = {term: usual(before, term) for term in training_terms(now)}
+    known = [term for term in training_terms(now) if any(term in line for line in before)]  # a phase may start late
+    largest = {term: usual(before, term, now) for term in known}
     told = [
-        f"{term} to {weighed(now, term):.3g}, from {high:.3g} or less"
-        for term, high in highest.items()
-        if weighed(now, term) > 4 * high
+        f"{term} to {now[term]:.3g}, from {most / abs(weight_of(now, term)):.3g} or less"
+        for term, most in largest.items()
+        if size_of(now, term, now) > 4 * most
     ]
     if not told:
         return ""
@@ -113,7 +119,7 @@ def jumps(lines: Lines) -> str:
 def comes_back(lines: Lines, since: int) -> str:
     """Every term is near where it was; or so many lines have passed that this is where it is now."""
     before, now = lines[max(0, since - WINDOW) : since], lines[-1]
-    if all(weighed(now, term) <= 2 * usual(before, term) for term in training_terms(now)):
+    if all(size_of(now, term, now) <= 2 * usual(before, term, now) for term in training_terms(now)):
         return "training has come back from its jump."
     return "training has stayed where it jumped to." if len(lines) - since > WINDOW else ""
 

@@ -19,12 +19,12 @@ from mien.faces.source.listing import list_source, reader
 from mien.faces.source.readers import find_table, read_layout
 from mien.faces.source.tables import Labels
 from mien.faces.splits import NOT_GIVEN
+from mien.seeds import RendererSeed
 
 CHUNK = 128  # pictures handed to a process at once
 CHUNK_BYTES = 16 * 2**20  # about as many at most, where their bytes are handed over
 DRAWN_COUNT = 20_000
 MOST_DRAWN = 5_000_000
-SEED = 0  # of drawn faces
 MOST_SHOWN = 60  # letters of what was given, in a message
 PROBE = 64  # drawn faces that tell whether the drawing has changed since a pack was made
 
@@ -139,14 +139,14 @@ class Drawn:
         self.name = "drawn"
         self.task = draw_chunk
         self.identity = ("drawn", self._count, size)
-        self.signature = hashlib.sha256(draw(PROBE, size=size, seed=SEED).images.tobytes()).hexdigest()
+        self.signature = hashlib.sha256(draw(PROBE, size=size, seed=RendererSeed.FACES).images.tobytes()).hexdigest()
 
     def layout(self) -> Layout:
         """Sample who is drawn."""
         from mien.faces.drawn.drawn_faces import ATTRIBUTES, sample
 
         files = tuple(f"{at:06d}" for at in range(self._count))
-        labels = Labels(ATTRIBUTES, sample(self._count, seed=SEED)[0], np.ones(self._count, np.bool_))
+        labels = Labels(ATTRIBUTES, sample(self._count, seed=RendererSeed.FACES)[0], np.ones(self._count, np.bool_))
         return Layout("the embedded faces, drawn", files, np.full(self._count, NOT_GIVEN, np.int8), labels)
 
     def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
@@ -160,7 +160,7 @@ class Drawn:
         """Names and values of what was drawn beside the attributes."""
         from mien.faces.drawn.drawn_faces import FACTORS, sample
 
-        return FACTORS, sample(self._count, seed=SEED)[1]
+        return FACTORS, sample(self._count, seed=RendererSeed.FACES)[1]
 
 
 def read_in_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[str], list[bytes | BadPicture]]]:
@@ -213,7 +213,7 @@ def draw_chunk(start: int, count: int, size: int) -> Chunk:
     """Draw faces; runs in any process."""
     from mien.faces.drawn.drawn_faces import draw
 
-    images = draw(count, size=size, seed=SEED, start=start).images
+    images = draw(count, size=size, seed=RendererSeed.FACES, start=start).images
     return Chunk(images, list(range(count)), [digest(image) for image in images])
 
 
