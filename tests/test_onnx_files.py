@@ -20,6 +20,7 @@ from mien.models.base import Encodes, Model
 from mien.recipes.recipe import load_recipe
 
 PRESETS = sorted(file.name.removesuffix(".toml") for file in files("mien.recipes").iterdir())
+VERIFICATION = Path(hostile_onnx.__file__).parent
 MOST_GROWTH = 64  # MiB, of a process that is given all programs in turn
 MOST_OF_THE_COSTLIEST = 512  # MiB, for a network that asks for as much as is allowed
 
@@ -68,19 +69,21 @@ def test_programs_of_others_are_refused_before_they_take_memory(tmp_path: Path) 
     for at, content in enumerate(hostile_onnx.programs().values()):
         (tmp_path / f"{at}.onnx").write_bytes(content)
     program = (
-        "import json, sys; from pathlib import Path; import onnxruntime, hostile\n"
+        "import json, sys; from pathlib import Path; import onnxruntime; from hostile_case import peak_memory\n"
         "from mien.export import runtime as exported; from mien import errors\n"
-        "before, ended = hostile.peak_memory(), {}\n"
+        "before, ended = peak_memory(), {}\n"
         "for path in sorted(Path(sys.argv[1]).glob('*.onnx')):\n"
         "    try: exported.open_exported(path)\n"
         "    except errors.RunError as error: ended[path.stem] = str(error)\n"
-        "growth = hostile.peak_memory() - before\n"
+        "growth = peak_memory() - before\n"
         "exported.open_exported(Path(sys.argv[2]), threads=1).sample(2)\n"
-        "print(json.dumps([ended, growth, hostile.peak_memory() - before]))"
+        "print(json.dumps([ended, growth, peak_memory() - before]))"
     )
     (tmp_path / "costly").write_bytes(hostile_onnx.costly())
     command = [sys.executable, "-c", program, str(tmp_path), str(tmp_path / "costly")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=Path(__file__).parent)
+    told = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=60, cwd=Path(hostile_onnx.__file__).parent
+    )
     ended, growth, of_the_costliest = json.loads(told.stdout)
     # Whether numbers add up that only ONNX Runtime looks at is found out when it computes.
     assert [name for at, name in enumerate(names) if str(at) not in ended] == ["a shape that leaves no image"]
