@@ -1,6 +1,7 @@
 """Encoders that are told attributes, q(z given x, y): what is known of faces reaches them, and nothing else does."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from mien.cli import main
 from mien.faces import UNKNOWN, Faces
 from mien.judge import judge_of
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.evaluation import METRICS, measure
+from mien.metrics.evaluation import METRICS
 from mien.metrics.extractors import JudgeFeatures
 from mien.models.base import Discriminates, Encodes, ModelConfig
 from mien.pictures import arrays, of_models
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel
 from mien.sessions import snapshots
 from mien.sessions.train import combinations
@@ -70,6 +72,12 @@ def subject_of(model: Encodes, faces: Faces) -> Subject:
     return Subject(trained, faces, judge, (JudgeFeatures(judge),))
 
 
+def measure(subject: Subject, names: Iterable[str]) -> dict[str, Score]:
+    return {
+        name: score for metric in METRICS if metric in names for name, score in METRICS[metric].measure(subject).items()
+    }
+
+
 def test_every_metric_measures_it_on_the_faces_whose_attributes_are_known(partly_known: Faces) -> None:
     subject, count = subject_of(Told(), partly_known), len(partly_known.rows("test"))
     applicable = {name for name, metric in METRICS.items() if metric.applies(subject.trained.model)}
@@ -78,7 +86,7 @@ def test_every_metric_measures_it_on_the_faces_whose_attributes_are_known(partly
     for name in ("test_mse", "baseline_mean_face_mse", "elbo_nats", "sharpness_reconstructions"):
         assert scores[name].images == count - LEFT_OUT
         assert f"without {LEFT_OUT} faces whose attributes are unknown" in scores[name].protocol
-    assert scores["fd_judge_20" if "fd_judge_20" in scores else min(n for n in scores if n.startswith("fd_judge"))]
+    assert any(name.startswith("fd_judge_") for name in scores)
 
 
 def test_it_is_told_what_is_known_of_each_face(partly_known: Faces) -> None:
