@@ -29,7 +29,8 @@ from arithmetic import flops_of_image
 from measuring import ceilings, conditions_in_words, synchronize, table, write_csv
 
 from mien.faces import Faces
-from mien.faces.batches import Batches, to_stored
+from mien.faces.batches import Batches
+from mien.faces.pixel_range import to_stored
 from mien.models import build
 from mien.models.base import Model
 from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe

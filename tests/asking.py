@@ -11,8 +11,8 @@ import numpy as np
 
 from mien.explorer import app
 from mien.explorer.engine import Engine, Runtime
-from mien.explorer.manifest import Exhibit
 from mien.explorer.server import Server, listen
+from mien.explorer.site import Site
 
 COUNT, LATENT, ATTRIBUTES = 3, 8, 3
 
@@ -20,12 +20,12 @@ COUNT, LATENT, ATTRIBUTES = 3, 8, 3
 class Explorer:
     """A running server, and requests to it."""
 
-    def __init__(self, exhibit: Exhibit, runtime: Runtime = "pytorch") -> None:
-        self.exhibit, self.engine = exhibit, Engine(exhibit.weights, runtime)
+    def __init__(self, site: Site, runtime: Runtime = "pytorch") -> None:
+        self.site, self.engine = site, Engine(site.weights, runtime)
         self.socket = listen("127.0.0.1", 0)
         self.port = self.socket.getsockname()[1]
         started = threading.Event()
-        self.server = Server(app.application(exhibit, self.engine, "127.0.0.1"), started.set)
+        self.server = Server(app.application(site, self.engine, "127.0.0.1"), self.socket, started.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
         self.thread.start()
         assert started.wait(10)

@@ -64,7 +64,7 @@ def jobs(folder: Path) -> None:
     """Train, measure, report, go on, sample, reconstruct, compare, study, export, read what was exported, explore."""
     from asking import Explorer, drawn
     from mien.cli import main
-    from mien.explorer.manifest import open_exhibit
+    from mien.explorer.site import open_site
 
     plan, picture = folder / "plan", next(path for path in (folder / "faces").glob("*.png") if path.stat().st_size)
     given = ["--data", str(folder / "faces"), "--size", "32", "--out", str(plan), *NARROW]
@@ -85,7 +85,7 @@ def jobs(folder: Path) -> None:
             code = main(command)
         assert code in (0, None), f"{command} ended with {code}: {said.getvalue()}"
     for runtime in ("pytorch", "onnxruntime"):
-        explorer = Explorer(open_exhibit([plan]), runtime)
+        explorer = Explorer(open_site([plan]), runtime)
         assert explorer.ask("GET", "/exhibit.json")[0] == 200
         for run in ("vae", "acgan"):
             assert explorer.post("/api/generate", drawn(run))[0] == 200

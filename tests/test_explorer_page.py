@@ -15,7 +15,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
+import mien
+import tiny
 from mien.explorer.bundle import export_web
+from mien.explorer.manifest import Manifest
+from mien.explorer.site import page_files
+from mien.faces.pixel_range import signed, to_stored
+from mien.pictures.arrays import labels, latents
 from mien.runs.folder import Run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -283,6 +289,86 @@ def test_a_photo_enters_as_training_faces_did(sites: dict[str, Site], visit: Any
     assert np.abs(pillows - np.array(ours)).max() <= 1
 
 
+@pytest.mark.parametrize(("seed", "size"), [(0, 8), (7, 1), (7, 64), (123, 100), (4294967295, 33)])
+def test_a_seed_has_the_latents_of_mien_sample(seed: int, size: int, sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    theirs = page.evaluate(
+        """async ([seed, size]) => {
+          const { MOST_OF_A_SEED, seededLatent } = await import('./app/random.js');
+          seededLatent(seed, 40, size + 1);  // another model's: it changes nothing
+          const backwards = Array.from({ length: MOST_OF_A_SEED }, (_, index) => MOST_OF_A_SEED - 1 - index);
+          return backwards.map(index => [...seededLatent(seed, index, size)]).reverse();
+        }""",
+        [seed, size],
+    )
+    for count in (1, 5, len(theirs)):
+        assert np.abs(np.array(theirs[:count]) - latents(size, count, seed)).max() < 1e-6
+
+
+def test_the_random_numbers_of_the_page_are_numpys(sites: dict[str, Site], visit: Any) -> None:
+    page = visit(sites["server"]).open("sample")
+    for seed in ([0], [7, 1], [1000, 2]):
+        normals, uniforms = page.evaluate(
+            """async seed => {
+              const { Pcg64 } = await import('./app/pcg64.js');
+              const [normals, uniforms] = [new Pcg64(seed), new Pcg64(seed)];
+              return [normals, uniforms].map((draws, which) =>
+                Array.from({ length: 200000 }, () => which ? draws.uniform() : draws.normal()));
+            }""",
+            seed,
+        )
+        assert uniforms == np.random.default_rng(seed).random(200_000).tolist()
+        expected = np.random.default_rng(seed).standard_normal(200_000, np.float32)
+        assert np.abs(np.array(normals) - expected).max() < 1e-6  # the last bit of a logarithm is the machine's
+        assert (np.array(normals) == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("kinds", [1, 3, 700])
+def test_a_seed_has_the_attributes_of_mien_sample(kinds: int, sites: dict[str, Site], visit: Any) -> None:
+    names = [f"attribute {column}" for column in range(10)]
+    rows = [([int(bit) for bit in f"{kind:010b}"], 1 + kind * 7 % 13) for kind in range(kinds)]
+    page = visit(sites["server"]).open("sample")
+    for seed in (0, 7, 4294967295):
+        theirs = page.evaluate(
+            """async ([seed, rows]) => {
+              const { drawnAttributes, MOST_OF_A_SEED } = await import('./app/random.js');
+              return Array.from({ length: MOST_OF_A_SEED }, (_, index) => drawnAttributes(seed, index, rows));
+            }""",
+            [seed, rows],
+        )
+        assert (np.array(theirs) == labels(names, rows, len(theirs), seed=seed, given={}, model="acgan")).all()
+
+
+def test_the_explorer_shows_the_faces_of_mien_sample(site: Site, plan: Path, visit: Any) -> None:
+    for name in ("vae", "acgan"):
+        page = visit(site).open(f"sample?run={name}&seed=7&count=12")
+        pixels(page)
+        shown = page.locator(".grid .face").evaluate_all(
+            "all => all.map(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"
+        )
+        ours = mien.open_run(plan / name).sample(12, seed=7).astype(int)
+        theirs = np.array(shown).reshape(12, *ours.shape[1:3], 4)[..., :3]
+        assert np.abs(theirs - ours).max() <= (0 if site.engine == "server" else 16)  # a bundle's weights are rounded
+
+
+def test_pixels_are_bytes_and_back_as_in_python(sites: dict[str, Site], visit: Any) -> None:
+    values = np.random.default_rng(0).uniform(-1.2, 1.2, 20_000).astype(np.float32)
+    ties = (np.arange(-2, 258, dtype=np.float32) + np.float32(0.5)) / np.float32(127.5) - np.float32(1)
+    given = np.concatenate([values, ties])
+    page = visit(sites["server"]).open("sample")
+    bytes_, floats = page.evaluate(
+        """async given => {
+          const { signed, toStored } = await import('./app/pixel-range.js');
+          const bytes = Uint8ClampedArray.from([...given, NaN, Infinity, -Infinity], toStored);
+          return [[...bytes], Array.from({ length: 256 }, (_, byte) => signed(byte))];
+        }""",
+        given.tolist(),
+    )
+    whole = np.concatenate([given, np.array([np.nan, np.inf, -np.inf], np.float32)])
+    assert bytes_ == to_stored(whole.reshape(1, 1, 1, -1)).ravel().tolist()
+    assert floats == signed(np.arange(256, dtype=np.uint8).reshape(1, 1, 1, -1)).ravel().tolist()
+
+
 def test_a_model_without_an_encoder_says_so_and_offers_one_that_has_it(sites: dict[str, Site], visit: Any) -> None:
     for view in ("photo", "map"):
         page = visit(sites["server"]).open(f"{view}?run=gan")
@@ -438,6 +524,163 @@ def test_networks_that_cannot_start_are_told_each_time_and_not_waited_for(sites:
     expect(page.locator("#problem")).to_be_visible()
     expect(page.locator("#problem")).to_contain_text("did not start")
     visitor.errors.clear()  # the browser reports the aborted request
+
+
+WATCH = """
+const [json, watched, read] = [Response.prototype.json, new WeakMap(), (window.keysRead = new Set())];
+function watch(value, name) {
+  if (value === null || typeof value !== "object") return value;
+  if (!watched.has(value)) watched.set(value, new Proxy(value, { get(target, key) {
+    const found = Reflect.get(target, key);
+    if (typeof key === "symbol" || key === "then" || typeof found === "function") return found;
+    if (!Array.isArray(target)) read.add(`${name}.${key}`);
+    return watch(found, Array.isArray(target) ? name : `${name}.${key}`);
+  }}));
+  return watched.get(value);
+}
+Response.prototype.json = async function () {
+  const content = await json.call(this);
+  return this.url.endsWith("exhibit.json") ? watch(content, "") : content;
+};
+"""
+
+
+def keys_of(schema: dict[str, Any], names: dict[str, Any], before: str = "") -> set[str]:
+    """Every key of an object that a schema describes, with those of objects in it behind a point."""
+    found = set()
+    for part in (schema, *schema.get("anyOf", [])):
+        if "$ref" in part:
+            found |= keys_of(names[part["$ref"].split("/")[-1]], names, before)
+        if "items" in part:
+            found |= keys_of(part["items"], names, before)
+        for key, content in part.get("properties", {}).items():
+            found |= {f"{before}.{key}"} | keys_of(content, names, f"{before}.{key}")
+    return found
+
+
+def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(
+    sites: dict[str, Site], visit: Any, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
+    walk, read = "walk?run=vae&pins=vae~last~m0!vae~last~m1", set[str]()
+    for site in sites.values():
+        visitor = visit(site)
+        visitor.page.add_init_script(WATCH)
+        for view in (*VIEWS, "map?run=gan", "edit?run=vae", walk, "sample?run=acgan"):
+            page = visitor.open(view)
+            page.wait_for_load_state("networkidle")
+        pixels(page)
+        page.locator("summary", has_text="Save").click()
+        with page.expect_download():
+            page.get_by_role("button", name="Latents", exact=False).click()
+        visitor.open("photo?run=vae").locator("#photo").set_input_files(tmp_path / "me.png")
+        pixels(page, "#reconstruction")
+        read |= set(page.evaluate("[...keysRead]"))
+    schema = Manifest.model_json_schema()
+    assert read == keys_of(schema, schema["$defs"]) - {".mien"}  # for people: which version wrote it
+
+
+def typed(schema: dict[str, Any]) -> str:
+    """A type of a JSON schema, as JSDoc writes it."""
+    if "$ref" in schema:
+        return str(schema["$ref"].split("/")[-1])
+    if "anyOf" in schema:
+        return " | ".join(map(typed, schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(map(json.dumps, schema["enum"]))
+    if "prefixItems" in schema:
+        return f"[{', '.join(map(typed, schema['prefixItems']))}]"
+    if schema["type"] == "array":
+        return f"{typed(schema['items'])}[]"
+    return {"integer": "number"}.get(schema["type"], schema["type"])
+
+
+def test_the_types_of_the_page_are_those_of_the_manifest() -> None:
+    text = page_files()["app/manifest.js"].decode().replace("\n *  ", "")
+    written = dict(reversed(found) for found in re.findall(r"@typedef {{(.+)}} (\w+)", text))
+    models = Manifest.model_json_schema()["$defs"]
+    assert written == {
+        name: ", ".join(f"{key}: {typed(content)}" for key, content in model["properties"].items())
+        for name, model in models.items()
+    }
+
+
+TOLD = """
+import torch
+from mien.models.base import Encodes, ModelConfig, Phase, Term
+from torch import nn
+
+
+class Config(ModelConfig):
+    attributes: tuple[str, ...] = ()
+
+
+class Told(Encodes):
+    '''Its encoder and its generator are told the attributes, and both go by them.'''
+
+    Config = Config
+
+    def __init__(self, config, image_size):
+        super().__init__(config, image_size)
+        self.attributes, pixels = config.attributes, 3 * image_size**2
+        self.encoder = nn.Linear(pixels + len(self.attributes), 2 * config.latent_dim)
+        self.generator = nn.Linear(config.latent_dim + len(self.attributes), pixels)
+        self.phases = (Phase("told", ("encoder", "generator"), self.loss),)
+
+    def loss(self, batch):
+        return {"error": Term((self.reconstruct(batch.x, batch.y) - batch.x).square().mean())}
+
+    def encode(self, x, y=None):
+        mu, logvar = self.encoder(torch.cat([x.flatten(1), 5 * y], 1)).chunk(2, dim=1)
+        return mu, logvar
+
+    def generate(self, z, y=None):
+        x = self.generator(torch.cat([z, 5 * y], 1))
+        return x.tanh().unflatten(1, (3, self.image_size, self.image_size))
+"""
+
+
+@pytest.fixture(scope="module")
+def told_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """A run of a model whose encoder is told attributes, from a file of the user's own, by both engines."""
+    folder = tmp_path_factory.mktemp("told")
+    (folder / "told.py").write_text(TOLD)
+    wanted = [f"model.name={folder / 'told.py'}:Told", 'model.attributes=["Male", "Smiling"]']
+    tiny.train(folder / "run", tiny.recipe("vae", *wanted))
+    code = ["--model-code", str(folder / "told.py")]
+    export_web(folder / "run", folder / "web")
+    explore = ["-m", "mien", "explore", str(folder / "run"), "--port", "0", "--no-browser", *code]
+    plain = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder / "web")]
+    with serving(explore, r"exploring at \S+:(\d+)/") as server, serving(plain, r"port (\d+)") as static:
+        yield {"server": Site("server", server), "web": Site("web", static)}
+
+
+@pytest.mark.parametrize("engine", ["server", "web"])
+def test_an_encoder_is_told_the_attributes_that_the_visitor_sets(
+    engine: str, told_sites: dict[str, Site], visit: Any, tmp_path: Path
+) -> None:
+    Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 60).convert("RGB").save(tmp_path / "me.png")
+    page = visit(told_sites[engine]).open("photo")
+    page.locator("#photo").set_input_files(tmp_path / "me.png")
+    usual = pixels(page, "#reconstruction")
+    before = page.get_by_label("Smiling").input_value()
+    page.get_by_label("Smiling").fill("0" if before == "1" else "1")
+    told = changed(page, usual, "#reconstruction")
+    page.get_by_role("button", name="Edit it").click()
+    assert pixels(page, "#edited") == told
+    assert page.get_by_label("Smiling").first.input_value() != before
+
+
+def test_a_face_of_the_map_keeps_what_its_encoder_was_told(told_sites: dict[str, Site], visit: Any) -> None:
+    page = visit(told_sites["server"]).open("map")
+    expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    has = page.locator(".card").inner_text()
+    page.keyboard.press("Enter")
+    pixels(page, "#tray .face")
+    (told,) = re.findall(r"~m\d+~y([01]),([01])", address(page))
+    assert told == tuple(str(int(name in has.partition(": ")[2].split(", "))) for name in ("Male", "Smiling"))
 
 
 def test_names_from_data_are_never_html(sites: dict[str, Site], visit: Any) -> None:

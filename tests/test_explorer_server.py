@@ -1,4 +1,4 @@
-"""The explorer's exhibit, engine and server, asked over real sockets."""
+"""The explorer's site, engine and server, asked over real sockets."""
 
 import base64
 import http.client
@@ -24,9 +24,9 @@ from mien.cli import main
 from mien.errors import RunError
 from mien.explorer import app, latent_cache
 from mien.explorer.engine import MOST_WAITING, Engine
-from mien.explorer.manifest import Exhibit, open_exhibit
 from mien.explorer.server import listen
 from mien.explorer.shown_numbers import numbers
+from mien.explorer.site import Site, open_site
 from mien.faces import Faces
 from mien.pictures import of_models
 from mien.runs.folder import Run
@@ -38,36 +38,36 @@ RunOf = Callable[[str], Run]
 
 
 @pytest.fixture(scope="module")
-def exhibit(trained_runs: dict[str, Run]) -> Exhibit:
-    return open_exhibit([run.path for run in trained_runs.values()])
+def site(trained_runs: dict[str, Run]) -> Site:
+    return open_site([run.path for run in trained_runs.values()])
 
 
 @pytest.fixture(scope="module")
-def explorer(exhibit: Exhibit) -> Iterator[Explorer]:
-    explorer = Explorer(exhibit)
+def explorer(site: Site) -> Iterator[Explorer]:
+    explorer = Explorer(site)
     yield explorer
     explorer.stop()
 
 
-def entry(exhibit: Exhibit, run: str) -> dict[str, Any]:
-    return next(entry for entry in exhibit.content["runs"] if entry["id"] == run)
+def entry(site: Site, run: str) -> dict[str, Any]:
+    return next(shown.model_dump() for shown in site.manifest.runs if shown.id == run)
 
 
-# The exhibit
+# The site
 
 
-def test_files_of_the_map_have_the_shapes_that_the_exhibit_says(exhibit: Exhibit, faces: Faces) -> None:
-    vae = entry(exhibit, "vae")
+def test_files_of_the_map_have_the_shapes_that_the_manifest_says(site: Site, faces: Faces) -> None:
+    vae = entry(site, "vae")
     count = vae["map"]["count"]
     assert count == len(faces.rows("test"))
-    lengths = {name: len(exhibit.files[f"runs/vae/{name}"]) for name in ("directions.f32", "map/latents.f16")}
+    lengths = {name: len(site.files[f"runs/vae/{name}"]) for name in ("directions.f32", "map/latents.f16")}
     assert lengths == {"directions.f32": 4 * LATENT * len(vae["directions"]), "map/latents.f16": 2 * LATENT * count}
-    assert len(exhibit.files["runs/vae/map/pca.f32"]) == 8 * count
-    assert len(exhibit.files["runs/vae/map/attributes.u8"]) == count * len(vae["map"]["attributes"])
+    assert len(site.files["runs/vae/map/pca.f32"]) == 8 * count
+    assert len(site.files["runs/vae/map/attributes.u8"]) == count * len(vae["map"]["attributes"])
 
 
-def test_every_file_that_the_exhibit_names_is_there(exhibit: Exhibit) -> None:
-    tree = exhibit.tree()
+def test_every_file_that_the_manifest_names_is_there(site: Site) -> None:
+    tree = site.tree()
     content = json.loads(tree["exhibit.json"])
     named = set(re.findall(r'"((?:runs|report)/[^"]+)"', json.dumps(content)))
     assert named
@@ -77,9 +77,9 @@ def test_every_file_that_the_exhibit_names_is_there(exhibit: Exhibit) -> None:
 
 def test_an_attribute_direction_is_the_step_between_mean_latents(trained_runs: dict[str, Run], faces: Faces) -> None:
     model = load_model(trained_runs["vae"].weights).model
-    exhibit = open_exhibit([trained_runs["vae"].path])
-    names = [direction["name"] for direction in entry(exhibit, "vae")["directions"]]
-    steps = np.frombuffer(exhibit.files["runs/vae/directions.f32"], "<f4").reshape(-1, LATENT)
+    site = open_site([trained_runs["vae"].path])
+    names = [direction["name"] for direction in entry(site, "vae")["directions"]]
+    steps = np.frombuffer(site.files["runs/vae/directions.f32"], "<f4").reshape(-1, LATENT)
     rows = faces.rows("train")
     has = faces.attributes[rows, faces.columns(("Male",))[0]] == 1
     means = of_models.encode(model, faces.images[rows])[0]
@@ -90,7 +90,7 @@ def test_a_principal_direction_is_one_standard_deviation_long() -> None:
     means = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32) * [3, 1, 0.5, 0]
     (about, first), *others = latent_cache.principal_directions(means.astype(np.float32))
     assert np.abs(first) == pytest.approx([means[:, 0].std(ddof=1), 0, 0, 0], abs=0.2)
-    assert about["share"] + sum(other["share"] for other, _ in others) == pytest.approx(1, abs=1e-3)
+    assert about.share + sum(other.share for other, _ in others) == pytest.approx(1, abs=1e-3)
     assert len(others) == 2  # nothing varies along the last one
 
 
@@ -101,8 +101,8 @@ def test_unknown_attributes_count_neither_as_having_it_nor_as_not() -> None:
     assert step == pytest.approx(9.5 - 29.5)
 
 
-def test_a_model_without_encoder_has_no_map_and_says_why(exhibit: Exhibit) -> None:
-    gan = entry(exhibit, "gan")
+def test_a_model_without_encoder_has_no_map_and_says_why(site: Site) -> None:
+    gan = entry(site, "gan")
     assert gan["map"] is None
     assert not gan["directions"]
     assert "no encoder" in gan["notes"][0]
@@ -110,7 +110,7 @@ def test_a_model_without_encoder_has_no_map_and_says_why(exhibit: Exhibit) -> No
 
 @pytest.mark.parametrize(("source", "why"), [("/nowhere/faces", "/nowhere/faces"), ("drawn:240", "other faces")])
 def test_without_its_faces_a_run_is_explored_without_a_map(run_of: RunOf, source: str, why: str) -> None:
-    vae = entry(open_exhibit([run_of("vae").path], source=source), "vae")
+    vae = entry(open_site([run_of("vae").path], source=source), "vae")
     assert vae["map"] is None
     assert vae["encodes"]
     assert why in vae["notes"][0]
@@ -119,16 +119,16 @@ def test_without_its_faces_a_run_is_explored_without_a_map(run_of: RunOf, source
 def test_a_run_that_is_not_trained_is_refused_alone_and_left_out_among_others(run_of: RunOf, tmp_path: Path) -> None:
     started, _ = start_run(tiny.recipe("gan"), tmp_path / "started")
     with pytest.raises(RunError, match="mien resume"):
-        open_exhibit([started.path])
-    content = open_exhibit([started.path, run_of("gan").path]).content
-    assert [entry["id"] for entry in content["runs"]] == ["gan"]
-    assert "mien resume" in content["notes"][0]
+        open_site([started.path])
+    manifest = open_site([started.path, run_of("gan").path]).manifest
+    assert [run.id for run in manifest.runs] == ["gan"]
+    assert "mien resume" in manifest.notes[0]
 
 
 def test_a_run_whose_training_is_not_done_shows_its_best_snapshot(run_of: RunOf) -> None:
     run = run_of("vae")
     run.weights.rename(run.best)
-    assert [snapshot["id"] for snapshot in entry(open_exhibit([run.path]), "vae")["snapshots"]] == ["best"]
+    assert [snapshot["id"] for snapshot in entry(open_site([run.path]), "vae")["snapshots"]] == ["best"]
 
 
 def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
@@ -136,18 +136,18 @@ def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
     run.weights.write_bytes(run.weights.read_bytes()[:1000])
     run.best.unlink(missing_ok=True)
     with pytest.raises(RunError, match="cannot be read"):
-        open_exhibit([run.path])
+        open_site([run.path])
 
 
 def test_a_map_is_computed_once(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_exhibit([run_of("vae").path])
+    first = open_site([run_of("vae").path])
     monkeypatch.setattr(latent_cache, "compute", None)
-    again = open_exhibit([first.weights["vae"]["last"].parent])
+    again = open_site([first.weights["vae"]["last"].parent])
     assert again.files == first.files
-    assert again.content == first.content
+    assert again.manifest == first.manifest
 
 
-def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_map(tmp_path: Path, exhibit: Exhibit) -> None:
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_map(tmp_path: Path, site: Site) -> None:
     path = tmp_path / "file" / "map.npz"
     assert latent_cache.read(path) is None
     path.parent.write_bytes(b"no folder")
@@ -163,9 +163,9 @@ def test_names_from_folders_become_plain_addresses(run_of: RunOf, tmp_path: Path
     paths = [tmp_path / name for name in ('<b>&"é', "b", "B ")]
     for path in paths:
         shutil.copytree(run_of("gan").path if not (tmp_path / "gan").exists() else tmp_path / "gan", path)
-    runs = open_exhibit(paths).content["runs"]
-    assert [run["id"] for run in runs] == ["b", "b-2", "b-3"]
-    assert [run["name"] for run in runs] == [path.name for path in paths]
+    runs = open_site(paths).manifest.runs
+    assert [run.id for run in runs] == ["b", "b-2", "b-3"]
+    assert [run.name for run in runs] == [path.name for path in paths]
 
 
 def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left_out() -> None:
@@ -186,7 +186,7 @@ def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left
 def test_the_static_bundle_has_one_snapshot_and_the_addresses_of_its_networks(run_of: RunOf) -> None:
     run = run_of("vae")
     shutil.copy(run.weights, run.best)
-    vae = entry(open_exhibit([run.path], "web"), "vae")
+    vae = entry(open_site([run.path], "web"), "vae")
     assert vae["onnx"] == {"generator": "runs/vae/generator.onnx", "encoder": "runs/vae/encoder.onnx"}
     assert len(vae["snapshots"]) == 1
 
@@ -205,7 +205,7 @@ def test_both_runtimes_give_the_same_faces(trained_runs: dict[str, Run], name: s
     assert np.abs(one - other).max() <= 1
     if name == "vae":
         image = one[0].astype(np.uint8)
-        means = [engine.encode(name, "last", image).result() for engine in engines]
+        means = [engine.encode(name, "last", image, None).result() for engine in engines]
         assert means[0] == pytest.approx(means[1], abs=1e-4)
     for engine in engines:
         engine.stop()
@@ -306,7 +306,7 @@ def test_a_page_of_another_name_cannot_read_a_file(explorer: Explorer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/recipe.toml", "//etc/passwd", "/runs/vae", "/%00"])
-def test_only_files_of_the_exhibit_are_served(explorer: Explorer, path: str) -> None:
+def test_only_files_of_the_site_are_served(explorer: Explorer, path: str) -> None:
     head = explorer.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
     assert head.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
 
@@ -323,7 +323,7 @@ def test_another_method_is_refused_as_json(explorer: Explorer, method: str, path
 
 def test_the_page_comes_with_a_policy_and_is_not_sent_twice(explorer: Explorer) -> None:
     status, headers, content = explorer.ask("GET", "/")
-    assert (status, content) == (200, explorer.exhibit.tree()["index.html"])
+    assert (status, content) == (200, explorer.site.tree()["index.html"])
     assert "'unsafe-inline'" not in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
@@ -335,8 +335,8 @@ def test_a_report_is_served_without_scripts(trained_runs: dict[str, Run], run_of
     run = run_of("gan")
     (run.path / "report").mkdir()
     (run.path / "report" / "report.html").write_text("<p>numbers</p>")
-    explorer = Explorer(open_exhibit([run.path]))
-    _, headers, content = explorer.ask("GET", f"/{entry(explorer.exhibit, 'gan')['report']}")
+    explorer = Explorer(open_site([run.path]))
+    _, headers, content = explorer.ask("GET", f"/{entry(explorer.site, 'gan')['report']}")
     explorer.stop()
     assert content.endswith(b"<p>numbers</p>")
     assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
@@ -369,7 +369,7 @@ def test_impatient_tabs_do_not_pile_up_work(explorer: Explorer) -> None:
 def test_no_request_writes_anything(explorer: Explorer, trained_runs: dict[str, Run]) -> None:
     folder = trained_runs["vae"].path.parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    for path in explorer.exhibit.tree():
+    for path in explorer.site.tree():
         assert explorer.ask("GET", f"/{path}")[0] == 200
     explorer.post("/api/generate", drawn())
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

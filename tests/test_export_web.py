@@ -17,11 +17,12 @@ import tiny
 from mien.cli import main
 from mien.errors import RunError
 from mien.explorer import bundle as bundle_module
-from mien.explorer.bundle import MANIFEST, Part, export_web, manifest, write_bundle
+from mien.explorer.bundle import FILE_LIST, Part, export_web, file_list, write_bundle
 from mien.export.onnx_export import encoder_graph, generator_graph
 from mien.export.quantize import keep_means_only, store_small
-from mien.export.runtime import open_session, to_signed
+from mien.export.runtime import open_session
 from mien.faces import Faces
+from mien.faces.pixel_range import signed
 from mien.runs.folder import Run
 from test_export import fresh
 
@@ -62,10 +63,10 @@ def test_the_networks_of_a_bundle_give_the_faces_of_the_run(
 ) -> None:
     generator, encoder = (unpacked(bundle[0] / f"runs/vae/{part}.onnx") for part in ("generator", "encoder"))
     run, images = mien.open_run(trained_runs["vae"].path), faces.images[:5]
-    (mu,) = encoder.run(None, {"x": to_signed(images)})
+    (mu,) = encoder.run(None, {"x": signed(images)})
     (x,) = generator.run(["x"], {"z": mu})
     assert mu == pytest.approx(run.encode(images)[0], abs=0.01)
-    assert np.abs(x - to_signed(run.reconstruct(images))).max() * 127.5 < 2
+    assert np.abs(x - signed(run.reconstruct(images))).max() * 127.5 < 2
 
 
 def test_an_encoder_without_log_variances_loses_half_of_its_last_layer_and_no_mean(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_no_path_of_this_machine_is_in_the_notes_of_a_bundle(of_photographs: Run
 
 def wrote(site: Path, *addresses: str) -> None:
     """A bundle of files that hold nothing."""
-    write_bundle(site, {**dict.fromkeys(addresses, b""), MANIFEST: manifest([*addresses, MANIFEST])})
+    write_bundle(site, {**dict.fromkeys(addresses, b""), FILE_LIST: file_list([*addresses, FILE_LIST])})
 
 
 def files_in(folder: Path) -> set[str]:
@@ -220,7 +221,7 @@ def test_what_the_user_put_beside_a_bundle_stays_whatever_its_name(tmp_path: Pat
         (tmp_path / "site" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "site" / name).write_text("all my work")
     wrote(tmp_path / "site", "app/main.js", "runs/gan/generator.onnx")
-    assert files_in(tmp_path / "site") == own | {"app/main.js", "runs/gan/generator.onnx", MANIFEST}
+    assert files_in(tmp_path / "site") == own | {"app/main.js", "runs/gan/generator.onnx", FILE_LIST}
     assert not (tmp_path / "site" / "runs" / "vae").exists()
     assert all((tmp_path / "site" / name).read_text() == "all my work" for name in own)
 
@@ -235,11 +236,11 @@ def test_a_file_of_the_users_in_the_place_of_a_new_one_is_not_overwritten(tmp_pa
     assert (tmp_path / "site" / "runs" / "gan" / "generator.onnx").is_file()
 
 
-def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> None:
+def test_a_list_that_names_files_elsewhere_removes_none(tmp_path: Path) -> None:
     wrote(tmp_path / "site", "app/main.js")
     (tmp_path / "thesis.txt").write_text("all my work")
     elsewhere = ["../thesis.txt", str(tmp_path / "thesis.txt")]
-    (tmp_path / "site" / MANIFEST).write_bytes(manifest([*elsewhere, "app/main.js", MANIFEST]))
+    (tmp_path / "site" / FILE_LIST).write_bytes(file_list([*elsewhere, "app/main.js", FILE_LIST]))
     wrote(tmp_path / "site", "app/main.js")
     assert (tmp_path / "thesis.txt").read_text() == "all my work"
 
@@ -253,7 +254,7 @@ def test_a_bundle_that_could_not_be_written_whole_is_replaced_by_the_next(
         with pytest.raises(RunError, match="the disk is full"):
             wrote(tmp_path / "site", "app/new.js")
     wrote(tmp_path / "site", "app/new.js", "app/newer.js")
-    assert files_in(tmp_path / "site") == {"app/new.js", "app/newer.js", MANIFEST}
+    assert files_in(tmp_path / "site") == {"app/new.js", "app/newer.js", FILE_LIST}
 
 
 def test_faces_of_the_test_set_are_not_for_an_onnx_file(

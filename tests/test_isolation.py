@@ -15,7 +15,7 @@ import isolated
 import mien
 from asking import Explorer
 from awkward import numbered, write
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.site import open_site
 from mien.report.write import compare_runs
 
 SOURCES = sorted(Path(mien.__file__).parent.rglob("*.py"))
@@ -186,7 +186,7 @@ def pages(folder: Path, tried: dict[str, list[str]]) -> Iterator[dict[str, str]]
     strange = folder / MARKED[1].replace("/", "")
     shutil.copytree(folder / "plan" / "vae", strange)
     report = compare_runs([strange, folder / "plan" / "acgan"], names=["sharpness"], out=folder / "again")
-    explorer = Explorer(open_exhibit([folder / "plan", strange]))
+    explorer = Explorer(open_site([folder / "plan", strange]))
     yield {
         "report": (folder / "plan" / "report" / "report.html").as_uri(),
         "compared": report.as_uri(),

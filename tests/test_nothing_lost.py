@@ -27,8 +27,8 @@ import tiny
 from mien import open_run
 from mien.cli import main
 from mien.errors import DataError, MienError, RunError
-from mien.explorer.bundle import MANIFEST, earlier_files, manifest, write_bundle
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.bundle import FILE_LIST, earlier_files, file_list, write_bundle
+from mien.explorer.site import open_site
 from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
 from mien.faces.pack.store import default_cache
@@ -529,7 +529,7 @@ def test_a_plan_that_was_killed_while_it_was_begun_can_be_begun_again(two: Plan,
     [
         (report_folder, ""),
         (lambda path: export_onnx(path, path.parent / "model.onnx"), "there are no weights yet"),
-        (lambda path: open_exhibit([path]), ""),  # by the best weights so far
+        (lambda path: open_site([path]), ""),  # by the best weights so far
     ],
     ids=["report", "export", "explore"],
 )
@@ -557,7 +557,7 @@ def test_nothing_is_lost_by_kills_at_random_moments() -> None:
 
 def test_a_bundle_that_is_killed_at_any_moment_can_be_exported_again(tmp_path: Path) -> None:
     files = {"exhibit.json": b'{"engine": "web"}', "index.html": b"page", "runs/vae/generator.onnx": b"network"}
-    files[MANIFEST] = manifest([*files, MANIFEST])
+    files[FILE_LIST] = file_list([*files, FILE_LIST])
     for folder, moment in [(tmp_path / f"site{moment}", moment) for moment in range(1, 6)]:
         for _ in range(2):  # into a new folder, then over that bundle
             with pytest.MonkeyPatch.context() as patched, contextlib.suppress(Killed):
@@ -610,8 +610,8 @@ def golden_folder(golden: Run, tmp_path: Path) -> Path:
 
 def test_a_plan_of_every_format_so_far_is_opened(golden_folder: Path) -> None:
     assert [run.path.name for run in plan_runs(golden_folder)] == ["run"]
-    exhibit = open_exhibit([golden_folder])
-    assert (exhibit.content["title"], len(exhibit.content["runs"])) == ("A plan of format 1", 1)
+    site = open_site([golden_folder])
+    assert (site.manifest.title, len(site.manifest.runs)) == ("A plan of format 1", 1)
 
 
 def test_an_export_of_every_format_so_far_draws_the_faces_of_its_run(golden_folder: Path) -> None:

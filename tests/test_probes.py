@@ -13,7 +13,7 @@ import mien
 import tiny
 from asking import Explorer
 from mien.cli import main
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.site import open_site
 from mien.faces.batches import Batches
 from mien.models.base import Encodes
 from mien.models.own_code import CODE_FILE
@@ -103,12 +103,12 @@ def test_it_is_exported_and_drawn_from_without_pytorch_and_without_its_code(
 @every_probe
 @pytest.mark.parametrize("runtime", ["pytorch", "onnxruntime"])
 def test_it_is_explored_by_a_server(name: str, runtime: str, probes: dict[str, Run]) -> None:
-    explorer = Explorer(open_exhibit([probes[name].path]), runtime)
+    explorer = Explorer(open_site([probes[name].path]), runtime)
     try:
         trained = mien.open_run(probes[name].path)
         z = np.zeros((1, 8), np.float32)
         y = np.ones((1, len(trained.attributes)), np.float32) if trained.attributes else None
-        answer = explorer.engine.generate(next(iter(explorer.exhibit.weights)), "last", z, y).result()
+        answer = explorer.engine.generate(next(iter(explorer.site.weights)), "last", z, y).result()
         assert np.abs(answer.astype(int) - trained.generate(z, y)).max() <= 1
     finally:
         explorer.stop()

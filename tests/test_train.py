@@ -23,7 +23,8 @@ import two_processes
 from mien.cli import main
 from mien.cli.terminal import Terminal
 from mien.errors import Diverged, Interrupted, RecipeError, RunError
-from mien.faces.batches import Batch, Batches, to_signed, to_stored
+from mien.faces.batches import Batch, Batches, to_signed
+from mien.faces.pixel_range import to_stored
 from mien.faces.pixels import Mapped, OnDevice
 from mien.files import tensors
 from mien.models import MODELS, build

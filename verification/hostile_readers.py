@@ -18,8 +18,9 @@ from mien import open_run
 from mien.cli import main
 from mien.cli.terminal import table_of_numbers
 from mien.explorer import requests
-from mien.explorer.manifest import open_exhibit
+from mien.explorer.manifest import ShownRun, Snapshot
 from mien.explorer.shown_numbers import numbers
+from mien.explorer.site import open_site
 from mien.export.runtime import open_exported
 from mien.faces import Faces, open_faces
 from mien.faces.pack.statistics import lines
@@ -45,7 +46,13 @@ COUNT = 20  # sound pictures beside the hostile ones
 NAMES = [f"{at:03d}.png" for at in range(COUNT)]
 FACES = replace(tiny.noise_faces(), card={"source": "noise", "crop_rule": "square"})
 MODEL = tiny.model("vae")
-SHAPES = {"run": requests.Shape(32, 8, 2, True, frozenset({"last"}))}
+SHAPES = {
+    "run": ShownRun(
+        **{"id": "run", "name": "run", "model": "vae", "image_size": 32, "latent_dim": 8, "attributes": ["a", "b"]},
+        **{"combinations": [], "encodes": True, "snapshots": [Snapshot(id="last", images_seen=0)], "directions": []},
+        **{"map": None, "film": [], "numbers": [], "report": None, "onnx": None, "notes": []},
+    )
+}
 
 
 # Pictures, tables and folders of them
@@ -235,7 +242,7 @@ def resume(path: Path) -> None:
 
 def explore(path: Path) -> None:
     """What the explorer shows of a run or a plan."""
-    open_exhibit([path])
+    open_site([path])
 
 
 def evaluate(path: Path) -> None:

@@ -37,7 +37,7 @@ from measuring import table
 import mien.report.study_page  # noqa: F401  this and SLOW once, so that no process that is killed has to import them
 from killing import in_a_process, kill, lingering, start, unfinished, wait_for_a_write
 from mien.api import resume_plan, run_plan, run_study
-from mien.explorer.bundle import MANIFEST, export_web
+from mien.explorer.bundle import FILE_LIST, export_web
 from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
 from mien.faces.pack.store import read_pack
@@ -318,7 +318,7 @@ def web(trained: Path) -> Job:
         return {str(path.relative_to(folder)): content_of(path) for path in (folder / "site").rglob("*.*")}
 
     def half(folder: Path) -> list[str]:
-        return [] if not (folder / "site").exists() or (folder / "site" / MANIFEST).exists() else ["site"]
+        return [] if not (folder / "site").exists() or (folder / "site" / FILE_LIST).exists() else ["site"]
 
     return Job(lambda folder: void(export_web(trained / "run", folder / "site")), files, half)
 

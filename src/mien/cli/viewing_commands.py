@@ -105,12 +105,12 @@ def export(args: argparse.Namespace) -> None:
 def explore(args: argparse.Namespace) -> None:
     """`mien explore`"""
     from mien.cli.terminal import Terminal
-    from mien.explorer.manifest import open_exhibit
     from mien.explorer.server import serve
+    from mien.explorer.site import open_site
 
     with Terminal() as terminal:
-        exhibit = open_exhibit(args.runs, source=args.data, observer=terminal)
-    serve(exhibit, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime, say=say)
+        site = open_site(args.runs, source=args.data, observer=terminal)
+    serve(site, host=args.host, port=args.port, browser=not args.no_browser, runtime=args.runtime, say=say)
 
 
 def export_page(path: Path, folder: Path, test_faces: bool) -> None:

@@ -1,4 +1,4 @@
-"""The web application: files of the exhibit out of memory, two questions to the engine, and who is let in."""
+"""The web application: files of the site out of memory, two questions to the engine, and who is let in."""
 
 import asyncio
 import contextlib
@@ -21,10 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mien.errors import MienError
 from mien.explorer import requests
 from mien.explorer.engine import Busy, Engine
-from mien.explorer.manifest import FLOATS, REPORT_POLICY, Exhibit
+from mien.explorer.site import FLOATS, REPORT_POLICY, Site
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
 QUESTIONS = ("/api/generate", "/api/encode")
+PIECE = 2**16  # bytes of an answer that are sent at once: a client that does not read costs few of them
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -52,27 +53,28 @@ HEADERS = {
 }
 
 
-def application(exhibit: Exhibit, engine: Engine, host: str) -> Starlette:
-    """The application that shows an exhibit.  host: the address that it listens on"""
-    shapes = requests.shapes_of(exhibit.content)
-    most_bytes = max(shape.most_bytes for shape in shapes.values())
+def application(site: Site, engine: Engine, host: str) -> Starlette:
+    """The application that shows a site.  host: the address that it listens on"""
+    runs = {run.id: run for run in site.manifest.runs}
+    most_bytes = max(map(requests.most_bytes, runs.values()))
 
     async def generate(request: Request) -> Response:
-        wanted = requests.parse(await body_of(request, most_bytes), shapes)
+        wanted = requests.parse(await body_of(request, most_bytes), runs)
         z, y = requests.latents(wanted)
-        images = await asyncio.wrap_future(engine.generate(wanted.run, wanted.snapshot, z, y))
+        images = await asyncio.wrap_future(engine.generate(wanted.run.id, wanted.snapshot, z, y))
         return binary(images.tobytes())
 
     async def encode(request: Request) -> Response:
-        wanted = requests.parse(await body_of(request, most_bytes), shapes)
-        mean = await asyncio.wrap_future(engine.encode(wanted.run, wanted.snapshot, requests.picture(wanted)))
+        wanted = requests.parse(await body_of(request, most_bytes), runs)
+        image, y = requests.picture(wanted)
+        mean = await asyncio.wrap_future(engine.encode(wanted.run.id, wanted.snapshot, image, y))
         return binary(mean.astype(FLOATS).tobytes())
 
     return Starlette(
         routes=[
             Route(QUESTIONS[0], answering(generate), methods=["POST"]),
             Route(QUESTIONS[1], answering(encode), methods=["POST"]),
-            Route("/{path:path}", files_endpoint(exhibit.tree()), methods=["GET"]),
+            Route("/{path:path}", files_endpoint(site.tree()), methods=["GET"]),
         ],
         middleware=[Middleware(Guard, names=names_of(host), exposed=not is_loopback(host))],
         exception_handlers={HTTPException: http_error, Exception: unexpected},
@@ -186,7 +188,11 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
-            await send(message)
+            body = memoryview(message.get("body", b""))
+            while len(body) > PIECE:
+                await send({**message, "body": bytes(body[:PIECE]), "more_body": True})
+                body = body[PIECE:]
+            await send({**message, "body": bytes(body)} if "body" in message else message)
 
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:

@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from mien.errors import RunError
-from mien.explorer.manifest import Exhibit, open_exhibit
 from mien.explorer.run_faces import is_drawn
+from mien.explorer.site import Site, open_site
 from mien.export.metadata import Source, model_card, open_source
-from mien.export.onnx_export import GREY_LEVELS, encoder_graph, generator_graph, on_cpu, require_packages, run_with
+from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages, run_with
 from mien.export.quantize import keep_means_only, packed, store_small
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.progress import Observer
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
@@ -38,7 +39,7 @@ BITS = (16, 8, 7, 6)  # of a weight of a linear layer, in the order in which the
 USUAL_BITS = 8  # where none of them makes the bundle small enough
 CHECKED = 64  # images that the networks are checked with
 MOST_MEAN, MOST_LARGEST = 1.0, 16.0  # grey levels that the images may differ by from PyTorch's
-MANIFEST = "bundle.json"  # in it: what it is made of, so that a new one takes the place of that and of nothing else
+FILE_LIST = "bundle.json"  # the files that it is made of, so that a new one takes the place of that and of nothing else
 
 
 @dataclass(frozen=True)
@@ -89,42 +90,42 @@ def export_web(path: Path, folder: Path, observer: Observer | None = None, *, te
     """
     require_packages()
     earlier_files(folder)
-    exhibit = open_exhibit([path], "web", test_faces=test_faces, observer=observer)
-    networks = {name: Networks.of(next(iter(files.values()))) for name, files in exhibit.weights.items()}
-    held = faces_in(exhibit)
+    site = open_site([path], "web", test_faces=test_faces, observer=observer)
+    networks = {name: Networks.of(next(iter(files.values()))) for name, files in site.weights.items()}
+    held = faces_in(site)
     cards = [model_card(each.source) for each in networks.values()]
-    exhibit.files["MODEL_CARD.md"] = "\n".join([*cards, f"## Whose faces are in this bundle\n\n{held}\n"]).encode()
-    addresses = {run["id"]: run["onnx"] for run in exhibit.content["runs"]}
-    bits = add_networks(exhibit, networks, addresses)
+    site.files["MODEL_CARD.md"] = "\n".join([*cards, f"## Whose faces are in this bundle\n\n{held}\n"]).encode()
+    addresses = {run.id: dict(run.onnx or ()) for run in site.manifest.runs}
+    bits = add_networks(site, networks, addresses)
     words = {}
     for name, each in networks.items():
         for part, difference in differences(each.model, each.small(bits)).items():
             words[addresses[name][part]] = checked(difference, f"{path}: the {part} of {name}", bits)
-    files = exhibit.tree()
-    files[MANIFEST] = manifest([*files, MANIFEST])
+    files = site.tree()
+    files[FILE_LIST] = file_list([*files, FILE_LIST])
     write_bundle(folder, files)
     if observer:
-        left = f" Left out: {', '.join(exhibit.left_out)}; --with-test-faces puts them in." if exhibit.left_out else ""
+        left = f" Left out: {', '.join(site.left_out)}; --with-test-faces puts them in." if site.left_out else ""
         observer.note(held + left)
     return parts_of(files, words)
 
 
-def faces_in(exhibit: Exhibit) -> str:
+def faces_in(site: Site) -> str:
     """Which faces besides generated ones are in a bundle, in a sentence."""
     held = []
-    for run in exhibit.content["runs"]:
-        if run["map"]:
-            weights = next(iter(exhibit.weights[run["id"]].values()))
+    for run in site.manifest.runs:
+        if run.map:
+            weights = next(iter(site.weights[run.id].values()))
             kind = "drawn faces" if is_drawn(Run(weights.parent)) else "photographs"
-            held.append(f"{run['map']['count']:,} {kind} that {run['name']} was tested on, with attributes and latents")
-    if any(run["report"] for run in exhibit.content["runs"]):
+            held.append(f"{run.map.count:,} {kind} that {run.name} was tested on, with attributes and latents")
+    if any(run.report for run in site.manifest.runs):
         held.append("a report, which shows faces that a model was tested on, and paths and commands of this machine")
     return f"In this bundle: {'; '.join(held) or 'no face that a model was trained or tested on'}."
 
 
-def add_networks(exhibit: Exhibit, networks: Mapping[str, Networks], addresses: Mapping[str, Mapping[str, str]]) -> int:
+def add_networks(site: Site, networks: Mapping[str, Networks], addresses: Mapping[str, Mapping[str, str]]) -> int:
     """Put the networks among the files, in as many bits as fit in.  -> the bits of a weight of a linear layer"""
-    rest = sum(map(len, exhibit.tree().values()))
+    rest = sum(map(len, site.tree().values()))
     tried: dict[int, dict[str, bytes]] = {}
     for bits in BITS:
         tried[bits] = {
@@ -136,7 +137,7 @@ def add_networks(exhibit: Exhibit, networks: Mapping[str, Networks], addresses: 
             break
     else:
         bits = USUAL_BITS
-    exhibit.files |= tried[bits]
+    site.files |= tried[bits]
     return bits
 
 
@@ -177,7 +178,7 @@ def earlier_files(folder: Path) -> set[str]:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return set()
     try:
-        named = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        named = json.loads((folder / FILE_LIST).read_text(encoding="utf-8"))["files"]
         here = folder.resolve()
         return {name for name in named if (folder / name).parent.resolve().is_relative_to(here)}
     except (OSError, ValueError, TypeError, KeyError):
@@ -186,7 +187,7 @@ def earlier_files(folder: Path) -> set[str]:
         ) from None
 
 
-def manifest(addresses: Iterable[str]) -> bytes:
+def file_list(addresses: Iterable[str]) -> bytes:
     """What a bundle says of the files that it is made of."""
     return json.dumps({"mien": __version__, "files": sorted(addresses)}, indent=0).encode()
 
@@ -212,12 +213,12 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> None:
                 folder.rmdir()
             whole.rename(folder)
             return
-        write(beside / MANIFEST, manifest(earlier | set(files)))
-        (beside / MANIFEST).replace(folder / MANIFEST)  # should it end half way, all of it is known
+        write(beside / FILE_LIST, file_list(earlier | set(files)))
+        (beside / FILE_LIST).replace(folder / FILE_LIST)  # should it end half way, all of it is known
         for gone in earlier - set(files):
             (folder / gone).unlink(missing_ok=True)
             remove_if_empty((folder / gone).parent, folder)
-        for address in sorted(files, key=MANIFEST.__eq__):  # the manifest last
+        for address in sorted(files, key=FILE_LIST.__eq__):  # the list last
             (folder / address).parent.mkdir(parents=True, exist_ok=True)
             (whole / address).replace(folder / address)
     except OSError as error:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mien.errors import RecipeError
 from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages
-from mien.export.runtime import open_session, to_signed, to_stored
+from mien.export.runtime import open_session
+from mien.faces.pixel_range import signed, to_stored
 from mien.models.base import Encodes
 from mien.pictures import arrays
 from mien.runs.weights import TrainedModel, load_model
@@ -39,8 +40,8 @@ class Network(Protocol):
     def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
 
-    def encode(self, image: arrays.Pictures) -> Floats:
-        """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
+    def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
+        """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
 
 
 class Eager:
@@ -53,9 +54,9 @@ class Eager:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return self.trained.generate(z, y)
 
-    def encode(self, image: arrays.Pictures) -> Floats:
-        """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
-        mean: Floats = self.trained.encode(image[None])[0][0]
+    def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
+        """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
+        mean: Floats = self.trained.encode(image[None], y)[0][0]
         return mean
 
 
@@ -75,10 +76,10 @@ class Converted:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return to_stored(self.generator.run(["x"], {"z": z} if y is None else {"z": z, "y": y})[0])
 
-    def encode(self, image: arrays.Pictures) -> Floats:
-        """The mean of a face's latent.  uint8 [S,S,3] -> [Z]"""
-        known = {"y": np.full((1, len(self.model.attributes)), 0.5, np.float32)} if self.model.attributes else {}
-        mean: Floats = self.encoder.run(["mu"], {"x": to_signed(image[None]), **known})[0][0]
+    def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
+        """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
+        x = signed(image[None])
+        mean: Floats = self.encoder.run(["mu"], {"x": x} if y is None else {"x": x, "y": y})[0][0]
         return mean
 
     @cached_property
@@ -110,9 +111,9 @@ class Engine:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]    Raises: Busy."""
         return self.submit(lambda: self.network(self.weights[run][snapshot]).generate(z, y))
 
-    def encode(self, run: str, snapshot: str, image: arrays.Pictures) -> "Future[Floats]":
-        """The mean of a face's latent.  uint8 [S,S,3] -> [Z]    Raises: Busy."""
-        return self.submit(lambda: self.network(self.weights[run][snapshot]).encode(image))
+    def encode(self, run: str, snapshot: str, image: arrays.Pictures, y: Floats | None) -> "Future[Floats]":
+        """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]    Raises: Busy."""
+        return self.submit(lambda: self.network(self.weights[run][snapshot]).encode(image, y))
 
     def warm_up(self) -> None:
         """Read the first run now, so that its first face need not wait."""

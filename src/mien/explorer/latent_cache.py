@@ -6,11 +6,12 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.explorer.manifest import Direction
 from mien.faces import Faces
 from mien.faces.pack.store import default_cache
 from mien.faces.splits import spread
@@ -26,7 +27,6 @@ FEWEST = 10  # training faces with an attribute, and without it, for a direction
 MOST_PRINCIPAL = 10
 
 Floats = NDArray[np.float32]
-Words = list[dict[str, Any]]
 
 
 class Progress(Protocol):
@@ -44,7 +44,7 @@ class Latents:
     """
 
     directions: Floats
-    named: Words
+    named: list[Direction]
     rows: NDArray[np.int64]
     means: NDArray[np.float16]
     tsne: Floats
@@ -96,18 +96,18 @@ def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Late
 
 def attribute_directions(
     means: Floats, attributes: NDArray[np.int8], names: tuple[str, ...]
-) -> list[tuple[dict[str, Any], Floats]]:
+) -> list[tuple[Direction, Floats]]:
     """A step for each attribute that enough faces have, and have not; unknown ones are left out.  [N,Z], [N,A]"""
     found = []
     for column, name in enumerate(names):
         has, has_not = attributes[:, column] == 1, attributes[:, column] == 0
         if min(has.sum(), has_not.sum()) >= FEWEST:
             known = has | has_not
-            found.append(({"name": name, "kind": "attribute"}, arrays.attribute_direction(means[known], has[known])))
+            found.append((Direction(name=name, kind="attribute"), arrays.attribute_direction(means[known], has[known])))
     return found
 
 
-def principal_directions(means: Floats) -> list[tuple[dict[str, Any], Floats]]:
+def principal_directions(means: Floats) -> list[tuple[Direction, Floats]]:
     """The leading principal directions of latents, one standard deviation long, and their share of the variance.
 
     Each points to where its largest number is positive, so that it does not turn round with the machine.  [N,Z]
@@ -122,7 +122,7 @@ def principal_directions(means: Floats) -> list[tuple[dict[str, Any], Floats]]:
         if share > 1e-6:
             sign = np.sign(component[np.abs(component).argmax()])
             step = sign * component * value / np.sqrt(len(means) - 1)
-            about = {"name": str(place + 1), "kind": "principal", "share": round(share, 5)}
+            about = Direction(name=str(place + 1), kind="principal", share=round(share, 5))
             found.append((about, step.astype(np.float32)))
     return found
 
@@ -132,7 +132,7 @@ def read(path: Path) -> Latents | None:
     try:
         # Opened here, since numpy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-            named = json.loads(str(found["named"]))
+            named = [Direction.model_validate(about) for about in json.loads(str(found["named"]))]
             return Latents(found["directions"], named, found["rows"], found["means"], found["tsne"], found["pca"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -144,4 +144,4 @@ def write(path: Path, latents: Latents) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, shared=True) as (place,):
-            np.savez(place, named=np.array(json.dumps(latents.named)), **content)
+            np.savez(place, named=np.array(json.dumps([about.model_dump() for about in latents.named])), **content)

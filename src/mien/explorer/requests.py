@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explorer.manifest import FLOATS
+from mien.explorer.manifest import ShownRun
+from mien.explorer.site import FLOATS
 from mien.pictures.arrays import Pictures
 
 MOST_FACES = 64  # in one request
@@ -26,48 +27,23 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a run takes.  snapshots: their ids"""
-
-    image_size: int
-    latent_dim: int
-    attributes: int
-    encodes: bool
-    snapshots: frozenset[str]
-
-    @property
-    def most_bytes(self) -> int:
-        """Length of the longest request there can be: base64 takes four bytes for three."""
-        latents = 4 * MOST_FACES * (self.latent_dim + self.attributes)
-        return -(-max(latents, 3 * self.image_size**2) * 4 // 3) + ROOM_FOR_WORDS
-
-
-def shapes_of(content: Mapping[str, Any]) -> dict[str, Shape]:
-    """What each run of an exhibit takes, by its id.  content: of exhibit.json"""
-    return {
-        run["id"]: Shape(
-            image_size=run["image_size"],
-            latent_dim=run["latent_dim"],
-            attributes=len(run["attributes"]),
-            encodes=run["encodes"],
-            snapshots=frozenset(snapshot["id"] for snapshot in run["snapshots"]),
-        )
-        for run in content["runs"]
-    }
+def most_bytes(run: ShownRun) -> int:
+    """Length of the longest request of a run that there can be: base64 takes four bytes for three."""
+    generated = 4 * MOST_FACES * (run.latent_dim + len(run.attributes))
+    encoded = 3 * run.image_size**2 + 4 * len(run.attributes)
+    return -(-max(generated, encoded) * 4 // 3) + ROOM_FOR_WORDS
 
 
 @dataclass(frozen=True)
 class Request:
     """A JSON object that names a run and a snapshot that there are."""
 
-    run: str
+    run: ShownRun
     snapshot: str
-    shape: Shape
     content: Mapping[str, Any]
 
 
-def parse(body: bytes, shapes: Mapping[str, Shape]) -> Request:
+def parse(body: bytes, runs: Mapping[str, ShownRun]) -> Request:
     """A request.  Raises: Refused where it is no JSON object, or names no run and snapshot."""
     try:
         content = json.loads(body)
@@ -76,11 +52,12 @@ def parse(body: bytes, shapes: Mapping[str, Shape]) -> Request:
     if not isinstance(content, dict):
         raise Refused("The body is JSON, but not an object.")
     run, snapshot = content.get("run"), content.get("snapshot")
-    if not isinstance(run, str) or run not in shapes:
-        raise Refused(f"There is no such run here. Runs: {', '.join(shapes)}.", 404)
-    if not isinstance(snapshot, str) or snapshot not in shapes[run].snapshots:
-        raise Refused(f"The run has no such snapshot. Snapshots: {', '.join(sorted(shapes[run].snapshots))}.", 404)
-    return Request(run, snapshot, shapes[run], content)
+    if not isinstance(run, str) or run not in runs:
+        raise Refused(f"There is no such run here. Runs: {', '.join(runs)}.", 404)
+    snapshots = [known.id for known in runs[run].snapshots]
+    if not isinstance(snapshot, str) or snapshot not in snapshots:
+        raise Refused(f"The run has no such snapshot. Snapshots: {', '.join(snapshots)}.", 404)
+    return Request(runs[run], snapshot, content)
 
 
 def latents(request: Request) -> tuple[Floats, Floats | None]:
@@ -88,26 +65,39 @@ def latents(request: Request) -> tuple[Floats, Floats | None]:
 
     Raises: Refused for another count or shape, or numbers that are not finite.
     """
-    count, shape = request.content.get("count"), request.shape
+    count = request.content.get("count")
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_FACES:
         raise Refused(f"count is to be a whole number from 1 to {MOST_FACES}.")
-    z = floats(request.content.get("z"), "z", (count, shape.latent_dim))
-    if not shape.attributes:
-        if request.content.get("y") is not None:
-            raise Refused("y is to be null: the model of this run is not conditional.")
-        return z, None
-    y = floats(request.content.get("y"), "y", (count, shape.attributes))
-    if y.min() < 0 or y.max() > 1:
-        raise Refused("y is to hold numbers from 0 (has it not) to 1 (has it).")
-    return z, y
+    z = floats(request.content.get("z"), "z", (count, request.run.latent_dim))
+    return z, attributes(request, count)
 
 
-def picture(request: Request) -> Pictures:
-    """A face to encode.  -> uint8 [S,S,3]    Raises: Refused for another size, or where nothing encodes."""
-    if not request.shape.encodes:
+def picture(request: Request) -> tuple[Pictures, Floats | None]:
+    """A face to encode, and its attributes for a conditional model.  -> uint8 [S,S,3], [1,A] or None
+
+    Raises: Refused for another size, or where nothing encodes.
+    """
+    if not request.run.encodes:
         raise Refused("The model of this run has no encoder.")
-    side = request.shape.image_size
-    return np.frombuffer(decoded(request.content.get("x"), "x", 3 * side**2), np.uint8).reshape(side, side, 3)
+    side = request.run.image_size
+    image = np.frombuffer(decoded(request.content.get("x"), "x", 3 * side**2), np.uint8).reshape(side, side, 3)
+    return image, attributes(request, 1)
+
+
+def attributes(request: Request, count: int) -> Floats | None:
+    """Attributes of so many faces, for a conditional model.  -> [count,A] or None
+
+    Raises: Refused for another shape, or numbers out of range.
+    """
+    y = request.content.get("y")
+    if not request.run.attributes:
+        if y is not None:
+            raise Refused("y is to be null: the model of this run is not conditional.")
+        return None
+    values = floats(y, "y", (count, len(request.run.attributes)))
+    if values.min() < 0 or values.max() > 1:
+        raise Refused("y is to hold numbers from 0 (has it not) to 1 (has it).")
+    return values
 
 
 def floats(text: object, name: str, shape: tuple[int, int]) -> Floats:

@@ -56,7 +56,7 @@ def encoded(
     """Directions and maps of a run whose model encodes; None, and a note that says why, where there can be none."""
     if not isinstance(trained.model, Encodes):
         notes.append(
-            f"This {trained.recipe.model.name} has no encoder, so it has no map of faces and no directions, and cannot "
+            f"This {trained.model.title} has no encoder, so it has no map of faces and no directions, and cannot "
             "take a photograph."
         )
         return None

@@ -14,19 +14,20 @@ from starlette.types import ASGIApp
 
 from mien.errors import MienError
 from mien.explorer.app import application, is_loopback
-from mien.explorer.connection import Connection
 from mien.explorer.engine import Engine, Runtime
-from mien.explorer.manifest import Exhibit
+from mien.explorer.listener import MOST_CONNECTIONS, Listener
+from mien.explorer.site import Site
 
 LOOPBACK = "127.0.0.1"
 ANYWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # all interfaces, and an address out there (RFC 5737, 3849)
 USUAL_PORT = 6436  # MIEN on a telephone; the same each time where it is free, so that bookmarks go on working
 LARGEST_PORT = 65535
+LONGEST_HEAD = 16 * 2**10  # bytes of the head of a request
 SECONDS_TO_STOP = 2  # that requests have to end in
 
 
 def serve(
-    exhibit: Exhibit,
+    site: Site,
     *,
     host: str = LOOPBACK,
     port: int | None = None,
@@ -34,7 +35,7 @@ def serve(
     runtime: Runtime = "pytorch",
     say: Callable[[str], None] = print,
 ) -> None:
-    """Show an exhibit until Ctrl-C or SIGTERM.
+    """Show a site until Ctrl-C or SIGTERM.
 
     port: None: the usual one, or any free one where it is taken; 0: any free one.
     browser: whether to open one, where there is a screen.    runtime: what computes, see `Engine`.
@@ -42,7 +43,7 @@ def serve(
 
     Raises: MienError where nothing can listen there, or the runtime is not installed.
     """
-    engine = Engine(exhibit.weights, runtime)
+    engine = Engine(site.weights, runtime)
     listener = listen(host, port)
     engine.warm_up()
     address = address_of(listener, host)
@@ -60,7 +61,7 @@ def serve(
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        Server(application(exhibit, engine, host), ready).run(sockets=[listener])
+        Server(application(site, engine, host), listener, ready).run(sockets=[listener])
     except KeyboardInterrupt:
         say("stopped")
     finally:
@@ -72,16 +73,19 @@ def serve(
 class Server(uvicorn.Server):
     """A server that says when it listens.  ready: called once"""
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, listener: Listener, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
-            app,
-            http=Connection,
+            listener.noting(app),
+            http="h11",  # which reads strictly
+            loop="asyncio",  # which asks the listener for each connection
+            backlog=MOST_CONNECTIONS,
             ws="none",
             lifespan="off",
             log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
             timeout_graceful_shutdown=SECONDS_TO_STOP,
         )
         super().__init__(config)
@@ -93,7 +97,7 @@ class Server(uvicorn.Server):
         self.ready()
 
 
-def listen(host: str, port: int | None) -> socket.socket:
+def listen(host: str, port: int | None) -> Listener:
     """A socket that listens.  Raises: MienError where it cannot."""
     if port is not None and not 0 <= port <= LARGEST_PORT:
         raise MienError(
@@ -106,7 +110,7 @@ def listen(host: str, port: int | None) -> socket.socket:
     listener = None
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = Listener(family, kind, protocol)
         if os.name == "posix":  # elsewhere it would let two servers have one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)

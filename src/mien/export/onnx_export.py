@@ -23,6 +23,7 @@ from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST
 from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.writing import replacing
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 BATCHES = (1, 2, 7)  # that a file is checked with
 MOST_GREY_LEVELS = 0.1  # that an image may differ by from PyTorch's: far less than what rounding to 8 bits does
 MOST_OF_A_LATENT = 1e-3  # that a latent may differ by, in parts of the largest one, or of 1
-GREY_LEVELS = 127.5  # in a unit of [-1, 1]
 Outputs = list[NDArray[np.float32]]
 
 

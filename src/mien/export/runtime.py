@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import RecipeError, RunError, in_one_line, shown
 from mien.export import onnx_bounds
+from mien.faces.pixel_range import signed, to_stored
 from mien.files import reading
 from mien.files.validation import checked
 from mien.pictures import arrays
@@ -144,7 +145,7 @@ class ExportedModel:
         labels = self.known(len(images), y)
         for start in range(0, len(images), encoder.chunk):
             piece = slice(start, start + encoder.chunk)
-            given = {"x": to_signed(images[piece])} | ({} if labels is None else {"y": labels[piece]})
+            given = {"x": signed(images[piece])} | ({} if labels is None else {"y": labels[piece]})
             coded.append(encoder.run(["mu", "logvar"], given))
         return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
 
@@ -276,19 +277,3 @@ def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
         raise RunError(
             f"{where}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
         ) from error
-
-
-def to_signed(images: arrays.Pictures) -> NDArray[np.float32]:
-    """Stored pixels as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
-    x: NDArray[np.float32] = images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - np.float32(1)
-    return x
-
-
-def to_stored(x: NDArray[np.float32]) -> arrays.Pictures:
-    """Networks' pixels as they are stored.  float32 [N,3,S,S] in [-1, 1] -> uint8 [N,S,S,3]
-
-    What is not a number is black.
-    """
-    scaled = np.rint((np.fmin(np.fmax(x, -1), 1) + 1) * np.float32(127.5))
-    stored: arrays.Pictures = scaled.astype(np.uint8).transpose(0, 2, 3, 1)
-    return stored

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mien.errors import DataError
 from mien.faces.labelled_faces import Faces, Split
+from mien.faces.pixel_range import signed
 from mien.faces.pixels import pixels_of
 
 CHUNK = 256  # images at a time, of those that are only looked at
@@ -56,27 +57,15 @@ class Batch:
 
 
 def to_signed(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
-    """Stored pixels as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
+    """Stored pixels, on a device, as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
     writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of arrays that are not, as memory maps
     return signed(torch.from_numpy(writable).to(device, non_blocking=True))
-
-
-def signed(stored: Tensor) -> Tensor:
-    """Stored pixels, on the device where they are, as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S]"""
-    return stored.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def signed_chunks(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """The same, some images at a time, so that memory stays bounded.  uint8 [N,S,S,3] -> [n,3,S,S]"""
     for start in range(0, len(images), CHUNK):
         yield to_signed(images[start : start + CHUNK], device)
-
-
-def to_stored(x: Tensor) -> NDArray[np.uint8]:
-    """Networks' pixels as they are stored.  float [N,3,S,S] in [-1, 1] -> uint8 [N,S,S,3]"""
-    scaled = x.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
-    stored: NDArray[np.uint8] = scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return stored
 
 
 class Batches:

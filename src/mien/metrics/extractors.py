@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.faces.batches import to_signed
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
 from mien.metrics.inception import InceptionFeatures
 from mien.pictures.arrays import Pictures
@@ -84,7 +85,7 @@ class FaceFeatures:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,256]"""
         found = [np.empty((0, self.features), np.float32)]
         for x in resized(images, self.size):
-            prepared = ((x.numpy() + 1) * 127.5 - self.mean) / 256
+            prepared = ((x.numpy() + 1) * GREY_LEVELS - self.mean) / 256
             found += self.session.run([self.layer], {"images": prepared.astype(np.float32)})
         return np.concatenate(found)
 

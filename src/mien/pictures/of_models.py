@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import UNKNOWN, Faces
-from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.faces.batches import CHUNK, signed_chunks
+from mien.faces.pixel_range import to_stored
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays
 from mien.pictures.arrays import Pictures

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import Faces, Split
-from mien.faces.batches import CHUNK, to_stored
+from mien.faces.batches import CHUNK
+from mien.faces.pixel_range import GREY_LEVELS, to_stored
 from mien.faces.splits import spread
 from mien.files.tensors import UNREADABLE, read_header
 from mien.files.writing import write_picture
@@ -192,7 +193,7 @@ def realness(model: Discriminates, real: Labelled) -> NDArray[np.float32]:
 def reconstruction_error(model: Encodes, real: Labelled) -> float:
     """Mean squared error of reconstructions, pixels in [-1, 1]."""
     difference = of_models.reconstruct(model, *real).astype(np.float32) - real.images
-    return float(np.square(difference / 127.5).mean())
+    return float(np.square(difference / GREY_LEVELS).mean())
 
 
 def share(value: float, real: float) -> float:

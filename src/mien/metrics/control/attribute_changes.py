@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.batches import CHUNK
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
 from mien.metrics import numbers
 from mien.metrics.intervals import mean_score, share_score
@@ -113,7 +114,7 @@ def pixel_distance(one: Look, other: Look) -> NDArray[np.float64]:
         )
         for start in range(0, len(one.images), CHUNK)
     ]
-    return np.concatenate([np.empty(0), *pieces]) / 127.5
+    return np.concatenate([np.empty(0), *pieces]) / GREY_LEVELS
 
 
 def feature_distance(one: Look, other: Look) -> NDArray[np.float64]:

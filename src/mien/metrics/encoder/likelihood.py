@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces import SPLITS
+from mien.faces.pixel_range import GREY_LEVELS
 from mien.faces.splits import spread
 from mien.metrics import numbers
 from mien.metrics.encoder.posterior import aggregate, encoded, exactly, latents
@@ -24,7 +25,7 @@ from mien.seeds import Seed
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
 FEWEST_WEIGHTED = 50
 DRAWS = 50  # of it, for each image
-BITS_OF_PIXEL = math.log2(127.5)  # pixels are steps of 2/255 apart: from a density to the probability of a step
+BITS_OF_PIXEL = math.log2(GREY_LEVELS)  # pixels are 2/255 apart: from a density to the probability of a step
 
 
 class Coded(NamedTuple):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.batches import CHUNK
+from mien.faces.pixel_range import signed
 from mien.pictures import arrays
 
 
@@ -66,5 +67,4 @@ def fit_principal_gaussian(values: NDArray[np.float32], components: int) -> Prin
 
 def pixels(images: arrays.Pictures) -> NDArray[np.float32]:
     """Pixels in [-1, 1], a row an image.  uint8 [N,S,S,3] -> [N,D]"""
-    values: NDArray[np.float32] = images.reshape(len(images), -1).astype(np.float32) / np.float32(127.5) - 1
-    return values
+    return signed(images).transpose(0, 2, 3, 1).reshape(len(images), -1)

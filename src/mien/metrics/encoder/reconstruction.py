@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces.batches import CHUNK, signed_chunks, to_stored
+from mien.faces.batches import CHUNK, signed_chunks
+from mien.faces.pixel_range import to_stored
 from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import mean_score

@@ -3,7 +3,7 @@
 import { keep, latentOf, usualAttributes } from "./face.js";
 
 /**
- * @typedef {import("./exhibit.js").Exhibit} Exhibit
+ * @typedef {import("./manifest.js").Manifest} Manifest
  * @typedef {import("./face.js").Face} Face
  */
 
@@ -28,31 +28,31 @@ export async function savePicture(canvas, name) {
 
 /**
  * Faces with their latents and attributes.
- * @param {Exhibit} exhibit
+ * @param {Manifest} manifest
  * @param {Face[]} faces
  * @param {string} name
  */
-export async function saveFaces(exhibit, faces, name) {
+export async function saveFaces(manifest, faces, name) {
   const entries = [];
   for (const face of faces) {
-    const run = exhibit.run(face.run);
-    const latent = await latentOf(exhibit, face);
+    const run = manifest.run(face.run);
+    const latent = await latentOf(manifest, face);
     const attributes = Object.fromEntries(
       run.attributes.map((attribute, column) => [attribute, face.y?.[column] ?? 0]),
     );
     entries.push({ run: face.run, snapshot: face.snapshot, model: run.model, attributes, z: Array.from(latent) });
   }
-  const content = { kind: "mien-faces", format: FORMAT, title: exhibit.title, faces: entries };
+  const content = { kind: "mien-faces", format: FORMAT, title: manifest.title, faces: entries };
   save(new Blob([JSON.stringify(content)], { type: "application/json" }), name);
 }
 
 /**
  * Faces of a file that was saved here; their latents are kept in this tab.
- * @param {Exhibit} exhibit
+ * @param {Manifest} manifest
  * @param {File} file
  * @returns {Promise<Face[]>}
  */
-export async function openFaces(exhibit, file) {
+export async function openFaces(manifest, file) {
   if (file.size > LARGEST)
     throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB: too large for a file of faces.`);
   let content;
@@ -66,18 +66,18 @@ export async function openFaces(exhibit, file) {
   }
   if (content.format !== FORMAT)
     throw new Error(`${file.name} is of format ${content.format}; this page reads format ${FORMAT}.`);
-  return content.faces.map((/** @type {any} */ entry) => openFace(exhibit, entry, file.name));
+  return content.faces.map((/** @type {any} */ entry) => openFace(manifest, entry, file.name));
 }
 
-/** @param {Exhibit} exhibit @param {any} entry @param {string} name @returns {Face} */
-function openFace(exhibit, entry, name) {
+/** @param {Manifest} manifest @param {any} entry @param {string} name @returns {Face} */
+function openFace(manifest, entry, name) {
   const z = Array.isArray(entry?.z) ? entry.z : [];
   if (!z.length || !z.every(Number.isFinite)) throw new Error(`${name}: a face has no latent of finite numbers.`);
-  const fits = exhibit.runs.filter((run) => run.latent_dim === z.length);
+  const fits = manifest.runs.filter((run) => run.latent_dim === z.length);
   const run =
     fits.find((other) => other.id === entry.run) ?? fits.find((other) => other.model === entry.model) ?? fits[0];
   if (!run) {
-    const have = exhibit.runs.map((other) => `${other.name} ${other.latent_dim}`).join(", ");
+    const have = manifest.runs.map((other) => `${other.name} ${other.latent_dim}`).join(", ");
     throw new Error(`${name}: a latent of ${z.length} numbers, which no run here takes (${have}).`);
   }
   const snapshot = run.snapshots.find(({ id }) => id === entry.snapshot) ?? run.snapshots[0];

@@ -1,10 +1,11 @@
 /** The engine behind `mien explore`: asks the server that the page came from. */
 
+import { opaque } from "./picture.js";
 import { Queue } from "./queue.js";
 
 const TRIES = 5; // of a request that a busy server turned away
 
-/** @typedef {import("./exhibit.js").Run} Run */
+/** @typedef {import("./manifest.js").Run} Run */
 
 /** One request at a time, so that a page does not crowd others out. */
 export class ServerEngine {
@@ -18,19 +19,16 @@ export class ServerEngine {
    */
   async generate(run, snapshot, z, y, count) {
     const asked = { run: run.id, snapshot, count, z: base64(z), y: y && base64(y) };
-    const rgb = new Uint8Array(await this.post("api/generate", asked));
-    const rgba = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
-    for (let pixel = 0; pixel * 3 < rgb.length; pixel += 1) {
-      rgba[pixel * 4] = rgb[pixel * 3];
-      rgba[pixel * 4 + 1] = rgb[pixel * 3 + 1];
-      rgba[pixel * 4 + 2] = rgb[pixel * 3 + 2];
-    }
-    return rgba;
+    return opaque(new Uint8Array(await this.post("api/generate", asked)));
   }
 
-  /** @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @returns {Promise<Float32Array>} */
-  async encode(run, snapshot, rgb) {
-    return new Float32Array(await this.post("api/encode", { run: run.id, snapshot, x: base64(rgb) }));
+  /**
+   * @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @param {number[] | null} y
+   * @returns {Promise<Float32Array>}
+   */
+  async encode(run, snapshot, rgb, y) {
+    const asked = { run: run.id, snapshot, x: base64(rgb), y: y && base64(Float32Array.from(y)) };
+    return new Float32Array(await this.post("api/encode", asked));
   }
 
   /** @param {string} path @param {object} asked @returns {Promise<ArrayBuffer>} */

@@ -1,6 +1,7 @@
 /** The worker of the static bundle: holds the networks' sessions and runs them, one request at a time. */
 
 import * as ort from "../vendor/onnxruntime-web/ort.wasm.min.mjs";
+import { signed, toStored } from "./pixel-range.js";
 
 const RUNTIME = new URL("../vendor/onnxruntime-web/", import.meta.url);
 const PAGE = new URL("../", import.meta.url);
@@ -38,7 +39,7 @@ async function generate({ file, z, y, count, latentDim, side }) {
     for (let channel = 0; channel < 3; channel += 1) {
       const plane = (face * 3 + channel) * area;
       for (let pixel = 0; pixel < area; pixel += 1) {
-        rgba[(face * area + pixel) * 4 + channel] = (x.data[plane + pixel] + 1) * 127.5;
+        rgba[(face * area + pixel) * 4 + channel] = toStored(x.data[plane + pixel]);
       }
     }
   }
@@ -46,20 +47,20 @@ async function generate({ file, z, y, count, latentDim, side }) {
 }
 
 /**
- * A picture to the mean of its latent.
- * @param {{file: string, rgb: Uint8Array, side: number, attributes: number}} asked nobody knows the attributes: 0.5 each
+ * A picture, and attributes where the model is conditional, to the mean of its latent.
+ * @param {{file: string, rgb: Uint8Array, y: number[] | null, side: number}} asked
  * @returns {Promise<Float32Array>}
  */
-async function encode({ file, rgb, side, attributes }) {
+async function encode({ file, rgb, y, side }) {
   const session = await open(file);
   const area = side * side;
   const x = new Float32Array(area * 3);
   for (let pixel = 0; pixel < area; pixel += 1) {
-    for (let channel = 0; channel < 3; channel += 1) x[channel * area + pixel] = rgb[pixel * 3 + channel] / 127.5 - 1;
+    for (let channel = 0; channel < 3; channel += 1) x[channel * area + pixel] = signed(rgb[pixel * 3 + channel]);
   }
   /** @type {Record<string, any>} */
   const inputs = { x: new ort.Tensor("float32", x, [1, 3, side, side]) };
-  if (attributes) inputs.y = new ort.Tensor("float32", new Float32Array(attributes).fill(0.5), [1, attributes]);
+  if (y) inputs.y = new ort.Tensor("float32", Float32Array.from(y), [1, y.length]);
   const { mu } = await session.run(inputs);
   return Float32Array.from(mu.data);
 }

@@ -2,7 +2,7 @@
 
 import { Queue } from "./queue.js";
 
-/** @typedef {import("./exhibit.js").Run} Run */
+/** @typedef {import("./manifest.js").Run} Run */
 
 /** Runs the networks in the visitor's own browser. */
 export class WebEngine {
@@ -30,11 +30,14 @@ export class WebEngine {
     return this.ask({ kind: "generate", file, z, y, count, latentDim: run.latent_dim, side: run.image_size });
   }
 
-  /** @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @returns {Promise<Float32Array>} */
-  encode(run, snapshot, rgb) {
+  /**
+   * @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @param {number[] | null} y
+   * @returns {Promise<Float32Array>}
+   */
+  encode(run, snapshot, rgb, y) {
     const file = run.onnx?.encoder;
     if (!file) return Promise.reject(new Error(`${run.name} has no encoder in this folder. Export it again.`));
-    return this.ask({ kind: "encode", file, rgb, side: run.image_size, attributes: run.attributes.length });
+    return this.ask({ kind: "encode", file, rgb, y, side: run.image_size });
   }
 
   /** @param {object} asked @returns {Promise<any>} */

@@ -4,18 +4,19 @@ import { ServerEngine } from "./engine-server.js";
 import { WebEngine } from "./engine-web.js";
 
 /**
- * @typedef {import("./exhibit.js").Run} Run
+ * @typedef {import("./manifest.js").Run} Run
  * @typedef {object} Engine
  * @property {(run: Run, snapshot: string, z: Float32Array, y: Float32Array | null, count: number) =>
  *   Promise<Uint8ClampedArray>} generate latents [n,Z] and attributes [n,A] to RGBA [n,S,S,4]
- * @property {(run: Run, snapshot: string, rgb: Uint8Array) => Promise<Float32Array>} encode RGB [S,S,3] to a latent [Z]
+ * @property {(run: Run, snapshot: string, rgb: Uint8Array, y: number[] | null) => Promise<Float32Array>} encode
+ *   RGB [S,S,3] and attributes [A] to a latent [Z]
  */
 
 export const MOST_FACES = 64; // of one request
 
-/** @param {import("./exhibit.js").Exhibit} exhibit @param {(words: string) => void} say @returns {Engine} */
-export function createEngine(exhibit, say) {
-  return exhibit.engine === "web" ? new WebEngine(say) : new ServerEngine();
+/** @param {import("./manifest.js").Manifest} manifest @param {(words: string) => void} say @returns {Engine} */
+export function createEngine(manifest, say) {
+  return manifest.engine === "web" ? new WebEngine(say) : new ServerEngine();
 }
 
 /**

@@ -8,11 +8,11 @@
  * Latents of photographs never enter the address: they stay in the tab (sessionStorage), and in files one saves.
  */
 
-import { fromHalf } from "./exhibit.js";
-import { drawnAttributes, normalLatent } from "./random.js";
+import { fromHalf } from "./manifest.js";
+import { chanceStep, drawnAttributes, MOST_OF_A_SEED, seededLatent } from "./random.js";
 
 /**
- * @typedef {import("./exhibit.js").Run} Run
+ * @typedef {import("./manifest.js").Run} Run
  * @typedef {{run: string, snapshot: string, origin: string, y: number[] | null, moves: Record<number, number>}} Face
  */
 
@@ -32,6 +32,7 @@ export function write(face) {
 export function parse(text) {
   const [run, snapshot, origin, ...rest] = text.split("~");
   if (!origin || !/^(s\d+\.\d+\.[\d.]+|m\d+|k[0-9a-f]+)$/.test(origin)) return null;
+  if (origin[0] === "s" && Number(origin.split(".")[1]) >= MOST_OF_A_SEED) return null;
   /** @type {Face} */
   const face = { run, snapshot, origin, y: null, moves: {} };
   for (const part of rest) {
@@ -62,9 +63,13 @@ export function seeded(run, snapshot, seed, index, truncation, set) {
   return { run: run.id, snapshot, origin: `s${seed}.${index}.${rounded(truncation)}`, y, moves: {} };
 }
 
-/** Usual values of the attributes: the most frequent combination. @param {Run} run @returns {number[] | null} */
-export function usualAttributes(run) {
-  return run.attributes.length ? [...run.combinations[0][0]] : null;
+/**
+ * Usual values of the attributes, which are the most frequent combination, but for those that are set.
+ * @param {Run} run @param {Record<string, number>} [set] @returns {number[] | null}
+ */
+export function usualAttributes(run, set = {}) {
+  if (!run.attributes.length) return null;
+  return run.attributes.map((name, column) => set[name] ?? run.combinations[0][0][column]);
 }
 
 /**
@@ -81,17 +86,17 @@ export function described(face) {
 
 /**
  * Its latent, moved.
- * @param {import("./exhibit.js").Exhibit} exhibit
+ * @param {import("./manifest.js").Manifest} manifest
  * @param {Face} face
  * @returns {Promise<Float32Array>} [Z]
  */
-export async function latentOf(exhibit, face) {
-  const run = exhibit.run(face.run);
-  const z = Float32Array.from(await origin(exhibit, run, face));
+export async function latentOf(manifest, face) {
+  const run = manifest.run(face.run);
+  const z = Float32Array.from(await origin(manifest, run, face));
   const moves = Object.entries(face.moves).map(([index, amount]) => [Number(index), amount]);
   const learnt = moves.filter(([index]) => index < CHANCE);
   if (learnt.length) {
-    const directions = await exhibit.directions(run);
+    const directions = await manifest.directions(run);
     for (const [index, amount] of learnt) directions[index]?.forEach((step, place) => (z[place] += amount * step));
   }
   return turned(
@@ -115,20 +120,23 @@ function turned(z, moves) {
   if (!moves.length) return z;
   const length = Math.hypot(...z);
   for (const [number, amount] of moves) {
-    normalLatent(number, 0, z.length, 1, "direction").forEach((step, place) => (z[place] += amount * step));
+    chanceStep(number, z.length).forEach((step, place) => (z[place] += amount * step));
   }
   const scale = length / (Math.hypot(...z) || 1);
   return z.map((value) => value * scale);
 }
 
-/** @param {import("./exhibit.js").Exhibit} exhibit @param {Run} run @param {Face} face @returns {Promise<Float32Array>} */
-async function origin(exhibit, run, face) {
+/** @param {import("./manifest.js").Manifest} manifest @param {Run} run @param {Face} face @returns {Promise<Float32Array>} */
+async function origin(manifest, run, face) {
   const kind = face.origin[0];
   const [first, index, ...truncation] = face.origin.slice(1).split(".");
-  if (kind === "s") return normalLatent(Number(first), Number(index), run.latent_dim, Number(truncation.join(".")));
+  if (kind === "s") {
+    const scale = Number(truncation.join("."));
+    return seededLatent(Number(first), Number(index), run.latent_dim).map((value) => scale * value);
+  }
   if (kind === "m") {
     if (!run.map) throw new Error(`${run.name} has no map here, so a pinned face of it cannot be shown.`);
-    const latents = await exhibit.mapLatents(run);
+    const latents = await manifest.mapLatents(run);
     const row = Number(first);
     if ((row + 1) * run.latent_dim > latents.length) throw new Error(`The map of ${run.name} has no face ${row}.`);
     return fromHalf(latents.subarray(row * run.latent_dim, (row + 1) * run.latent_dim));

@@ -1,7 +1,7 @@
 /** The start: reads what there is to show, and shows the view that the address names. */
 
 import { createEngine } from "./engine.js";
-import { Exhibit, fetchFile } from "./exhibit.js";
+import { Manifest, fetchFile } from "./manifest.js";
 import { Pins } from "./pins.js";
 import { Shell } from "./shell.js";
 import { State } from "./state.js";
@@ -14,7 +14,7 @@ import { sampleView } from "./views/sample.js";
 import { walkView } from "./views/walk.js";
 
 /**
- * @typedef {import("./exhibit.js").Run} Run
+ * @typedef {import("./manifest.js").Run} Run
  * @typedef {import("./face.js").Face} Face
  * @typedef {{images: ImageData[], faces: Face[], columns: number}} Shown
  * @typedef {object} Mounted what a view gives when it is put on the page
@@ -26,7 +26,7 @@ import { walkView } from "./views/walk.js";
  * @property {(event: KeyboardEvent) => boolean} [key] takes a key; true where it did
  * @typedef {{id: string, title: string, mount: (page: Page) => Mounted}} View
  * @typedef {object} Page what every view is given
- * @property {Exhibit} exhibit
+ * @property {Manifest} manifest
  * @property {import("./engine.js").Engine} engine
  * @property {State} state
  * @property {Pins} pins
@@ -40,11 +40,11 @@ import { walkView } from "./views/walk.js";
 const VIEWS = [sampleView, editView, photoView, walkView, mapView, compareView, numbersView];
 
 async function start() {
-  const exhibit = new Exhibit(await (await fetchFile("exhibit.json")).json());
+  const manifest = new Manifest(await (await fetchFile("exhibit.json")).json());
   const state = new State(VIEWS.map((view) => view.id));
-  const shell = new Shell(exhibit, state, VIEWS);
-  const engine = createEngine(exhibit, (words) => shell.say(words));
-  shell.open(engine, new Pins(exhibit, engine, state));
+  const shell = new Shell(manifest, state, VIEWS);
+  const engine = createEngine(manifest, (words) => shell.say(words));
+  shell.open(engine, new Pins(manifest, engine, state));
 }
 
 start().catch((error) => {

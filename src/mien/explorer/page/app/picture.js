@@ -12,6 +12,15 @@ export function faceCanvas(side, properties = {}) {
   return element("canvas", { className: "face", width: side, height: side, ...properties });
 }
 
+/** Pixels with an opaque fourth channel. @param {Uint8Array} rgb @returns {Uint8ClampedArray} RGBA */
+export function opaque(rgb) {
+  const rgba = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    for (let channel = 0; channel < 3; channel += 1) rgba[to + channel] = rgb[from + channel];
+  }
+  return rgba;
+}
+
 /** @param {HTMLCanvasElement} canvas @param {ImageData} image */
 export function paint(canvas, image) {
   canvas.width = image.width;

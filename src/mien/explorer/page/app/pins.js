@@ -10,12 +10,12 @@ const MOST_PICTURES = 200;
 
 export class Pins {
   /**
-   * @param {import("./exhibit.js").Exhibit} exhibit
+   * @param {import("./manifest.js").Manifest} manifest
    * @param {import("./engine.js").Engine} engine
    * @param {import("./state.js").State} state
    */
-  constructor(exhibit, engine, state) {
-    this.exhibit = exhibit;
+  constructor(manifest, engine, state) {
+    this.manifest = manifest;
     this.engine = engine;
     this.state = state;
     /** @type {Map<string, Promise<ImageData>>} */
@@ -79,12 +79,12 @@ export class Pins {
 
   /** @param {Face} face @returns {Promise<ImageData>} */
   async make(face) {
-    const run = this.exhibit.runs.find(({ id }) => id === face.run);
+    const run = this.manifest.runs.find(({ id }) => id === face.run);
     if (!run) throw new Error(`A pinned face is of the run ${face.run}, which is not here.`);
     if (!run.snapshots.some(({ id }) => id === face.snapshot)) {
       throw new Error(`A pinned face is of a snapshot of ${run.name}, ${face.snapshot}, which is not here.`);
     }
-    const latent = await latentOf(this.exhibit, face);
+    const latent = await latentOf(this.manifest, face);
     return (await generateAll(this.engine, run, face.snapshot, [latent], [face.y]))[0];
   }
 }

@@ -1,56 +1,40 @@
-/**
- * Random numbers from a seed, the same in every browser: what makes an address show the same faces everywhere.
- *
- * Each face of a seed has a stream of its own, so that it does not depend on how many others are drawn.
- * Generator: sfc32 of PractRand (Chris Doty-Humphrey, public domain), started from splitmix32 and warmed up.
- */
+/** Latents and attributes of a seed: the same numbers as `latents` and `labels` of `pictures/arrays.py` draw. */
 
-const PURPOSES = { latent: 0x6c61746e, attributes: 0x61747472, direction: 0x64697265 };
+import { Pcg64 } from "./pcg64.js";
 
-/**
- * A stream of uniform numbers in [0, 1).
- * @param {number} seed an integer from 0 to 2^32 - 1
- * @param {number} index which face
- * @param {"latent" | "attributes" | "direction"} purpose streams of different purposes are independent
- * @returns {() => number}
- */
-export function stream(seed, index, purpose) {
-  const next = splitmix(seed ^ PURPOSES[purpose]);
-  let a = next() ^ index;
-  let b = next();
-  let c = splitmix(a)();
-  let counter = 1;
-  const draw = () => {
-    const sum = (((a + b) | 0) + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (((c << 21) | (c >>> 11)) + sum) | 0;
-    return (sum >>> 0) / 4294967296;
-  };
-  for (let turn = 0; turn < 12; turn += 1) draw();
-  return draw;
-}
+export const MOST_OF_A_SEED = 64; // faces
+const MOST_STREAMS = 64; // that are kept to go on with
+const [ATTRIBUTES, DIRECTION] = [1, 2]; // beside a seed: streams that are independent of its latents
+
+/** @type {Map<string, {draws: Pcg64, latents: Float32Array[]}>} */
+const streams = new Map();
+/** @type {WeakMap<[number[], number][], Float64Array>} */
+const shares = new WeakMap();
 
 /**
- * A latent from N(0, I), by Box and Muller, times a truncation.
- * @param {number} seed
- * @param {number} index which face of the seed
+ * A latent from N(0, I). The latents of a seed are drawn one after another, so how many there are changes none.
+ * @param {number} seed from 0 to 2^32 - 1
+ * @param {number} index which face of the seed, below MOST_OF_A_SEED
  * @param {number} size numbers in a latent
- * @param {number} truncation what it is multiplied by
- * @param {"latent" | "direction"} purpose whether it is a face's latent, or a step from one
  * @returns {Float32Array} [size]
  */
-export function normalLatent(seed, index, size, truncation = 1, purpose = "latent") {
-  const draw = stream(seed, index, purpose);
-  const latent = new Float32Array(size);
-  for (let place = 0; place < size; place += 2) {
-    const radius = truncation * Math.sqrt(-2 * Math.log(1 - draw()));
-    const angle = 2 * Math.PI * draw();
-    latent[place] = radius * Math.cos(angle);
-    if (place + 1 < size) latent[place + 1] = radius * Math.sin(angle);
-  }
-  return latent;
+export function seededLatent(seed, index, size) {
+  const name = `${seed}.${size}`;
+  if (streams.size >= MOST_STREAMS) streams.clear();
+  const stream = streams.get(name) ?? { draws: new Pcg64([seed]), latents: [] };
+  streams.set(name, stream);
+  while (stream.latents.length <= index) stream.latents.push(normals(stream.draws, size));
+  return stream.latents[index];
+}
+
+/** A step from a latent, by chance. @param {number} number which one @param {number} size @returns {Float32Array} [size] */
+export function chanceStep(number, size) {
+  return normals(new Pcg64([number, DIRECTION]), size);
+}
+
+/** @param {Pcg64} draws @param {number} size */
+function normals(draws, size) {
+  return Float32Array.from({ length: size }, () => draws.normal());
 }
 
 /**
@@ -61,32 +45,23 @@ export function normalLatent(seed, index, size, truncation = 1, purpose = "laten
  * @returns {number[]}
  */
 export function drawnAttributes(seed, index, combinations) {
-  const total = combinations.reduce((sum, [, count]) => sum + count, 0);
-  let left = stream(seed, index, "attributes")() * total;
-  for (const [values, count] of combinations) {
-    left -= count;
-    if (left < 0) return [...values];
-  }
-  return [...combinations[combinations.length - 1][0]];
+  const draws = new Pcg64([seed, ATTRIBUTES]);
+  for (let before = 0; before < index; before += 1) draws.uniform();
+  const drawn = draws.uniform();
+  const upTo = shares.get(combinations) ?? sharesOf(combinations);
+  shares.set(combinations, upTo);
+  return [...combinations[upTo.findIndex((share) => share > drawn)][0]];
+}
+
+/** The share of training faces up to each combination. @param {[number[], number][]} combinations */
+function sharesOf(combinations) {
+  const faces = combinations.reduce((sum, [, count]) => sum + count, 0);
+  let sum = 0;
+  const upTo = Float64Array.from(combinations, ([, count]) => (sum += count / faces));
+  return upTo.map((share) => share / sum);
 }
 
 /** A seed that nobody chose. */
 export function anySeed() {
   return Math.floor(Math.random() * 10000);
-}
-
-/**
- * splitmix32: whole 32-bit numbers.
- * @param {number} state
- * @returns {() => number}
- */
-function splitmix(state) {
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = state ^ (state >>> 16);
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    return mixed ^ (mixed >>> 15);
-  };
 }

@@ -9,7 +9,7 @@ import { Tray } from "./tray.js";
 const SAYING = 5000; // milliseconds that a message is seen
 
 /**
- * @typedef {import("./exhibit.js").Run} Run
+ * @typedef {import("./manifest.js").Run} Run
  * @typedef {import("./main.js").View} View
  * @typedef {import("./main.js").Mounted} Mounted
  */
@@ -19,12 +19,12 @@ const part = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 export class Shell {
   /**
-   * @param {import("./exhibit.js").Exhibit} exhibit
+   * @param {import("./manifest.js").Manifest} manifest
    * @param {import("./state.js").State} state
    * @param {View[]} views
    */
-  constructor(exhibit, state, views) {
-    this.exhibit = exhibit;
+  constructor(manifest, state, views) {
+    this.manifest = manifest;
     this.state = state;
     this.views = views;
     /** @type {Mounted | null} */
@@ -38,7 +38,7 @@ export class Shell {
     this.pins = pins;
     /** @type {import("./main.js").Page} */
     this.page = {
-      exhibit: this.exhibit,
+      manifest: this.manifest,
       engine: this.watched(engine),
       state: this.state,
       pins,
@@ -48,15 +48,15 @@ export class Shell {
       fail: (error) => this.fail(error),
       attempt: (task) => this.attempt(task),
     };
-    document.title = `${this.exhibit.title} · mien`;
-    part("title").textContent = this.exhibit.title;
+    document.title = `${this.manifest.title} · mien`;
+    part("title").textContent = this.manifest.title;
     this.tray = new Tray(this.page, part("tray"));
     this.buildTools();
     this.state.listeners.push((changed) => this.update(changed));
     this.takeFiles();
     document.addEventListener("keydown", (event) => this.key(event));
     this.update(new Set(["view", "run", "pins"]));
-    const notes = [...this.exhibit.notes];
+    const notes = [...this.manifest.notes];
     const wanted = this.state.get("run");
     if (wanted && wanted !== this.run().id)
       notes.unshift(`There is no run ${wanted} here; this is ${this.run().name}.`);
@@ -64,7 +64,7 @@ export class Shell {
   }
 
   run() {
-    return this.exhibit.run(this.state.get("run"));
+    return this.manifest.run(this.state.get("run"));
   }
 
   /** @returns {string} */
@@ -99,7 +99,7 @@ export class Shell {
   }
 
   buildTools() {
-    const runs = /** @type {[string, string][]} */ (this.exhibit.runs.map((run) => [run.id, run.name]));
+    const runs = /** @type {[string, string][]} */ (this.manifest.runs.map((run) => [run.id, run.name]));
     const other = { snapshot: "", face: "", before: "" };
     this.runs = select("Model", runs, this.run().id, (run) => this.state.update({ run, ...other }));
     this.snapshots = select("After", [], "", (snapshot) => this.state.update({ snapshot, face: "", before: "" }));
@@ -217,7 +217,7 @@ export class Shell {
       : (this.pins?.texts.map(parse).filter((face) => face !== null) ?? []);
     if (!faces.length) return this.say("There are no faces in this view to save.");
     const name = `${shown?.name ?? "pinned"}.json`;
-    await saveFaces(this.exhibit, faces, name);
+    await saveFaces(this.manifest, faces, name);
     this.say(`Saved ${faces.length} faces in ${name}.`);
   }
 
@@ -225,7 +225,7 @@ export class Shell {
   async openFile(file) {
     try {
       if (!file.name.endsWith(".json") && file.type !== "application/json") return this.openPhoto(file);
-      const faces = await this.attempt(() => openFaces(this.exhibit, file));
+      const faces = await this.attempt(() => openFaces(this.manifest, file));
       for (const face of faces) if (!this.pins?.has(face)) this.pins?.toggle(face);
       this.say(`${faces.length} faces of ${file.name} are pinned.`);
     } catch (error) {
@@ -235,7 +235,7 @@ export class Shell {
 
   /** @param {File} file */
   openPhoto(file) {
-    const run = this.run().encodes ? this.run() : this.exhibit.runs.find((other) => other.encodes);
+    const run = this.run().encodes ? this.run() : this.manifest.runs.find((other) => other.encodes);
     if (!run) return this.fail(new Error("None of these models has an encoder, so none can take a photo."));
     if (this.state.view !== "photo" || run !== this.run()) this.state.update({ run: run.id, snapshot: "" }, "photo");
     this.mounted?.open?.(file);

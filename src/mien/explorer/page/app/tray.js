@@ -28,8 +28,8 @@ export class Tray {
 
   /** @param {Face} face */
   item(face) {
-    const { state, exhibit, pins, say } = this.page;
-    const run = exhibit.run(face.run);
+    const { state, manifest, pins, say } = this.page;
+    const run = manifest.run(face.run);
     const words = `${run.name}, ${described(face)}`;
     const canvas = faceCanvas(run.image_size);
     const label = { title: `Edit: ${words}`, "aria-label": `Edit: ${words}`, "data-item": "" };

@@ -13,8 +13,8 @@ const FILM = 1000; // places of the film's slider
 const DELAY = 400; // milliseconds of a picture of the film
 
 /**
- * @typedef {import("../exhibit.js").Run} Run
- * @typedef {{id: string, run: Run, snapshot: import("../exhibit.js").Snapshot, words: string}} Row
+ * @typedef {import("../manifest.js").Run} Run
+ * @typedef {{id: string, run: Run, snapshot: import("../manifest.js").Snapshot, words: string}} Row
  */
 
 /** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
@@ -34,7 +34,7 @@ function mount(page) {
       const drawn = { images: /** @type {ImageData[]} */ ([]), faces: /** @type {import("../face.js").Face[]} */ ([]) };
       for (const [index, row] of rows.entries()) {
         const faces = facesOf(page, row);
-        const latents = await Promise.all(faces.map((face) => latentOf(page.exhibit, face)));
+        const latents = await Promise.all(faces.map((face) => latentOf(page.manifest, face)));
         const images = await generateAll(
           page.engine,
           row.run,
@@ -81,7 +81,7 @@ function mount(page) {
 
 /** All that can be compared. @param {import("../main.js").Page} page @returns {Row[]} */
 function allRows(page) {
-  return page.exhibit.runs.flatMap((run) =>
+  return page.manifest.runs.flatMap((run) =>
     run.snapshots.map((snapshot) => {
       const words = `${run.name}, ${counted(snapshot.images_seen)} images${snapshot.id === "best" ? " (best)" : ""}`;
       return { id: `${run.id}~${snapshot.id}`, run, snapshot, words };
@@ -94,7 +94,7 @@ function chosenRows(page) {
   const all = allRows(page);
   const chosen = all.filter(({ id }) => page.state.get("rows").includes(id));
   if (chosen.length) return chosen;
-  return page.exhibit.runs.length > 1 ? all.filter(({ run, snapshot }) => snapshot === run.snapshots[0]) : all;
+  return page.manifest.runs.length > 1 ? all.filter(({ run, snapshot }) => snapshot === run.snapshots[0]) : all;
 }
 
 /** @param {import("../main.js").Page} page @param {Row} row */
@@ -140,7 +140,7 @@ function makeControls(page) {
     state.update({ seed: Math.min(4294967295, Math.max(0, Math.round(Number(input.value)))) }),
   );
   const next = button("Next", () => state.update({ seed: state.get("seed") + 1 }), { title: "The next seed (key n)" });
-  const conditional = page.exhibit.runs.find((run) => run.attributes.length) ?? page.run();
+  const conditional = page.manifest.runs.find((run) => run.attributes.length) ?? page.run();
   const attributes = attributeControls({ ...page, run: () => conditional });
   const update = () => {
     const ids = chosenRows(page).map(({ id }) => id);
@@ -217,7 +217,7 @@ function makeFilm(page) {
       const moment = [...run.film].reverse().find((other) => other.images_seen <= seen() + 1) ?? run.film[0];
       const figure = frames.querySelector(`[data-run="${CSS.escape(run.id)}"]`);
       if (figure)
-        page.exhibit
+        page.manifest
           .picture(moment.file)
           .then(
             (bitmap) => showFrame(figure, bitmap, `${run.name} after ${counted(moment.images_seen)} images`),

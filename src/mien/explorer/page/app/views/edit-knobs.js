@@ -13,15 +13,13 @@ const CHANCES = 8; // directions drawn by chance
 
 /**
  * Sliders of the attributes that the model takes.
- * @param {import("../main.js").Page} page @param {() => Face} face @param {(face: Face) => void} move @param {() => void} settle
+ * @param {import("../main.js").Page} page @param {() => number[] | null} told what it is told now
+ * @param {(name: string, amount: number) => void} move @param {() => void} [settle]
  */
-export function attributeKnobs(page, face, move, settle) {
+export function attributeKnobs(page, told, move, settle) {
   return page.run().attributes.map((name, column) => {
-    const value = () => face().y?.[column] ?? 0;
-    const to = (/** @type {number} */ amount) => {
-      const y = page.run().attributes.map((_, other) => (other === column ? amount : (face().y?.[other] ?? 0)));
-      move({ ...face(), y });
-    };
+    const value = () => told()?.[column] ?? 0;
+    const to = (/** @type {number} */ amount) => move(name, amount);
     const words = (/** @type {number} */ shown) => (shown === 0 ? "off" : shown === 1 ? "on" : shown.toFixed(2));
     const knob = slider({ label: spoken(name), low: 0, high: 1, step: 0.05, value: value(), words, move: to, settle });
     return { kind: "condition", root: knob.root, update: () => knob.set(value()) };
@@ -62,7 +60,7 @@ function directionsOf(page) {
     });
   }
   if (page.snapshot() !== run.snapshots[0].id) return [];
-  return run.directions.map(({ name, kind, share = 0 }, index) => {
+  return run.directions.map(({ name, kind, share }, index) => {
     const percent = (share * 100).toFixed(share < 0.1 ? 1 : 0);
     return { kind, label: kind === "attribute" ? spoken(name) : `Component ${name}, ${percent} %`, index };
   });

@@ -23,12 +23,17 @@ function mount(page) {
     past.settle(write(face()));
     actions.update();
   };
-  const knobs = [...attributeKnobs(page, face, move, settle), ...directionKnobs(page, face, move, settle)];
+  const tell = (/** @type {string} */ name, /** @type {number} */ amount) => {
+    const y = page.run().attributes.map((other, column) => (other === name ? amount : (face().y?.[column] ?? 0)));
+    move({ ...face(), y });
+  };
+  const told = attributeKnobs(page, () => face().y, tell, settle);
+  const knobs = [...told, ...directionKnobs(page, face, move, settle)];
   const actions = makeActions(page, past, stage);
   const draw = () =>
     latest.ask(async () => {
       const shown = face();
-      const z = await latentOf(page.exhibit, shown);
+      const z = await latentOf(page.manifest, shown);
       const [image] = await generateAll(page.engine, page.run(), page.snapshot(), [z], [shown.y]);
       if (!latest.stopped) stage.show(shown, image);
     });

@@ -50,7 +50,7 @@ function counts(attributes, column, width, mark) {
 
 /**
  * What colours mean, and how many faces each has.
- * @param {import("../exhibit.js").LatentMap} about @param {Uint8Array} attributes @param {number} column @param {HTMLElement} legend
+ * @param {import("../manifest.js").LatentMap} about @param {Uint8Array} attributes @param {number} column @param {HTMLElement} legend
  */
 export function fillLegend(about, attributes, column, legend) {
   if (column < 0) return legend.replaceChildren(`${counted(about.count)} test faces`);

@@ -18,7 +18,7 @@ const HINTS = /** @type {Record<string, string>} */ ({
 function mount(page) {
   const run = page.run();
   if (!run.map) {
-    const why = run.notes?.[0] ?? `${run.name} has no encoder, so there is no map of its latents.`;
+    const why = run.notes[0] ?? `${run.name} has no encoder, so there is no map of its latents.`;
     return without(page, why, (other) => Boolean(other.map));
   }
   const stage = makeStage(page);
@@ -49,7 +49,7 @@ function methodOf(page) {
 /** The canvas and what it is asked. @param {import("../main.js").Page} page */
 function makeStage(page) {
   const run = page.run();
-  const about = /** @type {import("../exhibit.js").LatentMap} */ (run.map);
+  const about = /** @type {import("../manifest.js").LatentMap} */ (run.map);
   const canvas = element("canvas", {
     className: "map",
     tabIndex: 0,
@@ -71,9 +71,14 @@ function makeStage(page) {
     run: run.id,
     snapshot: run.snapshots[0].id,
     origin: `m${index}`,
-    y: null,
+    y: run.attributes.length ? run.attributes.map((name) => known(index, name)) : null,
     moves: {},
   });
+  /** What the encoder was told of a face: 0.5 of what nobody knows. @param {number} index @param {string} name */
+  const known = (index, name) => {
+    const value = attributes?.[index * about.attributes.length + about.attributes.indexOf(name)] ?? 255;
+    return value === 255 ? 0.5 : value;
+  };
   const update = () => {
     if (!plot) return;
     const [column, width] = [attributes ? colourOf(page, attributes, plot.places) : -1, about.attributes.length];
@@ -103,9 +108,9 @@ function makeStage(page) {
     try {
       const [places, marks, sprite] = await page.attempt(() =>
         Promise.all([
-          page.exhibit.places(run, methodOf(page)),
-          page.exhibit.mapAttributes(run),
-          page.exhibit.mapFaces(run),
+          page.manifest.places(run, methodOf(page)),
+          page.manifest.mapAttributes(run),
+          page.manifest.mapFaces(run),
         ]),
       );
       attributes = marks;
@@ -144,7 +149,7 @@ function makeStage(page) {
 
 /** The face under the pointer, with what it has. @param {import("../main.js").Page} page */
 function makeCard(page) {
-  const about = /** @type {import("../exhibit.js").LatentMap} */ (page.run().map);
+  const about = /** @type {import("../manifest.js").LatentMap} */ (page.run().map);
   const canvas = element("canvas", { width: about.cell, height: about.cell, className: "face" });
   const words = element("p", { "aria-live": "polite" });
   const root = element("div", { className: "card", hidden: true }, canvas, words);
@@ -167,7 +172,7 @@ function makeCard(page) {
 
 /** @param {import("../main.js").Page} page @param {ReturnType<typeof makeStage>} stage */
 function makeControls(page, stage) {
-  const about = /** @type {import("../exhibit.js").LatentMap} */ (page.run().map);
+  const about = /** @type {import("../manifest.js").LatentMap} */ (page.run().map);
   const { state } = page;
   const methods = /** @type {[string, string][]} */ (
     about.methods.map((method) => [method, METHODS[method] ?? method])
@@ -196,8 +201,8 @@ function makeControls(page, stage) {
     method.set(methodOf(page));
     look.set(state.get("as"));
     hint.textContent = HINTS[methodOf(page)] ?? "";
-    const attributes = await page.exhibit.mapAttributes(page.run());
-    const column = colourOf(page, attributes, await page.exhibit.places(page.run(), methodOf(page)));
+    const attributes = await page.manifest.mapAttributes(page.run());
+    const column = colourOf(page, attributes, await page.manifest.places(page.run(), methodOf(page)));
     colour.set(about.attributes[column] ?? "");
     fillLegend(about, attributes, column, legend);
   };

@@ -2,17 +2,13 @@
 
 import { element } from "../dom.js";
 
-/**
- * @typedef {{name: string, label: string, value: number, share?: boolean, hint?: string, group?: string,
- *   headline?: boolean, low?: number | null, high?: number | null, images?: number | null, protocol?: string,
- *   beside?: Number[]}} Number
- */
+/** @typedef {import("../manifest.js").ShownNumber} ShownNumber */
 
 /** @param {import("../main.js").Page} page @returns {import("../main.js").Mounted} */
 function mount(page) {
   const run = page.run();
   const { state } = page;
-  const all = /** @type {any[]} */ (run.numbers);
+  const all = run.numbers;
   const find = element("input", { type: "search", id: "find", value: state.get("find"), autocomplete: "off" });
   find.addEventListener("input", () => state.update({ find: find.value }));
   const count = element("p", { className: "hint", "aria-live": "polite" });
@@ -20,17 +16,17 @@ function mount(page) {
     const wanted = state.get("find").toLowerCase();
     const some = all.filter((number) =>
       wanted
-        ? `${number.name} ${number.label} ${number.group ?? ""}`.toLowerCase().includes(wanted)
-        : number.headline !== false,
+        ? `${number.name} ${number.label} ${number.group}`.toLowerCase().includes(wanted)
+        : number.headline,
     );
-    const groups = [...new Set(some.map(({ group }) => group ?? ""))];
+    const groups = [...new Set(some.map(({ group }) => group))];
     table.replaceChildren(
       caption,
       head,
       ...groups.map((group) =>
         section(
           group,
-          some.filter((number) => (number.group ?? "") === group),
+          some.filter((number) => number.group === group),
         ),
       ),
     );
@@ -85,13 +81,13 @@ function mount(page) {
   };
 }
 
-/** @param {string} group @param {any[]} numbers @returns {Node} */
+/** @param {string} group @param {ShownNumber[]} numbers @returns {Node} */
 function section(group, numbers) {
   const title = group && element("tr", {}, element("th", { scope: "rowgroup", colSpan: 5 }, group));
   return element("tbody", {}, title, ...numbers.map(row));
 }
 
-/** @param {any} number @returns {Node} */
+/** @param {ShownNumber} number @returns {Node} */
 function row(number) {
   const how = element(
     "details",
@@ -102,10 +98,10 @@ function row(number) {
     element("p", {}, element("code", {}, number.name)),
   );
   const interval =
-    number.low === null || number.low === undefined
+    number.low === null || number.high === null
       ? ""
       : `${shown(number.low, number.share)} to ${shown(number.high, number.share)}`;
-  const besides = (number.beside ?? []).map((/** @type {any} */ other) =>
+  const besides = number.beside.map((other) =>
     element("div", {}, element("span", {}, other.label), ` ${shown(other.value, other.share)}`),
   );
   return element(
@@ -119,7 +115,7 @@ function row(number) {
   );
 }
 
-/** Four figures that count, or per cent. @param {number} value @param {boolean} [share] */
+/** Four figures that count, or per cent. @param {number} value @param {boolean} share */
 function shown(value, share) {
   if (share) return `${(value * 100).toFixed(1)} %`;
   if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) return value.toExponential(2);

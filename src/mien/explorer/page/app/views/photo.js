@@ -5,8 +5,10 @@ import { Crop } from "../crop.js";
 import { element } from "../dom.js";
 import { generateAll } from "../engine.js";
 import { keep, originOf, usualAttributes, write } from "../face.js";
-import { faceCanvas, paint, savedSize, sheet } from "../picture.js";
+import { faceCanvas, opaque, paint, savedSize, sheet } from "../picture.js";
+import { signed } from "../pixel-range.js";
 import { Latest } from "../queue.js";
+import { attributeKnobs } from "./edit-knobs.js";
 import { without } from "./without.js";
 
 const LARGEST = 60e6; // bytes of a photograph
@@ -19,7 +21,7 @@ let photograph = null;
 function mount(page) {
   const run = page.run();
   if (!run.encodes) {
-    const why = `${run.name} has no encoder, so it cannot take a photo: a ${run.model.toUpperCase()} only makes faces.`;
+    const why = `${run.name} has no encoder, so it cannot take a photo: it only makes faces.`;
     return without(page, why, (other) => other.encodes);
   }
   const latest = new Latest(page.fail);
@@ -34,10 +36,12 @@ function mount(page) {
       page.fail(error);
     }
   };
+  /** @type {Crop | null} */
+  let crop = null;
+  const ask = (/** @type {Crop} */ moved) =>
+    latest.ask(() => pass(page, moved.pixels(run.image_size), result, latest));
   const show = (/** @type {ImageBitmap} */ bitmap) => {
-    const crop = new Crop(bitmap, (moved) =>
-      latest.ask(() => pass(page, moved.pixels(run.image_size), result, latest)),
-    );
+    crop = new Crop(bitmap, ask);
     place.replaceChildren(
       element("div", { className: "photo" }, element("figure", { className: "cropped" }, crop.root), result.pair),
     );
@@ -52,16 +56,37 @@ function mount(page) {
   if (photograph) show(photograph);
   else place.append(invitation(page));
   const controls = element("div", { className: "controls" });
+  const told = makeTold(page);
   controls.append(
     group("Photo", element("div", { className: "row" }, file, label), element("p", { className: "hint" }, words)),
     result.root,
+    told.root,
   );
   return {
     root: element("div", { className: "view" }, place, controls),
-    update: result.update,
+    update: (changed) => {
+      result.update();
+      told.update();
+      if (crop && changed.has("set")) ask(crop);
+    },
     leave: () => latest.stop(),
     shown: result.shown,
     open,
+  };
+}
+
+/** What the photograph has, for a model that is told it. @param {import("../main.js").Page} page */
+function makeTold(page) {
+  const { run, state } = page;
+  const tell = (/** @type {string} */ name, /** @type {number} */ amount) =>
+    state.update({ set: { ...state.get("set"), [name]: amount } });
+  const knobs = attributeKnobs(page, () => usualAttributes(run(), state.get("set")), tell);
+  const words = "The model is told them with the photo. They begin as most training faces have them.";
+  return {
+    root: knobs.length
+      ? group("Attributes of the photo", element("p", { className: "hint" }, words), ...knobs.map(({ root }) => root))
+      : "",
+    update: () => knobs.forEach((knob) => knob.update()),
   };
 }
 
@@ -82,8 +107,8 @@ function invitation(page) {
 
 /** The mean of the map's faces. @param {import("../main.js").Page} page @returns {Promise<ImageData>} */
 async function meanFace(page) {
-  const { count, columns, cell } = /** @type {import("../exhibit.js").LatentMap} */ (page.run().map);
-  const sprite = await page.exhibit.mapFaces(page.run());
+  const { count, columns, cell } = /** @type {import("../manifest.js").LatentMap} */ (page.run().map);
+  const sprite = await page.manifest.mapFaces(page.run());
   const canvas = element("canvas", { width: cell, height: cell });
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   const sum = new Float64Array(cell * cell * 4);
@@ -115,10 +140,10 @@ async function decode(file) {
  * @param {import("../main.js").Page} page @param {Uint8Array} rgb @param {ReturnType<typeof makeResult>} result @param {Latest} latest
  */
 async function pass(page, rgb, result, latest) {
-  const latent = await page.engine.encode(page.run(), page.snapshot(), rgb);
-  const y = usualAttributes(page.run());
+  const y = usualAttributes(page.run(), page.state.get("set"));
+  const latent = await page.engine.encode(page.run(), page.snapshot(), rgb, y);
   const [image] = await generateAll(page.engine, page.run(), page.snapshot(), [latent], [y]);
-  if (!latest.stopped) result.show(rgb, latent, image);
+  if (!latest.stopped) result.show(rgb, latent, y, image);
 }
 
 /** The picture as the encoder sees it, its reconstruction, and how far they are apart. @param {import("../main.js").Page} page */
@@ -130,11 +155,11 @@ function makeResult(page) {
     { className: "result", "aria-live": "polite" },
     "Its reconstruction and error will stand here.",
   );
-  /** @type {{images: ImageData[], latent: Float32Array} | null} */
+  /** @type {{images: ImageData[], latent: Float32Array, y: number[] | null} | null} */
   let now = null;
   const latent = () => now?.latent ?? new Float32Array();
   const face = (/** @type {string} */ origin) => {
-    return { run: page.run().id, snapshot: page.snapshot(), origin, y: usualAttributes(page.run()), moves: {} };
+    return { run: page.run().id, snapshot: page.snapshot(), origin, y: now?.y ?? null, moves: {} };
   };
   const edit = button(
     "Edit it",
@@ -146,8 +171,9 @@ function makeResult(page) {
   );
   const press = () => page.say(page.pins.toggle(face(keep(latent())), now?.images[1]));
   const pin = button("Pin", press, { disabled: true });
-  const show = (/** @type {Uint8Array} */ rgb, /** @type {Float32Array} */ z, /** @type {ImageData} */ image) => {
-    now = { images: [toImage(rgb, side), image], latent: z };
+  /** @param {Uint8Array} rgb @param {Float32Array} latent @param {number[] | null} y @param {ImageData} image */
+  const show = (rgb, latent, y, image) => {
+    now = { images: [new ImageData(opaque(rgb), side, side), image], latent, y };
     paint(given, now.images[0]);
     paint(made, image);
     words.textContent = errorInWords(page.run(), squaredError(rgb, image.data));
@@ -177,26 +203,17 @@ function makeResult(page) {
   };
 }
 
-/** @param {Uint8Array} rgb @param {number} side @returns {ImageData} */
-function toImage(rgb, side) {
-  const image = new ImageData(side, side);
-  for (let pixel = 0; pixel < side * side; pixel += 1) {
-    image.data.set([rgb[pixel * 3], rgb[pixel * 3 + 1], rgb[pixel * 3 + 2], 255], pixel * 4);
-  }
-  return image;
-}
-
 /** Mean over pixels in [-1, 1]. @param {Uint8Array} rgb @param {Uint8ClampedArray} rgba */
 function squaredError(rgb, rgba) {
   let sum = 0;
   for (let place = 0; place < rgb.length; place += 1) {
     const pixel = Math.floor(place / 3);
-    sum += ((rgb[place] - rgba[pixel * 4 + (place % 3)]) / 127.5) ** 2;
+    sum += (signed(rgb[place]) - signed(rgba[pixel * 4 + (place % 3)])) ** 2;
   }
   return sum / rgb.length;
 }
 
-/** @param {import("../exhibit.js").Run} run @param {number} error */
+/** @param {import("../manifest.js").Run} run @param {number} error */
 function errorInWords(run, error) {
   const test = run.numbers.find(({ name }) => name === "test_mse")?.value;
   const words = `Mean squared error ${error.toFixed(4)}, pixels in [-1, 1].`;

@@ -25,7 +25,7 @@ function mount(page) {
       grid.begin(faces);
       for (let start = 0; start < faces.length; start += PIECE) {
         const piece = faces.slice(start, start + PIECE);
-        const latents = await Promise.all(piece.map((face) => latentOf(page.exhibit, face)));
+        const latents = await Promise.all(piece.map((face) => latentOf(page.manifest, face)));
         const attributes = piece.map(({ y }) => y);
         const images = await generateAll(page.engine, page.run(), page.snapshot(), latents, attributes);
         if (latest.stopped || latest.next) return;
@@ -113,7 +113,7 @@ function faceGrid(page) {
   return { root, begin, show, mark, end, shown };
 }
 
-/** @param {import("../exhibit.js").Run} run @param {Face} face @param {number} index */
+/** @param {import("../manifest.js").Run} run @param {Face} face @param {number} index */
 function labelOf(run, face, index) {
   const has = run.attributes.map((name, column) => [spoken(name), face.y?.[column] ?? 0]);
   const words = has.map(([name, value]) => `${value === 1 ? "" : value === 0 ? "not " : `${value} `}${name}`);

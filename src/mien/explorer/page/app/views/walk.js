@@ -71,7 +71,7 @@ function stationsOf(page) {
  * @param {import("../main.js").Page} page @param {Face[]} faces @param {boolean} back whether it leads back to the first
  */
 async function way(page, faces, back) {
-  const ends = await Promise.all(faces.map((face) => latentOf(page.exhibit, face)));
+  const ends = await Promise.all(faces.map((face) => latentOf(page.manifest, face)));
   const latents = [];
   const attributes = [];
   const walked = [];

@@ -6,11 +6,11 @@ import { element } from "../dom.js";
 /**
  * @param {import("../main.js").Page} page
  * @param {string} why
- * @param {(run: import("../exhibit.js").Run) => boolean} can whether a model can
+ * @param {(run: import("../manifest.js").Run) => boolean} can whether a model can
  * @returns {import("../main.js").Mounted}
  */
 export function without(page, why, can) {
-  const others = page.exhibit.runs.filter(can);
+  const others = page.manifest.runs.filter(can);
   const buttons = others.map((other) =>
     button(`Use ${other.name}`, () => page.state.update({ run: other.id, snapshot: "", face: "", before: "" })),
   );

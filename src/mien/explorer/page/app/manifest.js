@@ -1,21 +1,27 @@
-/** The exhibit: what exhibit.json says there is, and the files it names, each fetched once. */
+/** The manifest: what exhibit.json says there is, and the files it names, each fetched once. */
 
 /**
+ * The models of `explorer/manifest.py`; a test compares them.
  * @typedef {{id: string, images_seen: number}} Snapshot
- * @typedef {{name: string, kind: "attribute" | "principal", share?: number}} Direction
+ * @typedef {{name: string, kind: "attribute" | "principal", share: number}} Direction
  * @typedef {{count: number, columns: number, cell: number, attributes: string[], methods: string[]}} LatentMap
- * @typedef {{name: string, label: string, value: number, low?: number, high?: number, images?: number,
- *   protocol?: string, beside?: {name: string, label: string, value: number}[]}} Score
- * @typedef {{id: string, name: string, model: string, image_size: number, latent_dim: number, images_seen: number,
- *   attributes: string[], combinations: [number[], number][], encodes: boolean, snapshots: Snapshot[],
- *   directions: Direction[], map: LatentMap | null, film: {images_seen: number, file: string}[], numbers: Score[],
- *   report: string | null, onnx: {generator: string, encoder?: string} | null, notes?: string[]}} Run
+ * @typedef {{images_seen: number, file: string}} SampleGrid
+ * @typedef {{label: string, value: number, share: boolean}} Beside
+ * @typedef {{name: string, label: string, value: number, share: boolean, group: string, hint: string,
+ *   headline: boolean, low: number | null, high: number | null, images: number | null, protocol: string,
+ *   beside: Beside[]}} ShownNumber
+ * @typedef {{generator: string, encoder: string | null}} NetworkFiles
+ * @typedef {{id: string, name: string, model: string, image_size: number, latent_dim: number, attributes: string[],
+ *   combinations: [number[], number][], encodes: boolean, snapshots: Snapshot[], directions: Direction[],
+ *   map: LatentMap | null, film: SampleGrid[], numbers: ShownNumber[], report: string | null,
+ *   onnx: NetworkFiles | null, notes: string[]}} ShownRun
+ * @typedef {ShownRun} Run
  */
 
 const FORMAT = 1;
 
 /** The runs on show. */
-export class Exhibit {
+export class Manifest {
   /** @param {any} content of exhibit.json */
   constructor(content) {
     if (content.format !== FORMAT) {
@@ -28,7 +34,7 @@ export class Exhibit {
     /** @type {Run[]} */
     this.runs = content.runs;
     /** What could not be shown, in sentences. @type {string[]} */
-    this.notes = content.notes ?? [];
+    this.notes = content.notes;
     /** @type {Map<string, Promise<any>>} */
     this.files = new Map();
   }
