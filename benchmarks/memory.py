@@ -80,7 +80,7 @@ def measure(preset: str, source: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run, faces = start_run(recipe, Path(folder) / "run")
         train_run(run, faces)
-        precision = run.provenance()["starts"][-1]["precision"]
+        precision = run.provenance().starts[-1].precision
     peak = held("VmHWM")
     return {
         "preset": preset,

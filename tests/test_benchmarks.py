@@ -4,25 +4,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import figures
+import gpu
+import measuring
+import networks
 import numpy as np
 import pytest
+import step_time
 import torch
+import training
+from arithmetic import flops_of_image
+from worker import Task
 
 import tiny
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
-
-import figures  # noqa: E402
-import gpu  # noqa: E402
-import measuring  # noqa: E402
-import networks  # noqa: E402
-import step_time  # noqa: E402
-import training  # noqa: E402
-from arithmetic import flops_of_image  # noqa: E402
-from worker import Task  # noqa: E402
-
-from mien.models.convnets import Decoder, Encoder  # noqa: E402
+from mien.models.convnets import Decoder, Encoder
 
 
 def test_what_is_compared_takes_turns():

@@ -24,6 +24,7 @@ from mien.cli.training_commands import overrides_of
 from mien.cli.viewing_commands import save_picture
 from mien.runs import folder
 from mien.runs.folder import Run
+from mien.runs.score import Score
 
 COMMANDS = build_parser()[1]
 NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=2", "training.device=cpu")
@@ -206,7 +207,7 @@ def test_weights_of_inception_that_are_not_there_are_refused(run_of: Any, capsys
 
 
 def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:
-    file, score = StringIO(), {"value": 0.1234, "low": 0.1, "high": 0.2}
+    file, score = StringIO(), Score(0.1234, 0.1, 0.2)
     table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("vae", "gan", "acgan")}, bool)
     Console(file=file, width=80).print(table)
     assert "baseline_mean_face_psnr" in file.getvalue()

@@ -248,7 +248,7 @@ def test_an_extractor_sees_no_more_images_than_are_compared(subject: Subject, mo
 def test_leaving_out_groups_of_one_is_the_jackknife_of_the_mean() -> None:
     values = np.random.default_rng(0).normal(size=10)
     score = jackknife(values.mean(), (np.delete(values, i).mean() for i in range(10)), 10, "")
-    assert score.high - score.value == pytest.approx(2.262 * values.std(ddof=1) / 10**0.5, rel=1e-9)
+    assert score.high - score.value == pytest.approx(2.2621571627409915 * values.std(ddof=1) / 10**0.5, rel=1e-9)
 
 
 @pytest.mark.parametrize("score_of", [frechet_score, kernel_score, variety_score])
@@ -264,9 +264,12 @@ def test_fewer_images_than_groups_have_no_interval() -> None:
 
 
 def test_a_share_has_the_interval_of_wilson() -> None:
-    score = share_score([True] * 8 + [False] * 2, "")
-    assert (score.value, score.low, score.high) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
-    assert share_score([True] * 10, "").low == pytest.approx(0.7225, abs=1e-4)
+    for hits, count, low, high in (
+        *((0, 1, 0, 0.7934567085261071), (0, 50, 0, 0.07135003417431873), (50, 50, 0.9286499658256813, 1)),
+        *((1, 3, 0.0614903152761605, 0.7923450448735121), (1234, 2000, 0.5954898735774982, 0.6380615209039818)),
+    ):
+        score = share_score([True] * hits + [False] * (count - hits), "")
+        assert (score.value, score.low, score.high) == pytest.approx((hits / count, low, high), rel=1e-9)
 
 
 def test_counts_are_round_and_short_in_names() -> None:

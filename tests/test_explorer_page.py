@@ -61,7 +61,7 @@ def plan(trained_runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory)
         shutil.copytree(run.path, folder / name)
     content = {"format": 1, "name": "tiny", "title": "Tiny faces", "runs": ["vae", "gan", "acgan"], "skipped": {}}
     (folder / "plan.json").write_text(json.dumps(content))
-    (folder / "vae" / "metrics.json").write_text(json.dumps({"test_mse": MSE, "baseline_mean_mse": MSE}))
+    (folder / "vae" / "metrics.json").write_text(json.dumps({"test_mse": MSE, "baseline_mean_face_mse": MSE}))
     return folder
 
 

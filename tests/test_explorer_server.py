@@ -30,6 +30,7 @@ from mien.explorer.site import Site, open_site
 from mien.faces import Faces
 from mien.pictures import of_models
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import load_model
 from mien.sessions.train import start_run
 
@@ -168,9 +169,15 @@ def test_names_from_folders_become_plain_addresses(run_of: RunOf, tmp_path: Path
 
 
 def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left_out() -> None:
-    names = ("test_mse", "baseline_mean_face_mse", "fd_judge_2k", "fd_judge_2k_floor_train", "kid_judge_2k", "leak_A_B")
-    metrics = {name: {"value": 0.5, "low": None, "high": float("nan"), "images": 9} for name in names}
-    metrics["kid_judge_2k"]["value"] = float("inf")
+    names = (
+        "test_mse",
+        "baseline_mean_face_mse",
+        "fd_judge_2k",
+        "fd_judge_2k_floor_train",
+        "kid_judge_2k",
+        "leak_shift_A->B",
+    )
+    metrics = {name: Score(0.5, images=9) for name in names} | {"kid_judge_2k": Score(float("inf"))}
     shown = {number["name"]: [beside["name"] for beside in number["beside"]] for number in numbers(metrics)}
     assert shown == {"test_mse": ["baseline_mean_face_mse"], "fd_judge_2k": ["fd_judge_2k_floor_train"]}
     json.dumps(numbers(metrics), allow_nan=False)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import tiny
+from mien.models.base import LossTerm, Model, ModelConfig, Phase, Quantity
 from mien.models.terms import ADVERSARIAL, KL_DIVERGENCE, LN2, SQUARED_ERROR
 from mien.report import figures
 from mien.report.encoded_pictures import figure_jpeg, figure_svg
@@ -17,9 +18,30 @@ def log(**terms: float) -> list[dict[str, float]]:
     return [{"images_seen": 10 * step, **{name: value / step for name, value in terms.items()}} for step in (1, 2, 3)]
 
 
-def test_terms_of_one_kind_share_a_panel_whatever_the_model_is():
-    found = panels(log(**{"d/score_real": 1.0, "d/score_fake": 2.0, "teacher/distance": 3.0}), tiny.model("gan"))
-    assert {panel.title: len(panel.lines) for panel in found.values()} == {"Score": 2, "Distance": 1}
+def declaring(**terms: LossTerm) -> Model:
+    """A model whose phase "d" has such terms."""
+    model = Model(ModelConfig(name="declaring"), 32)
+    model.phases = (Phase("d", (), lambda batch: {}, terms=terms),)
+    return model
+
+
+def test_terms_of_one_quantity_share_a_panel_whatever_the_model_is():
+    score = Quantity("Score", reference=(0.5, "a guess"))
+    model = declaring(score_real=LossTerm(score, "on real"), score_fake=LossTerm(score, "on generated"))
+    found = panels(log(**{"d/score_real": 1.0, "d/score_fake": 2.0}), model)
+    assert [(panel.title, [line.label for line in panel.lines]) for panel in found.values()] == [
+        ("Score", ["on real", "on generated"])
+    ]
+    levels = [line.get_ydata()[0] for line in figures.curves(list(found.values()), "steps", 8).axes[0].lines]
+    assert 0.5 in levels
+
+
+def test_a_term_that_is_not_declared_is_shown_by_its_whole_name():
+    found = panels(log(**{"teacher/gradient_distance": 3.0, "teacher/gradient_penalty": 1.0}), declaring())
+    assert {panel.title: panel.lines[0].label for panel in found.values()} == {
+        "Gradient distance": "teacher/gradient_distance",
+        "Gradient penalty": "teacher/gradient_penalty",
+    }
     assert len(figures.curves(list(found.values()), "steps", 8).axes) == 2
 
 
@@ -29,7 +51,13 @@ def test_a_term_is_shown_as_it_is_before_its_weight_in_logs_of_before_too(line: 
     assert panel.lines[0].values[0] == pytest.approx(nats)
 
 
-def test_a_term_of_an_older_log_whose_weight_is_not_known_is_not_drawn():
+def test_a_solved_weight_of_an_older_log_is_found_from_the_error_beside_it():
+    line = {"images_seen": 8, "vae/reconstruction": 0.02, "vae/kl": 30 * 2 * 0.02 / (3 * 32**2)}
+    panel = panels([line], tiny.model("vae", kl_weight="auto"))[KL_DIVERGENCE]
+    assert panel.lines[0].values == pytest.approx([30])
+
+
+def test_a_term_of_an_older_log_whose_weight_cannot_be_found_is_not_drawn():
     assert KL_DIVERGENCE not in panels([{"images_seen": 8, "vae/kl": 1e-3}], tiny.model("vae", kl_weight="auto"))
 
 

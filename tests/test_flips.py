@@ -1,7 +1,6 @@
 """The flip report: pairs whose truth is known, and models that obey, ignore or invert what they are told."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,16 @@ from mien.metrics.control.flips import flips, of_the_renderer, pairs_of_directio
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.latents.factor_readers import read_factors
-from mien.metrics.score import Score
 from mien.models.base import Model
 from mien.models.options import ModelConfig
 from mien.pictures import arrays, of_models
 from mien.report import figures
 from mien.report.build import build_report
 from mien.report.flip_pictures import read_factor_shifts, read_leakage
-from mien.report.number_tables import Score as ReadScore
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel
+from mien.seeds import RendererSeed
 from mien.sessions.train import combinations
 
 flips_module = import_module("mien.metrics.control.flips")  # whose name in its package is that of the function
@@ -154,7 +153,7 @@ def test_pairs_that_have_nothing_in_common_read_as_chance(name: str, judge: Judg
 
 def test_what_an_unsteady_hand_changes_besides_is_seen_as_leakage(judge: Judge) -> None:
     off, on = renderer_pairs("Smiling", 200, 32)
-    attributes, known = drawn_faces.sample(200, seed=flips_module.PAIR_SEED)
+    attributes, known = drawn_faces.sample(200, seed=RendererSeed.PAIRS)
     columns = [drawn_faces.ATTRIBUTES.index(name) for name in TOLD]
     added = float((attributes[:, columns[1]] == 0).mean())
     attributes[:, columns] = 1
@@ -343,7 +342,7 @@ def test_whatever_attributes_are_called_the_plate_reads_what_was_written() -> No
     labels, written = np.arange(9, dtype=np.int8) % 2, {}
     for name in names:
         written |= report(off, on, name, names, off, "") | ceiling(off.probabilities, labels, name, names)
-    read = read_leakage({key: ReadScore(score.value, images=score.images) for key, score in written.items()})
+    read = read_leakage(written)
     assert read is not None
     assert (read.rows, read.columns, read.pairs) == (tuple(names), tuple(names), 9)
     assert read.change == pytest.approx(np.tile((on.probabilities - off.probabilities).mean(0), (len(names), 1)))
@@ -355,7 +354,7 @@ def test_whatever_attributes_are_called_the_plate_reads_what_was_written() -> No
 def test_the_plate_of_factors_reads_their_shifts_and_those_of_the_renderer() -> None:
     names = ["shift_A", "shift_A_B", "factor_r2_yaw", "factor_shift_A->yaw", "factor_shift_A->hue"]
     names += ["factor_renderer_A_B->hue", "factor_shift_A_B->hue", "leak_shift_A->A_B"]
-    read = read_factor_shifts({name: ReadScore(index, images=7) for index, name in enumerate(names)})
+    read = read_factor_shifts({name: Score(index, images=7) for index, name in enumerate(names)})
     assert read is not None
     assert (read.rows, read.columns, read.pairs) == (("A", "A_B"), ("yaw", "hue"), 7)
     assert np.array_equal(read.change, [[3, 4], [np.nan, 6]], equal_nan=True)
@@ -363,7 +362,7 @@ def test_the_plate_of_factors_reads_their_shifts_and_those_of_the_renderer() -> 
 
 
 def test_photographs_have_no_plate_of_factors() -> None:
-    assert read_factor_shifts({"shift_A": ReadScore(0.5), "leak_shift_A->B": ReadScore(0.5)}) is None
+    assert read_factor_shifts({"shift_A": Score(0.5), "leak_shift_A->B": Score(0.5)}) is None
 
 
 def test_a_map_of_factors_says_its_numbers_in_standard_deviations() -> None:
@@ -395,7 +394,7 @@ def test_the_report_shows_what_leaks_where_it_was_measured(
     run_of: Callable[[str], Run], faces: Any, painted: dict[str, Scores], tmp_path: Path
 ) -> None:
     run = run_of("acgan")
-    run.write_metrics({name: asdict(score) for name, score in painted["obeys"].items()})
+    run.write_metrics(painted["obeys"])
     page = build_report(tmp_path, [run], faces, title="t", skipped={}).read_text()
     assert "switched in the same faces of the AC-GAN (150 pairs a row" in page
     assert "how far each factor of the drawing moves" in page

@@ -25,7 +25,8 @@ from mien.report.build import build_report
 from mien.report.loss_curves import panels, terms_of
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, load_model, save_model
-from mien.sessions.snapshots import SEED, Snapshots
+from mien.seeds import Seed
+from mien.sessions.snapshots import Snapshots
 
 TERMS = [
     *("fd_judge", "variety", "sharpness", "discriminator_real", "discriminator_fake"),
@@ -55,7 +56,7 @@ def test_a_loss_of_variety_is_said_once_with_the_best_snapshot_and_so_is_its_end
     history = snapshots(variety=[0.31, 0.30, 0.07, 0.06, 0.07, 0.29, 0.30], fd_judge=[12, 10, 90, 91, 92, 11, 11])
     assert said(history, "losing variety") == [
         "samples are losing variety: 0.07 of real, was 0.31 at 1,000 images; best snapshot is at 2,000 images. "
-        "Try model.r1_weight=1 or a lower training.learning_rate.",
+        "Try a lower model.kl_weight, model.r1_weight=1 or a lower training.learning_rate.",
         "samples are varied again: 0.29 of real, fell to 0.06.",
     ]
 
@@ -77,11 +78,29 @@ def test_a_discriminator_that_tells_all_apart_has_won_when_it_does_so_twice() ->
     assert "model.r1_weight=1" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"model.r1_weight"}, " Try model.r1_weight=1 or a lower training.learning_rate."),
+        ({"model.kl_weight"}, " Try a lower model.kl_weight or a lower training.learning_rate."),
+        ({"model.width"}, " Try a lower training.learning_rate."),
+    ],
+)
+def test_an_option_that_a_model_does_not_have_is_not_advised(options: set[str], advice: str) -> None:
+    (turn,) = turns(snapshots(variety=[0.31, 0.30, 0.07]), options)
+    assert turn.words.endswith(f"1,000 images.{advice}")
+
+
+def test_where_nothing_that_helps_can_be_set_nothing_is_advised() -> None:
+    (turn,) = turns(snapshots(active_units=[0, 0], kl_nats=[0.02, 0.02]), {"model.width"})
+    assert turn.words.endswith("all reconstructions are one face.")
+
+
 def test_latents_that_nothing_is_encoded_in_are_said_to_be_empty() -> None:
     history = snapshots(active_units=[0, 0, 0, 3, 5], kl_nats=[0.02, 0.02, 0.02, 3, 5])
     assert said(history, "nothing encoded") == [
         "nothing is encoded: none of the latents is active (KL 0.02 nats), so all reconstructions are one face. "
-        "Lower model.kl_weight.",
+        "Try a lower model.kl_weight.",
         "latents are in use again: 5 are active (KL 5 nats).",
     ]
 
@@ -198,7 +217,7 @@ def looked(tmp_path: Any, faces: Faces, trained_runs: dict[str, Run]):
 
 def test_the_distance_and_the_sharpness_are_those_of_samples_of_the_seed(looked: Any, faces: Faces) -> None:
     numbers, trained = looked("acgan")
-    samples, real = trained.sample(100, seed=SEED), faces.images[faces.rows("validation")]
+    samples, real = trained.sample(100, seed=Seed.SNAPSHOT), faces.images[faces.rows("validation")]
     features = judge_of(faces).features
     distance = frechet_distance_of(features(samples), features(real))
     assert numbers["validation/fd_judge"] == pytest.approx(distance, rel=1e-4)
@@ -213,7 +232,7 @@ def test_a_discriminator_is_counted_on_real_and_on_generated_images_apart(name: 
     assert not isinstance(trained.model, Encodes)
     with torch.no_grad():
         real = trained.model.realness(to_signed(faces.images[faces.rows("validation")]))
-        fake = trained.model.realness(to_signed(trained.sample(100, seed=SEED)))
+        fake = trained.model.realness(to_signed(trained.sample(100, seed=Seed.SNAPSHOT)))
     assert numbers["validation/discriminator_real"] == pytest.approx((real > 0).float().mean().item(), abs=1e-6)
     assert numbers["validation/discriminator_fake"] == pytest.approx((fake <= 0).float().mean().item(), abs=0.03)
 
@@ -293,6 +312,36 @@ def test_the_report_says_where_the_last_weights_are_the_best(run_of: Any, faces:
     assert "Samples of the last weights, which are the best of all snapshots too; validation Fréchet" in page
     run.best.write_bytes(b"damaged")
     assert "No pictures of the best snapshot" in build_report(run.path, [run], faces, title="t", skipped={}).read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        pytest.param((50.0, 1e-4), (50.0, 1e-2), "", id="a weight that grows is no jump"),
+        pytest.param((50.0, 1e-4), (210.0, 1e-4), "to 210, from 50 or less", id="a term jumps at a small weight too"),
+        pytest.param((0.5, 1e-4), (9.0, 1e-4), "", id="what adds next to nothing may move"),
+        pytest.param((50.0, 0.0), (5000.0, 0.0), "", id="what adds nothing may move"),
+        pytest.param((-0.5, 1.0), (0.5, 1.0), "", id="a score that changes its sign is no jump"),
+        pytest.param((-0.5, 1.0), (-2.5, 1.0), "to -2.5, from 0.5 or less", id="a score jumps below 0 too"),
+        pytest.param((5e-3, None), (50.0, 1e-4), "", id="an older log holds products"),
+        pytest.param((5e-3, None), (250.0, 1e-4), "to 250, from 50 or less", id="a jump after lines of an older log"),
+    ],
+)
+def test_a_jump_is_of_a_term_and_not_of_its_weight(
+    before: tuple[float, float | None], now: tuple[float, float], said: str
+) -> None:
+    def line(place: int, value: float, weight: float | None) -> dict[str, Any]:
+        weights = {} if weight is None else {"weights": {"critic/score": weight}}
+        return {"images_seen": 8 * place, "seconds": 1.0, "critic/score": value} | weights
+
+    found = turns([*(line(place, *before) for place in range(1, 9)), line(9, *now)])
+    assert [turn.state for turn in found] == ["training jumped"] * bool(said)
+    assert all(f"critic/score {said}" in turn.words for turn in found)
+
+
+def test_a_phase_that_starts_late_does_not_jump() -> None:
+    lines = [{"images_seen": 8 * place, "seconds": 1.0, "d/score": 0.1} for place in range(1, 9)]
+    assert not turns([*lines, lines[-1] | {"images_seen": 72, "late/mean": 40.0}])
 
 
 def test_every_number_of_a_snapshot_has_its_panel_in_words(trained_runs: dict[str, Run]) -> None:

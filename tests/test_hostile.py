@@ -1,9 +1,9 @@
-"""Hostile and awkward input: every case of the corpus, in a process of its own, and some through the command line."""
+"""Hostile and awkward input in short: a part of every kind of case of verification/hostile.py, and of the fuzzers."""
 
 import json
-import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,91 +12,103 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hostile
-from awkward import numbered, write
-from hostile_sources import NAMES
-from mien.cli import main
-from mien.errors import DataError, printable, shown
-from mien.faces import open_faces
-from mien.faces.source.tables import label, parse
-from mien.recipes.recipe import check
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
 import fuzz
 import fuzz_guided
 import fuzz_targets
+import hostile
+from awkward import write
+from hostile_case import Case, Reader, attempted, tried, unfit
+from hostile_readers import NAMES, READERS, labels
+from hostile_sources import NAMES as STEMS
+from mien.cli import main
+from mien.errors import printable, shown
+from mien.recipes.recipe import check
 
-ROOMS = ("pictures", "names", "file system", "zips", "tables", "recipes", "plans", "studies")
-FILES = ("weights", "checkpoints", "logs", "metrics", "run folders", "kinds of file", "ONNX")
+EVERY = 10  # so many-th case of each kind is tried here; `make verify` tries all
+GROUPS = (
+    "pictures", "names", "file system", "zips", "tables", "recipes", "plans", "studies", "weights", "checkpoints",
+    "logs", "metrics", "run folders", "kinds of file", "ONNX", "commands", "packs",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def tried() -> tuple[list[dict[str, Any]], int]:
-    """How each case ended, and the most memory that it took, in MiB."""
-    command = [sys.executable, str(Path(hostile.__file__))]
+def endings() -> tuple[list[dict[str, Any]], int]:
+    """How each of these cases ended, and the most memory that they took, in MiB."""
+    command = [sys.executable, hostile.__file__, "--every", str(EVERY)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode in (0, 1), ran.stderr
-    *endings, last = map(json.loads, ran.stdout.splitlines())
-    return endings, last["peak_mebibytes"]
+    *ended, last = map(json.loads, ran.stdout.splitlines())
+    return ended, last["peak_mebibytes"]
 
 
-@pytest.mark.parametrize("group", [*ROOMS, *FILES])
-def test_every_case_ends_in_success_or_in_one_clear_line(group: str, tried: Any) -> None:
-    ended = [case for case in tried[0] if case["group"] == group]
-    assert [case for case in ended if case["ending"] == "failure"] == []
-    assert ended
+def test_every_case_ends_in_success_or_in_one_clear_line(endings: Any) -> None:
+    assert [case for case in endings[0] if case["ending"] == "failure"] == []
+    assert endings[1] < hostile.MOST_MEMORY
+    assert {case["group"] for case in endings[0]} == set(GROUPS)
 
 
-def test_the_corpus_is_large_and_its_memory_bounded(tried: Any) -> None:
-    assert len(tried[0]) > 2000
-    assert tried[1] < hostile.MOST_MEMORY
+def test_the_corpus_is_large_and_each_case_has_a_name_and_a_reader_of_its_own() -> None:
+    cases = hostile.cases()
+    assert len(cases) > 3600
+    assert {case.group for case in cases} == set(GROUPS)
+    assert {case.reader for case in cases} <= set(READERS)
+    names = Counter((case.group, case.name) for case in cases)
+    assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_no_two_cases_have_one_name(tried: Any) -> None:
-    assert [
-        name for name, count in Counter((case["group"], case["name"]) for case in tried[0]).items() if count > 1
-    ] == []
+def test_a_part_of_the_corpus_has_all_kinds_of_cases() -> None:
+    cases = hostile.cases()
+    some = list(hostile.every(EVERY, cases))
+    assert len(some) < len(cases) / 5
+    assert {(case.group, case.reader, case.expected) for case in some} == {
+        (case.group, case.reader, case.expected) for case in cases
+    }
 
 
-def test_a_case_that_hangs_or_says_too_much_is_a_failure(tmp_path: Path) -> None:
-    def endless(folder: Path) -> None:
-        while True:
-            pass
+def endless() -> None:
+    while True:
+        pass
 
-    slow = hostile.attempted(hostile.Case("x", "endless", endless, seconds=0), tmp_path, 0.05)
-    assert slow["ending"] == "failure"
-    assert "TooSlow" in slow["words"]
-    assert hostile.unfit("x" * 5000)
-    assert not hostile.unfit("a\nb: what was given and what to do")
+
+def test_a_reader_that_hangs_or_says_too_much_fails() -> None:
+    ending, words = attempted(endless, 0.05)
+    assert ending == "failure"
+    assert "TooSlow" in words
+    assert unfit("x" * 5000)
+    assert not unfit("a\nb: what was given and what to do")
+
+
+def test_a_reader_that_waits_fails_after_a_while() -> None:
+    ending, words = attempted(lambda: time.sleep(10), 0.05)
+    assert (ending, "TooSlow" in words) == ("failure", True)
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (Case("x", "given back", b"1", "bytes", gives=b"2"), "b'1' was given, not b'2'"),
+        (Case("x", "success", b"1", "bytes", "refusal"), "success, where refusal was due"),
+        (Case("x", "a traceback", b"1", "a fault"), "ZeroDivisionError"),
+        (Case("x", "a refusal", b"1", "refused", "success"), "refusal, where success was due"),
+        (Case("x", "other words", b"1", "refused", says="a pipe"), "a refusal that does not say 'a pipe'"),
+    ],
+    ids=lambda given: given.name if isinstance(given, Case) else "",
+)
+def test_a_case_that_ends_otherwise_is_a_failure(
+    case: Case, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "bytes", Reader(Path.read_bytes, "a"))
+    monkeypatch.setitem(READERS, "a fault", Reader(lambda path: 1 / 0, "a"))
+    monkeypatch.setitem(READERS, "refused", Reader(lambda path: check({}, "r.toml"), "a"))
+    ended = tried(case, tmp_path)
+    assert ended["ending"] == "failure"
+    assert words in ended["words"]
 
 
 def test_what_does_not_show_is_escaped_and_what_is_long_is_cut() -> None:
     assert printable("a\n\x1b[2J\u202e\udcff é 写") == "a\\n\\x1b[2J\\u202e\\udcff é 写"
     assert len(shown("x" * 10**6)) <= 100
     assert len(shown([[[[[[["x"] * 100] * 100] * 100]]]])) < 1500
-
-
-HEADER = b"\x93NUMPY\x01\x00"
-LIE = b"{'descr': '|i1', 'fortran_order': False, 'shape': (1000000000000, 40), }\n"
-SPOILT = {
-    "pack.json": [b"", b"[]", b"{}", b"[" * 10**5, b'{"version": 2, "signature": 1}'],
-    "attributes.npy": [b"", b"\x80\x04.", HEADER + len(LIE).to_bytes(2, "little") + LIE, HEADER],
-    "split.npy": [b"", HEADER + len(LIE).to_bytes(2, "little") + LIE],
-    "images.npy": [b"", HEADER, HEADER + len(LIE).to_bytes(2, "little") + LIE],
-    "files.json": [b"", b"[]", b"\xff" * 50],
-}
-
-
-@pytest.mark.parametrize("file", SPOILT)
-def test_a_pack_of_somebody_else_is_read_whole_or_refused(file: str, tmp_path: Path) -> None:
-    write(tmp_path / "faces", *numbered(20))
-    pack = Path(open_faces(tmp_path / "faces", size=32, cache=tmp_path / "cache").card["pack"])
-    sound = (pack / file).read_bytes()
-    for content in [*SPOILT[file], sound[: len(sound) // 2]]:
-        (pack / file).write_bytes(content)
-        with pytest.raises(DataError, match=r"damaged pack|neither a folder|no pictures"):
-            open_faces(pack, size=32)
 
 
 # Bytes that nobody has seen before
@@ -138,8 +150,8 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
 )
 def test_any_cells_are_a_table_or_refused(rows: list[list[str]], mark: str, end: str) -> None:
     content = end.join(mark.join(row) for row in rows).encode()
-    ended = hostile.attempted(as_case(lambda folder: label(parse(content, "t.csv"), numbered(3))), Path())
-    assert ended["ending"] != "failure", ended
+    ending, words = attempted(lambda: labels(content, NAMES[:3]))
+    assert ending != "failure", words
 
 
 JSON = st.recursive(
@@ -155,87 +167,24 @@ JSON = st.recursive(
         {}, optional=dict.fromkeys(("run", "snapshot", "count", "z", "y", "x"), JSON | st.just("run"))
     )
 )
-def test_any_request_is_answered_or_refused(content: dict[str, Any]) -> None:
-    fuzz_targets.request(json.dumps({"run": "run", "snapshot": "last"} | content).encode(), Path())
+def test_any_request_is_answered_or_refused(tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]) -> None:
+    asked = json.dumps({"run": "run", "snapshot": "last"} | content).encode()
+    ending, words = fuzz.tried(READERS["a request"], asked, tmp_path_factory.getbasetemp())
+    assert ending == "success", words
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["name", "data", "model", "training", "health", "x"]), JSON, max_size=5))
 def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
-    ended = hostile.attempted(as_case(lambda folder: check(table, "r.toml")), Path())
-    assert ended["ending"] == "refusal", ended
-
-
-def as_case(attempt: Any) -> hostile.Case:
-    return hostile.Case("hypothesis", "", attempt)
+    ending, words = attempted(lambda: check(table, "r.toml"))
+    assert ending == "refusal", words
 
 
 # The command line
 
 
-def options(tmp_path: Path) -> dict[str, list[str]]:
-    """Commands with something wrong in them."""
-    write(tmp_path / "faces", *numbered(20))
-    (tmp_path / "faces" / "\x1b[2J\nrm.jpg").touch()
-    (tmp_path / "t.csv").write_bytes(b"\xff\x00" * 100)
-    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
-    (tmp_path / "w.safetensors").write_bytes(b"\xff" * 100)
-    (tmp_path / "a.onnx").write_bytes(b"\x1b[2J" * 30)
-    (tmp_path / "a.zip").write_bytes(b"PK\x05\x06" + b"\xff" * 18)
-    os.mkfifo(tmp_path / "pipe")
-    faces, pipe = str(tmp_path / "faces"), str(tmp_path / "pipe")
-    train = ["train", "vae-quick", "--data", "drawn:100", "--out", str(tmp_path / "run")]
-    return {
-        "bad": ["data", "show", faces],
-        "pipe": ["data", "show", pipe],
-        "zip": ["data", "show", str(tmp_path / "a.zip")],
-        "escape": ["data", "show", "\x1b[2J"],
-        "long": ["data", "show", "x" * 5000],
-        "home": ["data", "show", "~nobody-of-this-name"],
-        "count": ["data", "show", "drawn:" + "9" * 5000],
-        "table": ["data", "show", faces, "--attributes", str(tmp_path / "t.csv")],
-        "table pipe": ["data", "show", faces, "--attributes", pipe],
-        "train data": [*train, "--data", pipe],
-        "train deep": ["train", str(tmp_path / "deep.toml")],
-        "train huge": [*train, "model.width=4096", "model.latent_dim=65536"],
-        "train list": [*train, "model.name=[]"],
-        "train nest": [*train, "training.epochs=" + "[" * 5000],
-        "train digits": [*train, "training.steps=" + "9" * 5000],
-        "train endless": [*train, "training.epochs=inf"],
-        "train batch": [*train, "training.batch_size=1000000000000"],
-        "train pipe": ["train", pipe],
-        "train name": ["train", "x" * 5000],
-        "run deep": ["run", str(tmp_path / "deep.toml")],
-        "study deep": ["study", str(tmp_path / "deep.toml")],
-        "resume": ["resume", faces],
-        "resume long": ["resume", "x" * 5000],
-        "sample": ["sample", str(tmp_path / "w.safetensors"), "--out", str(tmp_path / "s.png")],
-        "sample onnx": ["sample", str(tmp_path / "a.onnx"), "--out", str(tmp_path / "s.png")],
-        "sample escape": ["sample", "\x1b[2J", "--out", str(tmp_path / "s.png")],
-        "evaluate": ["evaluate", faces],
-        "report": ["report", pipe],
-        "explore": ["explore", faces, "--no-browser"],
-        "export": ["export", faces, "--to", "onnx", str(tmp_path / "b.onnx")],
-    }
-
-
-def test_the_command_line_answers_each_in_one_line_and_with_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = options(tmp_path)
-    assert len(given) >= 30
-    for name, arguments in given.items():
-        assert main(arguments) == 2, name
-        said = capsys.readouterr().err
-        *before, last = said.splitlines()
-        assert last.startswith("mien: "), name
-        assert last.isprintable(), (name, said)
-        assert all(line.isprintable() and "Traceback" not in line for line in before), (name, said)
-        assert len(last) < hostile.LONGEST, name
-
-
 def test_a_folder_of_names_in_every_script_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stems = list(dict.fromkeys(stem for stem in NAMES.values() if not stem.startswith((".", "/"))))[:60]
+    stems = list(dict.fromkeys(stem for stem in STEMS.values() if not stem.startswith((".", "/"))))[:60]
     write(tmp_path, *(f"{stem}/a.png" for stem in stems))
     assert main(["data", "show", str(tmp_path)]) == 0
     shown_there = capsys.readouterr().out

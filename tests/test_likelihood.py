@@ -50,7 +50,7 @@ class LinearGaussian(Model):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return (z @ self.weights.T + self.bias).view(-1, 3, 2, 2)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         spread = 1 / (1 + self.weights.square().sum(0) / VARIANCE)
         mean = (x.flatten(1) - self.bias) @ self.weights * spread / VARIANCE
         return mean + self.off, spread.log().expand_as(mean)
@@ -152,15 +152,17 @@ def test_the_log_likelihood_of_the_decoder_is_that_of_torch() -> None:
 
 @pytest.mark.parametrize("draws", [1, 7])
 def test_with_the_true_posterior_the_weighted_bound_is_exact(draws: int) -> None:
-    bound = importance_weighted_bound(LinearGaussian(), IMAGES, VARIANCE, draws)
+    bound = importance_weighted_bound(LinearGaussian(), IMAGES, None, VARIANCE, draws)
     assert bound == pytest.approx(LinearGaussian().log_density(), abs=1e-4)
 
 
 def test_the_weighted_bound_lies_between_the_elbo_and_the_truth_and_rises_with_draws() -> None:
     model = LinearGaussian(off=0.4)
     truth = model.log_density().mean()
-    elbo = evidence_lower_bound(code(model, IMAGES), VARIANCE, 12).mean()
-    few, many, most = (importance_weighted_bound(model, IMAGES, VARIANCE, draws).mean() for draws in (5, 50, 2_000))
+    elbo = evidence_lower_bound(code(model, IMAGES, None), VARIANCE, 12).mean()
+    few, many, most = (
+        importance_weighted_bound(model, IMAGES, None, VARIANCE, draws).mean() for draws in (5, 50, 2_000)
+    )
     assert elbo < few < many < most < truth + 0.01
     assert most == pytest.approx(truth, abs=0.05)
 
@@ -169,7 +171,7 @@ def test_the_elbo_is_the_truth_minus_the_error_of_the_posterior() -> None:
     model, repeated = LinearGaussian(off=0.4), np.repeat(IMAGES, 200, axis=0)
     spread = 1 / (1 + model.weights.detach().square().sum(0) / VARIANCE)
     error = float((0.4**2 / spread).sum() / 2)  # KL of two Gaussians that differ in their means
-    elbo = evidence_lower_bound(code(model, repeated), VARIANCE, 12).reshape(40, 200).mean(1)
+    elbo = evidence_lower_bound(code(model, repeated, None), VARIANCE, 12).reshape(40, 200).mean(1)
     assert elbo == pytest.approx(model.log_density() - error, abs=0.6)
     assert elbo.mean() == pytest.approx(model.log_density().mean() - error, abs=0.05)
 

@@ -1,4 +1,4 @@
-"""Under load, in short: the soaks of benchmarks/soak.py with small numbers, and that they would notice a leak."""
+"""Under load, in short: the soaks of verification/soak.py with small numbers, and that they would notice a leak."""
 
 import argparse
 import subprocess
@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mien.runs.folder import Run
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
 import soak
+from mien.runs.folder import Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 LEAK = """

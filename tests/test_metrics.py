@@ -15,8 +15,8 @@ from mien.faces.batches import to_signed
 from mien.metrics import evaluation
 from mien.metrics.control.classifier_head import head_accuracy
 from mien.metrics.evaluated_model import spread
+from mien.metrics.intervals import mean_score
 from mien.metrics.samples.sharpness import laplacian_variance
-from mien.metrics.score import mean_score
 from mien.runs.folder import Run
 
 IMAGES = tiny.noise_faces(300).images
@@ -108,8 +108,8 @@ def test_rows_are_thinned_out_evenly() -> None:
 @pytest.mark.parametrize("name", ["vae", "gan", "acgan"])
 def test_a_model_is_measured_by_what_it_can_do(name: str, trained_runs: dict[str, Run], faces: Any) -> None:
     subject = tiny.subject(trained_runs[name], faces)
-    scores = evaluation.measure(subject)
-    applied = {kind for kind, metric in evaluation.METRICS.items() if metric.applies(subject.trained.model)}
+    applied = {kind: m.measure for kind, m in evaluation.METRICS.items() if m.applies(subject.trained.model)}
+    scores = {key: score for measure in applied.values() for key, score in measure(subject).items()}
     assert ("reconstruction" in applied) == ("test_mse" in scores) == (name == "vae")
     assert ("head" in applied) == ("head_agreement_Male" in scores) == (name == "acgan")
     for key, score in scores.items():

@@ -32,8 +32,7 @@ from mien.explorer.site import open_site
 from mien.export.onnx_export import export_onnx
 from mien.faces import Faces, open_faces
 from mien.faces.pack.store import default_cache
-from mien.files import tensors
-from mien.files.tensors import read_tensors, write_tensors
+from mien.files.tensors import checksum, read_tensors, write_tensors
 from mien.judge import judge_of
 from mien.pictures.arrays import grid
 from mien.report.build import build_report
@@ -43,7 +42,7 @@ from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs, write_plan
 from mien.runs.weights import load_model
 from mien.sessions.measure import Measuring
-from mien.sessions.snapshots import kept_at, rewind_best
+from mien.sessions.snapshots import rewind_best, seen_by
 from mien.sessions.train import train_run
 from mien.studies.plan import Plan, load_plan
 from mien.studies.run_plan import begin_plan, evaluate_folder
@@ -138,7 +137,7 @@ def test_two_damaged_checkpoints_are_refused_in_words_and_left_as_they_are(kille
 def test_there_are_never_more_than_two_checkpoints_and_one_when_all_is_done(
     killed: Run, uninterrupted: Run, faces: Faces
 ) -> None:
-    seen = [read_progress(path)["images_seen"] for path in (killed.checkpoint, one_before(killed.checkpoint))]
+    seen = [read_progress(path).images_seen for path in (killed.checkpoint, one_before(killed.checkpoint))]
     assert seen == [40, 32]
     train_run(killed, faces)
     for run in (killed, uninterrupted):
@@ -175,7 +174,7 @@ def test_a_file_from_before_there_were_checksums_is_read(saved: Path, tmp_path: 
     content, tensors = read_tensors(saved)
     safetensors.torch.save_file(tensors, tmp_path / "old", {"mien": json.dumps(content)})
     assert damage(tmp_path / "old") == ""
-    assert read_progress(tmp_path / "old")["images_seen"] == 8
+    assert read_progress(tmp_path / "old").images_seen == 8
 
 
 @pytest.mark.parametrize("weights", ["weights", "best"])
@@ -226,11 +225,11 @@ def test_the_best_weights_go_back_with_the_checkpoint_before_the_last(
         return
     recover(run.checkpoint)
     rewind_best(run)
-    assert kept_at(run.best) == best
+    assert seen_by(run.best) == best
     train_run(run, faces)
     whole = tiny.train(tmp_path / "whole", tiny.recipe("gan", *EVERY_STEP))
     assert run.best.read_bytes() == whole.best.read_bytes()
-    assert kept_at(run.best) == 64
+    assert seen_by(run.best) == 64
 
 
 # A disk that takes no more
@@ -312,7 +311,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a disk")
-    monkeypatch.setattr(folder, "ROOM_NEEDED", 0)
+    monkeypatch.setattr("mien.runs.folder.ROOM_NEEDED", 0)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
@@ -484,8 +483,8 @@ def later(function: Callable[..., Any]) -> Callable[..., Any]:
 def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
     run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_plan(tmp_path, Plan(name="one", title="One", recipes=["gan"]), [run_of("gan").path.name], {})
-    monkeypatch.setattr("mien.studies.run_plan.Measuring", functools.partial(Measuring, names=["sharpness"]))
+    write_plan(tmp_path, "one", "One", [run_of("gan").path.name], {})
+    monkeypatch.setattr("mien.report.write.Measuring", functools.partial(Measuring, names=["sharpness"]))
     monkeypatch.setattr(Path, "rename", later(Path.rename))
     assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
     assert "</html>" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
@@ -549,8 +548,8 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 
 
 def test_nothing_is_lost_by_kills_at_random_moments() -> None:
-    """The short form; `python benchmarks/kill_anywhere.py` is the long one."""
-    program = TESTS.parent / "benchmarks" / "kill_anywhere.py"
+    """The short form; `python verification/kill_anywhere.py` is the long one."""
+    program = TESTS.parent / "verification" / "kill_anywhere.py"
     command = [sys.executable, str(program), "--kills", "8", "--jobs", "vae", "gan", "pack-drawn"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -592,7 +591,7 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def test_a_run_of_every_format_so_far_is_sampled_from_measured_reported_and_trained_on(golden: Run) -> None:
-    expected = np.asarray(Image.open(TESTS / "golden_runs" / str(golden.provenance()["format"]) / "samples.png"))
+    expected = np.asarray(Image.open(TESTS / "golden_runs" / str(golden.provenance().format) / "samples.png"))
     made = grid(open_run(golden.path).sample(4, seed=1), columns=4)
     assert np.abs(made.astype(int) - expected).max() <= 2
     mse = golden.metrics()["test_mse"]["value"]
@@ -606,7 +605,7 @@ def test_a_run_of_every_format_so_far_is_sampled_from_measured_reported_and_trai
 @pytest.fixture
 def golden_folder(golden: Run, tmp_path: Path) -> Path:
     """A copy of all that is kept of a format: a plan's folder, and exported files."""
-    return shutil.copytree(TESTS / "golden_runs" / str(golden.provenance()["format"]), tmp_path / "golden")
+    return shutil.copytree(TESTS / "golden_runs" / str(golden.provenance().format), tmp_path / "golden")
 
 
 def test_a_plan_of_every_format_so_far_is_opened(golden_folder: Path) -> None:
@@ -662,5 +661,5 @@ def test_the_checksum_is_that_of_names_shapes_values_and_numbers() -> None:
         {"a": torch.zeros(2, 3), "b": torch.ones(1, dtype=torch.int32)},
         {"b": torch.ones(1)},
     ]
-    sums = {tensors.checksum(tensors, {"format": 1}) for tensors in (one, *others)}
-    assert len(sums | {tensors.checksum(one, {"format": 2})}) == 6
+    sums = {checksum(tensors, {"format": 1}) for tensors in (one, *others)}
+    assert len(sums | {checksum(one, {"format": 2})}) == 6

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from awkward import ORDINARY, bad_files, encoded, fill, noise_files, numbered, picture, sound_files, write, zip_of
 from mien.errors import DataError
 from mien.faces import SPLITS, UNKNOWN, Faces, open_faces
+from mien.faces.drawn import drawing_processes, drawn_faces
 from mien.faces.drawn.drawn_faces import draw
 from mien.faces.pack import chunks, open, store
-from mien.faces.pack.decoding import in_order
 from mien.faces.splits import NOT_GIVEN, TEST, TRAIN, VALIDATION, divide
 
 
@@ -84,8 +84,8 @@ def test_processes_change_nothing_but_the_time(tmp_path: Path) -> None:
     assert one.card | {"pack": ""} == two.card | {"pack": ""}
 
 
-def test_processes_that_decode_load_no_pytorch() -> None:
-    code = "import sys, mien.faces.sources; print({'torch', 'pydantic'} & set(sys.modules))"
+def test_processes_that_draw_load_no_pytorch() -> None:
+    code = "import sys, mien.faces.drawn.drawing_processes; print({'torch', 'pydantic'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
@@ -367,9 +367,46 @@ def test_of_two_that_pack_at_once_both_have_a_pack(faces: Path, cache: Path) -> 
     assert len(packs(cache)) == 1
 
 
-def test_a_process_that_dies_is_told_in_words() -> None:
-    with pytest.raises(DataError, match=r"A process that decodes pictures died: no memory left"):
-        list(in_order(os._exit, [(1,), (1,)], workers=2))
+def test_a_process_that_dies_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing_processes, "PROGRAM", "import os; os._exit(1)")
+    with pytest.raises(DataError, match=r"A process that draws faces ended: no memory left"):
+        list(drawing_processes.draw_in_processes(600, 32, 128, 2))
+
+
+def test_several_processes_draw_the_faces_that_one_does() -> None:
+    drawn = list(drawing_processes.draw_in_processes(100, 32, 16, 3))
+    assert np.array_equal(np.concatenate(drawn), drawn_faces.draw(100, size=32).images)
+    assert [len(images) for images in drawn] == [16] * 6 + [4]
+
+
+CALLS = {  # of programs that have no line `if __name__ == "__main__":`
+    "a script": (["{script}"], None),
+    "standard input": (["-"], "{text}"),
+    "a command": (["-c", "{text}"], None),
+    "a process of a pool": (
+        ["-c", "import multiprocessing as m\nm.get_context('fork').Pool(1).map(exec, [{text!r}])"],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("source", ["drawn:520", "photographs"])
+def test_a_program_without_a_guard_packs_by_several_workers(call: str, source: str, tmp_path: Path) -> None:
+    pictures = {name: encoded(picture(seed), "PNG") for seed, name in enumerate(numbered(520))}
+    folder = fill(tmp_path / "photographs", pictures) if source == "photographs" else None
+    given = str(folder) if folder else source
+    text = f"import mien.faces; print(len(mien.faces.open_faces({given!r}, size=32, workers=2).files))"
+    (tmp_path / "script.py").write_text(text)
+    arguments, standard_input = CALLS[call]
+    done = subprocess.run(
+        [sys.executable, *(part.format(script=tmp_path / "script.py", text=text) for part in arguments)],
+        input=standard_input and standard_input.format(text=text),
+        env=os.environ | {"MIEN_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "520\n"), done.stderr
 
 
 def test_no_room_is_told_before_anything_is_written(faces: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

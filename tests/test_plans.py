@@ -22,6 +22,7 @@ from mien.faces import UNKNOWN, Faces
 from mien.recipes.recipe import load_recipe
 from mien.report.write import PlanResult, report_folder
 from mien.runs.folder import Run
+from mien.runs.score import Score, read_scores
 from mien.sessions import measure, train
 from mien.sessions.chosen_attributes import settle_attributes, usable_attributes
 from mien.sessions.measure import Measuring, measure_run
@@ -76,7 +77,7 @@ def test_the_figures_have_the_names_of_the_coursework(finished: PlanResult) -> N
 def test_the_numbers_of_all_runs_are_in_one_file(finished: PlanResult, faces: Any) -> None:
     numbers = json.loads((finished.folder / "metrics.json").read_text())
     assert (numbers["data"], numbers["skipped"]) == (faces.fingerprint, {})
-    assert numbers["runs"] == finished.metrics
+    assert {name: read_scores(content) for name, content in numbers["runs"].items()} == finished.metrics
     keys = {"value", "low", "high", "images", "protocol", "metric", "weights", "extractors"}
     assert set(numbers["runs"]["vae"]["test_mse"]) == keys
 
@@ -350,7 +351,7 @@ def test_a_run_can_be_given_another_length_and_nothing_else(run_of: Any, faces: 
         with pytest.raises(RecipeError, match=r"only training.steps or training.epochs can change"):
             change_length(run, faces, ["training.steps=20", override])
     assert run.weights.exists()
-    run.write_metrics({"test_mse": {"value": 0.1}})
+    run.write_metrics({"test_mse": Score(0.1)})
     change_length(run, faces, ["training.epochs=2"])
     assert run.metrics() == {}
     assert (run.recipe().training.epochs, run.recipe().training.steps) == (2, None)

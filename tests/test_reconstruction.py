@@ -21,8 +21,9 @@ from mien.metrics.encoder.reconstruction import (
     structural_similarity,
 )
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score
+from mien.metrics.numbers import TEST
 from mien.runs.folder import Run
+from mien.runs.score import Score
 
 IMAGES = tiny.noise_faces(10).images
 
@@ -38,7 +39,7 @@ def scores(vae: Subject) -> dict[str, Score]:
 
 
 def test_error_and_psnr_have_their_closed_forms(vae: Subject) -> None:
-    found = scored(vae, "test", "", compare(vae, lambda x: x + 0.1))
+    found = scored(vae, TEST, "", compare(vae, lambda x, _: x + 0.1))
     assert found["test_mse"].value == pytest.approx(0.01, rel=1e-5)
     assert found["test_psnr"].value == pytest.approx(10 * np.log10(4 / 0.01), rel=1e-5)
     assert {score.images for score in found.values()} == {len(vae.faces.rows("test"))}
@@ -47,7 +48,7 @@ def test_error_and_psnr_have_their_closed_forms(vae: Subject) -> None:
 def test_the_psnr_is_a_mean_over_images_and_not_of_the_mean_error(vae: Subject) -> None:
     shift = torch.linspace(0.01, 1, len(vae.faces.rows("test")))[:, None, None, None]
     pieces = iter(shift.split(batches.CHUNK))
-    found = scored(vae, "test", "", compare(vae, lambda x: x + next(pieces)))
+    found = scored(vae, TEST, "", compare(vae, lambda x, _: x + next(pieces)))
     assert found["test_psnr"].value == pytest.approx(float((10 * torch.log10(4 / shift**2)).mean()), rel=1e-4)
 
 
@@ -55,7 +56,7 @@ def test_equal_images_are_similar_and_different_ones_are_not(vae: Subject) -> No
     x = to_signed(IMAGES[:4])
     torch.testing.assert_close(structural_similarity(x, x), torch.ones(4), atol=1e-4, rtol=0)
     assert (structural_similarity(x.roll(1, 0), x) < 0.5).all()
-    assert scored(vae, "test", "", compare(vae, lambda x: x))["test_ssim"].value == pytest.approx(1, abs=1e-4)
+    assert scored(vae, TEST, "", compare(vae, lambda x, _: x))["test_ssim"].value == pytest.approx(1, abs=1e-4)
 
 
 def test_the_ssim_is_that_of_its_paper() -> None:
@@ -139,7 +140,7 @@ def test_more_components_give_more_back(vae: Subject) -> None:
 def test_a_pca_with_all_components_gives_its_training_images_back() -> None:
     x = to_signed(IMAGES)
     project = projection(fit_principal_gaussian(pixels(IMAGES), 9), 9)
-    torch.testing.assert_close(project(x), x, atol=1e-3, rtol=0)
+    torch.testing.assert_close(project(x, None), x, atol=1e-3, rtol=0)
 
 
 def test_the_errors_by_attribute_average_to_the_error_of_all(vae: Subject, scores: dict[str, Score]) -> None:

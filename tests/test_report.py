@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -15,10 +16,11 @@ from mien.models.base import Model
 from mien.models.layer_table import layer_table
 from mien.pictures import arrays
 from mien.report.build import build_report
-from mien.report.number_tables import cell, read_scores
+from mien.report.number_tables import cell
 from mien.report.run_section import number_runs
 from mien.report.sentences import reconstruction_sentence, sharpness_sentence
 from mien.runs.folder import Run
+from mien.runs.score import Score, read_scores
 from tiny import model as tiny_model
 
 HOSTILE = "<script>alert('x')</script>/../../evil"
@@ -44,8 +46,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def score(value: float, half: float = 0.01) -> dict[str, object]:
-    return {"value": value, "low": value - half, "high": value + half, "images": 20, "protocol": "as told"}
+def score(value: float, half: float = 0.01) -> Score:
+    return Score(value, value - half, value + half, 20, "as told")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def built(trained_runs: dict[str, Run], faces: Faces, tmp_path_factory) -> tuple
     folder = tmp_path_factory.mktemp("plan")
     runs = {name: Run(shutil.copytree(run.path, folder / name)) for name, run in trained_runs.items()}
     sharpness = {"sharpness_real": score(0.5), "sharpness_samples": score(0.2)}
-    reconstruction = {"test_mse": score(0.02, 0.001), "baseline_mean_face_mse": score(0.1), "brand_new": {"value": 7}}
+    reconstruction = {"test_mse": score(0.02, 0.001), "baseline_mean_face_mse": score(0.1), "brand_new": Score(7)}
     for name, run in runs.items():
         run.write_metrics(sharpness | reconstruction if name == "vae" else sharpness)
     build_report(folder, list(runs.values()), faces, title="A plan", skipped={"cvae": "no usable attribute"})
@@ -182,7 +184,7 @@ def test_the_map_of_latents_is_the_same_each_time_and_takes_few_points():
 
 def test_sentences_claim_only_what_the_numbers_say():
     def scores(**values: float):
-        return read_scores({name: score(value) for name, value in values.items()})
+        return {name: score(value) for name, value in values.items()}
 
     vae, gan = scores(sharpness_real=1, sharpness_samples=0.4), scores(sharpness_real=1, sharpness_samples=0.8)
     assert "the GAN's are sharper than the VAE's" in sharpness_sentence([("VAE", vae), ("GAN", gan)])
@@ -196,11 +198,7 @@ def test_sentences_claim_only_what_the_numbers_say():
 
 
 def test_numbers_have_the_digits_their_interval_bears_out():
-    written = [
-        cell(found).value
-        for found in read_scores({"a": score(0.123456, 0.002), "b": {"value": 12.3456}, "c": 3}).values()
-    ]
-    assert written == ["0.1235", "12.35", "3.000"]
-    assert read_scores(
-        json.loads('{"a": {"value": 1, "low": -Infinity, "high": Infinity}, "b": {}, "c": null}')
-    ).keys() == {"a"}
+    written = [cell(found).value for found in (score(0.123456, 0.002), Score(12.3456), Score(3), Score(math.nan))]
+    assert written == ["0.1235", "12.35", "3.000", "–"]
+    content = json.loads('{"a": {"value": 1, "low": -Infinity, "high": Infinity}, "b": {}, "c": null, "d": 3}')
+    assert read_scores(content) == {"a": Score(1)}

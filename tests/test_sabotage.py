@@ -16,8 +16,8 @@ from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.samples.distribution import distribution, nearest_training
 from mien.metrics.samples.diversity import diversity
 from mien.metrics.samples.sharpness import sharpness
-from mien.metrics.score import Score
 from mien.pictures.arrays import Pictures
+from mien.runs.score import Score
 
 TRAIN, TEST = 600, 300
 

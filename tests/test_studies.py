@@ -2,11 +2,11 @@
 
 import json
 import math
-import re
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -22,20 +22,24 @@ from mien.api import resume_study, run_study
 from mien.cli import main
 from mien.errors import Interrupted, RecipeError, RunError
 from mien.faces import Faces
+from mien.files import reading
+from mien.judge import judge_of
 from mien.metrics import extractors
 from mien.metrics.evaluation import METRICS
+from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.inception import InceptionFeatures
+from mien.metrics.numbers import EXTRACTORS, NUMBERS, UNKNOWN, find, metrics_that_measure, unmeasured
 from mien.models import MODELS
 from mien.recipes.recipe import presets
 from mien.report.study_page import claimed
 from mien.report.study_pictures import as_number
 from mien.report.write import StudyResult, compare_runs, report_study
 from mien.runs.folder import Run
-from mien.runs.plan_folder import read_plan
+from mien.runs.plan_folder import plan_runs, read_plan
+from mien.runs.score import Score
 from mien.sessions import train
 from mien.sessions.measure import Measuring, measure_run
 from mien.studies import (
-    METRIC_NAMES,
     Answer,
     Budget,
     Claim,
@@ -47,7 +51,6 @@ from mien.studies import (
     recipes_of_arms,
     value_of,
 )
-from mien.studies.metric_names import EXTRACTORS, fits, kinds_of, unmeasured
 from mien.studies.recipes_of_arms import arms_of, load_study, parameter_count, sketch
 from mien.studies.run_study import Length, budget_of
 from mien.studies.runner import workers
@@ -80,14 +83,21 @@ def compared(kind: str, own: list[float], other: list[float], **more: Any) -> Co
 # The rule
 
 
-@given(SEVERAL, SEVERAL)
-def test_the_interval_of_a_difference_is_that_of_welchs_test_in_scipy(one: list[float], other: list[float]) -> None:
-    if np.ptp(one) < 1e-6 or np.ptp(other) < 1e-6:
-        return  # scipy warns of a spread that is lost in rounding
-    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
-    difference, low, high = welch(one, other)
-    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
-    assert difference == pytest.approx(np.mean(one) - np.mean(other))
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((1, 2, 3), (4, 5, 7), (-3.333333333333333, -6.454217285228928, -0.21244938143773773)),
+        ((31.2, 30.1), (35.0, 29.9, 33.3), (-2.0833333333333357, -7.817411001011219, 3.650744334344548)),
+        ((1e-5, 1.2e-5, 9e-6), (2e-3, 2.1e-3), (-0.002039666666666666, -0.002674142700145136, -0.001405190633188196)),
+        ((5, 5), (5, 6), (-0.5, -6.853102368087347, 5.853102368087347)),
+        ((2, 2), (3, 3), (-1, -1, -1)),
+    ],
+)
+def test_the_interval_of_a_difference_is_what_welchs_formula_gives(
+    one: tuple[float, ...], other: tuple[float, ...], expected: tuple[float, float, float]
+) -> None:
+    assert welch(one, other) == pytest.approx(expected, rel=1e-9)
+    assert welch(other, one) == pytest.approx([-end for end in (expected[0], expected[2], expected[1])], rel=1e-9)
 
 
 @given(SEVERAL)
@@ -173,14 +183,14 @@ def test_an_arm_that_could_not_run_leaves_its_claims_undecided_and_says_why() ->
 
 def test_a_metric_is_found_without_its_count_or_as_a_mean_over_attributes() -> None:
     names = ["fd_judge_2k", "fd_judge_train_2k", "fd_judge_2k_floor_train", "flip_rate_Male", "flip_rate_Hat"]
-    metrics = {name: {"value": place} for place, name in enumerate(names)}
+    metrics = {name: Score(place) for place, name in enumerate(names)}
     found = [value_of(metrics, name) for name in ("fd_judge", "fd_judge_train", "fd_judge_floor_train", "flip_rate_*")]
     assert found == [0, 1, 2, 3.5]
     assert value_of(metrics, "recall_judge") is None
     with pytest.raises(
         RecipeError, match=r"'fd_judge' fits fd_judge_2k, fd_judge_600. Give one of these names in full"
     ):
-        value_of(metrics | {"fd_judge_600": {"value": 1}}, "fd_judge")
+        value_of(metrics | {"fd_judge_600": Score(1)}, "fd_judge")
 
 
 # What a study's file says
@@ -327,26 +337,27 @@ def test_a_value_that_makes_no_name_of_its_own_is_named_with_its_key(values: lis
 def test_the_names_of_numbers_are_those_that_are_measured(name: str, run_of: Any, faces: Faces) -> None:
     run = run_of(name)
     measure_run(run, Measuring(faces))
-    found = {number: score["metric"] for number, score in run.metrics().items()}
-    assert {number: kinds_of(number) for number in found} == {number: [kind] for number, kind in found.items()}
+    found = {number: score.metric for number, score in run.metrics().items()}
+    assert {number: metrics_that_measure(number) for number in found} == {name: [m] for name, m in found.items()}
+    assert {number for number in found if find(number).number is UNKNOWN} == set()
 
 
-def test_every_name_in_the_table_is_measured_of_some_model(trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    numbers: set[str] = set()
+def test_every_number_that_is_declared_is_measured_of_some_model(trained_runs: dict[str, Run], tmp_path: Path) -> None:
+    faces, measured = tiny.faces(), set()
+    more = tuple(
+        type("Other", (JudgeFeatures,), {"name": name})(judge_of(faces)) for name in ("face", "inception", "pixels")
+    )
     for name in ("vae", "acgan"):
         run = Run.open(shutil.copytree(trained_runs[name].path, tmp_path / name))
-        measure_run(run, Measuring(tiny.faces()))
-        numbers |= set(run.metrics())
-    table = [pattern for patterns in METRIC_NAMES.values() for pattern in patterns]
-    missing = [pattern for pattern in table if not any(fits(number, pattern) for number in numbers)]
-    of_one_installation = re.compile(r"fid|kid(?!_judge)|.*_(face|inception)|.*_in_training")
-    assert [pattern for pattern in missing if not of_one_installation.match(pattern)] == []
+        measure_run(run, Measuring(faces, more=more))
+        measured |= {find(number).number for number in run.metrics()}
+    assert [number.name for number in NUMBERS if number not in measured] == []
 
 
 def test_the_names_of_numbers_know_every_metric_and_every_extractor() -> None:
-    assert tuple(METRIC_NAMES) == tuple(METRICS)
+    assert {number.metric for number in NUMBERS} == set(METRICS)
     kinds = (extractors.JudgeFeatures, *extractors.PACKAGED, InceptionFeatures)
-    assert tuple(kind.name for kind in kinds) == EXTRACTORS
+    assert tuple(kind.name for kind in kinds) == tuple(EXTRACTORS)[:-1]
 
 
 @pytest.mark.parametrize(
@@ -417,9 +428,29 @@ def folder(finished: StudyResult, tmp_path: Path) -> Path:
     return shutil.copytree(finished.folder, tmp_path / "study")
 
 
+READ = ("metrics.json", "log.jsonl", "provenance.json")
+
+
+def test_the_page_of_a_study_reads_the_numbers_and_the_log_of_a_run_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Counter[Path] = Counter()
+    kept = reading.open_file
+
+    def counting(path: Path, *given: Any) -> BinaryIO:
+        opened[path] += 1
+        return kept(path, *given)
+
+    monkeypatch.setattr(reading, "open_file", counting)
+    report_study(folder)
+    monkeypatch.undo()
+    counts = {name: [count for path, count in opened.items() if path.name == name] for name in READ}
+    assert counts == {name: [1] * len(plan_runs(folder)) for name in READ}
+
+
 def test_a_study_leaves_a_run_for_every_arm_and_seed_and_one_page(finished: StudyResult) -> None:
     names = ["0.5-seed0", "1e-4-seed0", "0.5-seed1", "1e-4-seed1"]
-    assert read_plan(finished.folder)["runs"] == names
+    assert read_plan(finished.folder).runs == names
     recipes = [Run.open(finished.folder / name).recipe() for name in names]
     assert [recipe.training.seed for recipe in recipes] == [0, 0, 1, 1]
     assert [recipe.training.steps for recipe in recipes] == [4] * 4
@@ -453,21 +484,21 @@ def test_the_same_command_does_nothing_twice(folder: Path, tmp_path: Path, monke
 
 
 def test_more_seeds_are_added_to_those_there_are(finished: StudyResult, folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     run_study(study, Length(seeds=3), out=folder)
-    assert read_plan(folder)["runs"][4:] == ["0.5-seed2", "1e-4-seed2"]
+    assert read_plan(folder).runs[4:] == ["0.5-seed2", "1e-4-seed2"]
     same = "0.5-seed0/weights.safetensors"
     assert (folder / same).read_bytes() == (finished.folder / same).read_bytes()
 
 
 def test_another_budget_in_the_same_folder_is_refused(folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     with pytest.raises(RunError, match=r"0.5-seed0: was begun with another recipe than this study gives now"):
         run_study(study, Length(images=64, seeds=2), out=folder)
 
 
 def test_fewer_seeds_than_there_are_leave_those_there_are_on_the_page(folder: Path) -> None:
-    study = Study.model_validate(read_plan(folder)["study"])
+    study = Study.model_validate(read_plan(folder).study)
     page = run_study(study, Length(seeds=1), out=folder).page.read_text()
     assert "quick, 32 images a run, up to whole steps; 2 seeds of each arm" in page
     assert json.loads((folder / "study.json").read_text())["length"]["seeds"] == 2
@@ -500,7 +531,7 @@ def test_a_margin_is_said_in_full_and_that_the_difference_is_moved_by_it(folder:
 
 
 def test_a_stopped_study_goes_on_exactly(finished: StudyResult, tmp_path: Path) -> None:
-    study, out = Study.model_validate(read_plan(finished.folder)["study"]), tmp_path / "stopped"
+    study, out = Study.model_validate(read_plan(finished.folder).study), tmp_path / "stopped"
     stopping = tiny.Watcher(16, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(Interrupted, match=r"stopped at 16 of 32 images.*mien resume .*/stopped$"):
         run_study(study, Length(seeds=2), out=out, observer=stopping)
@@ -545,7 +576,7 @@ def test_a_run_that_another_process_has_is_passed_over_and_looked_at_again(
 
 
 def test_several_processes_train_what_one_would(finished: StudyResult, tmp_path: Path) -> None:
-    study = Study.model_validate(read_plan(finished.folder)["study"])
+    study = Study.model_validate(read_plan(finished.folder).study)
     result = run_study(study, Length(seeds=2), out=tmp_path / "study", processes=2)
     assert result.answers == finished.answers
 
@@ -581,7 +612,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_arm(finished: StudyResult,
 
 def test_runs_of_different_faces_are_not_compared(run_of: Any, tmp_path: Path) -> None:
     one, other = run_of("vae"), run_of("gan")
-    content = other.provenance() | {"data_fingerprint": "other"}
+    content = other.provenance().model_dump() | {"data_fingerprint": "other"}
     other.provenance_file.write_text(json.dumps(content))
     with pytest.raises(RunError, match=r"of different faces.*none of their numbers can be compared: .*/vae .*/gan "):
         compare_runs([one.path, other.path], out=tmp_path / "compared")
@@ -645,7 +676,7 @@ def test_a_study_that_does_not_exist_is_refused_with_those_there_are() -> None:
 
 
 def test_a_number_that_is_not_finite_is_none() -> None:
-    assert value_of({"fd_judge_2k": {"value": math.nan}}, "fd_judge") is None
+    assert value_of({"fd_judge_2k": Score(math.nan)}, "fd_judge") is None
 
 
 def test_the_widths_that_are_tried_end_where_they_must() -> None:

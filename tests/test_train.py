@@ -28,7 +28,7 @@ from mien.faces.pixel_range import to_stored
 from mien.faces.pixels import Mapped, OnDevice
 from mien.files import tensors
 from mien.models import MODELS, build
-from mien.models.base import Phase
+from mien.models.base import Phase, Term
 from mien.models.layer_table import layer_table
 from mien.recipes.recipe import load_recipe, presets
 from mien.runs.folder import Run
@@ -143,7 +143,7 @@ def test_a_process_killed_by_sigkill_goes_on_by_mien_resume(uninterrupted: dict[
     command = ["train", str(uninterrupted_recipe), "--out", str(run.path), "training.checkpoint_every_seconds=0"]
     killed = subprocess.run([sys.executable, "-c", KILLED_BY_ITSELF, *command], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     assert main(["resume", str(run.path)]) == 0
     assert_same_outcome(run, uninterrupted["gan"])
 
@@ -202,7 +202,7 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(
         tiny.train(tmp_path / "vae", hard("vae"), tiny.Watcher(24, lambda: signal.raise_signal(number)))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     run = Run.open(tmp_path / "vae")
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 24
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 24
     train_run(run, faces)
     assert_same_outcome(run, uninterrupted["vae"])
 
@@ -242,7 +242,7 @@ def test_a_training_that_diverges_stops_in_words_and_keeps_the_last_good_checkpo
     lines: list[dict[str, float]] = []
     with pytest.raises(Diverged, match=r"at [\d,]+ images: training has diverged.*Try a lower training.learning_rate"):
         tiny.trainer(model, tmp_path, log=lines.append, **options).run()
-    assert all(np.isfinite(value) for line in lines for value in line.values())
+    assert all(np.isfinite(value) for line in lines for name, value in line.items() if name != "weights")
     saved = tmp_path / "checkpoint.safetensors"
     assert saved.exists() == (checkpoint_every_seconds == 0)
     if saved.exists():
@@ -253,7 +253,7 @@ def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
     model = tiny.model("gan")
     model.phases = (
         model.phases[0],
-        Phase("generator", ("generator",), lambda batch: {"adversarial": model.fake(batch).mean() / 0}),
+        Phase("generator", ("generator",), lambda batch: {"adversarial": Term(model.fake(batch).mean() / 0)}),
     )
     with pytest.raises(Diverged, match=r"^generator/adversarial is -?inf at 8 images"):
         tiny.trainer(model, tmp_path).run()
@@ -308,9 +308,9 @@ def seen_by(rank: int, folder: Path) -> list[torch.Tensor]:
     """The images and the noise of the first step of one of two processes."""
     model, seen = tiny.model("gan"), []
 
-    def loss(batch: Batch) -> dict[str, torch.Tensor]:
+    def loss(batch: Batch) -> dict[str, Term]:
         seen.extend([batch.x, batch.noise(model.latent_dim)])
-        return {"mean": model.generate(seen[-1]).mean()}
+        return {"mean": Term(model.generate(seen[-1]).mean())}
 
     model.phases = (Phase("noted", ("generator",), loss),)
     trainer = tiny.trainer(model, folder, checkpoint=str(rank))
@@ -474,7 +474,7 @@ def test_the_log_counts_images_and_names_phases_and_terms(trained_runs: dict[str
     lines = [line for line in trained_runs["gan"].log() if "seconds" in line]
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
     terms = {"discriminator/adversarial_real", "discriminator/adversarial_fake", "generator/adversarial"}
-    assert set(lines[0]) == {"images_seen", *TIMING, *terms}
+    assert set(lines[0]) == {"images_seen", "weights", *TIMING, *terms}
 
 
 def test_seconds_of_training_are_no_more_than_passed_and_no_snapshot_counts(tmp_path: Path) -> None:
@@ -653,7 +653,7 @@ def without_times(line: dict[str, Any]) -> dict[str, Any]:
 
 def test_processes_stop_together_and_one_alone_can_go_on(by_two_processes: Path, tmp_path: Path) -> None:
     begun = by_two_processes / "stopped"
-    assert checkpoint.read_progress(begun / "vae")["images_seen"] == 64
+    assert checkpoint.read_progress(begun / "vae").images_seen == 64
     two_processes.train("vae", begun, steps=40)
     two_processes.train("vae", tmp_path, steps=40)
     assert_close(tmp_path / "vae", begun / "vae")
@@ -668,6 +668,6 @@ def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     assert "mien: another process of this training has ended" in done.stderr
     assert "`mien resume` goes on from it" in done.stderr
     run = Run.open(folder)
-    assert checkpoint.read_progress(run.checkpoint)["images_seen"] == 32
+    assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     train_run(run, faces)
     assert losses(uninterrupted["vae"].log())[-1] == without_times(run.log()[-1])

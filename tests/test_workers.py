@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,30 @@ def test_a_worker_that_is_cancelled_saves_and_is_not_submitted_anew(tmp_path: Pa
     assert not (folder / "4-seed0" / "weights.safetensors").exists()
 
 
+def in_this_process(folder: Path, told: Told) -> tuple[str, list[int]]:
+    """What a worker's job returns that runs here, and the signals by which it asked to be queued anew."""
+    queued: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+    signal.signal(signal.SIGUSR2, lambda number, frame: queued.append(number))  # as submitit does, in a job
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        return slurm_runner.WorkerJob(folder, None, lambda: nullcontext(told))(), queued
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "queued"), [(signal.SIGTERM, []), (signal.SIGUSR2, [signal.SIGUSR2])])
+def test_a_worker_that_does_not_train_stops_at_once(
+    number: signal.Signals, queued: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
+    told = Told()
+    monkeypatch.setattr(slurm_runner, "plan_faces", lambda *given: signal.raise_signal(number))
+    assert in_this_process(begun(tmp_path), told) == ("stopped between two trainings", queued)
+    assert not told.trained
+
+
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Slurm's commands are stood in for by one that accepts every job and keeps its script."""
@@ -235,6 +260,31 @@ def test_a_plan_is_submitted_to_slurm_with_its_options_and_what_to_do_next_is_sa
     assert f"once they are through: mien resume {out}" in said
     there = {path.name for path in (tmp_path / "plan").iterdir() if path.suffix != ".lock"}
     assert there == {"vae", "gan", "acgan", "plan.json", "cluster"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "anew"),
+    [
+        ("JobState=RUNNING Reason=None PreemptTime=2026-11-28T13:08:07", True),  # preempted, with a time of grace
+        ("JobState=RUNNING Reason=None PreemptTime=None", False),  # scancel --signal=TERM
+        ("JobState=CANCELLED Reason=None PreemptTime=2026-11-28T13:08:07", False),  # scancel during the grace
+        ("JobState=CANCELLED Reason=None", False),
+        ("", False),  # Slurm does not answer
+    ],
+)
+def test_a_worker_that_slurm_stops_is_queued_anew_where_it_is_preempted(
+    facts: str, anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\n[ "$4" = 7_1 ] && echo "{facts}"\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    environment = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    for name, value in (environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).items():
+        monkeypatch.setenv(name, value)
+    told = Told(lambda: signal.raise_signal(signal.SIGTERM))
+    words, queued = in_this_process(begun(tmp_path), told)
+    assert queued == ([signal.SIGUSR2] if anew else [])
+    assert "images; all of it is saved" in told.notes[-1]
+    assert words == told.notes[-1]
 
 
 @pytest.mark.parametrize(

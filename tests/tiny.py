@@ -1,5 +1,6 @@
 """Trainings that take a second: small faces, narrow networks, a few steps."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mien.faces.batches import Batch, Batches
 from mien.judge import judge_of
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
-from mien.models import model_class
+from mien.models import MODELS, model_class
 from mien.models.base import Model
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
@@ -27,6 +28,12 @@ from mien.training.config import TrainConfig
 from mien.training.devices import Hardware
 from mien.training.loop import Trainer
 
+MODEL = re.compile(r"^class (\w+)\((?:Model|Encodes|Discriminates|Classifies)\b", re.MULTILINE)
+PROBES = {  # models that are a user's own file: what a recipe calls each, and its class
+    f"{path}:{found[1]}": found[1]
+    for path in sorted(Path(__file__).with_name("probes").glob("*.py"))
+    if (found := MODEL.search(path.read_text(encoding="utf-8")))
+}
 SOURCE = "drawn:200"
 ATTRIBUTES = ("Male", "Smiling")
 CPU = Hardware(torch.device("cpu"), "float32")
@@ -60,11 +67,24 @@ def model(name: str, *, size: int = 32, **options: Any) -> Model:
     """A model of the table, with fresh weights that are the same each time."""
     torch.manual_seed(0)
     conditions = {"attributes": ATTRIBUTES} if has_attributes(name) else {}
-    return model_class(name)(model_class(name).Config(**{"latent_dim": 8, "width": 4, **conditions, **options}), size)
+    return model_class(name)(
+        model_class(name).Config(**{"name": name, "latent_dim": 8, "width": 4, **conditions, **options}), size
+    )
+
+
+def some(*abilities: type[Model]) -> str:
+    """The first model of the table that has these abilities."""
+    return next(name for name in MODELS if all(issubclass(model_class(name), ability) for ability in abilities))
+
+
+def labels(some_model: Model, count: int) -> Tensor | None:
+    """Attributes that all of so many faces have; None where the model is told none."""
+    return torch.ones(count, len(some_model.attributes)) if some_model.attributes else None
 
 
 def batch(some_model: Model, count: int = 8) -> Batch:
-    return Batches(noise_faces(), "train", attributes=some_model.attributes).at(0, count)
+    """A batch of the middle of a training."""
+    return Batches(noise_faces(), "train", attributes=some_model.attributes).at(0, count, progress=0.5)
 
 
 def trainer(
@@ -145,17 +165,26 @@ def kill() -> None:
 
 
 TIMING = ("seconds", "images_per_second")
-HARD = {
-    "vae": ["training.optimizer=rmsprop", "training.schedule=cosine", "data.horizontal_flips=true"],
-    "gan": ["model.discriminator_updates=2", "model.r1_weight=1", "model.r1_every=3", "model.normalization=batch"],
-    "acgan": ["model.r1_weight=1", "model.r1_every=2", "model.label_conditioning=embedding", "training.beta1=0"],
+HARD_OPTIONS = {  # of models that have them
+    "discriminator_updates": 2,
+    "r1_weight": 1,
+    "r1_every": 3,
+    "label_conditioning": "embedding",
 }
+HARD_TURNS = (  # for one model after the other
+    ["training.optimizer=rmsprop", "training.schedule=cosine", "data.horizontal_flips=true"],
+    ["model.normalization=batch"],
+    ["training.beta1=0"],
+)
 
 
 def hard(name: str, *overrides: str) -> Recipe:
     """A recipe with all that could go wrong when a run goes on; it logs more rarely than it is killed."""
     usual = ["training.ema_decay=0.9", "training.snapshot_every_images=40", "training.log_every_images=24"]
-    return recipe(name, *usual, *HARD.get(name, []), *overrides)
+    fields = model_class(name).Config.model_fields
+    options = [f"model.{key}={value}" for key, value in HARD_OPTIONS.items() if key in fields]
+    turn = HARD_TURNS[list(MODELS).index(name) % len(HARD_TURNS)]
+    return recipe(name, *usual, *options, *turn, *overrides)
 
 
 def outcome(run: Run) -> tuple[dict[str, Tensor] | list[str], ...]:

@@ -163,11 +163,13 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub = command(
         "reconstruct",
         viewing_commands.reconstruct,
-        "Put pictures through a VAE: the originals above, their reconstructions below.",
+        "Put pictures through a model that encodes: the originals above, their reconstructions below.",
         "mien reconstruct runs/quick-20261124-163000/vae me.jpg you.png --out both.png",
     )
     sub.add_argument("run", type=path, metavar="RUN")
     sub.add_argument("images", type=path, nargs="+", metavar="IMAGE")
+    attributes = "of all the pictures, from 0 to 1, where the encoder is told attributes (default: 0.5, unknown)"
+    sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help=attributes)
     sub.add_argument("--out", type=path, default=Path("reconstructions.png"), help="(default: reconstructions.png)")
 
     sub = command(

@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from mien.cli.output import Lasting
 from mien.errors import printable
+
+if TYPE_CHECKING:
+    from mien.runs.score import Score
 
 SHOWN_OF_SNAPSHOTS = {"validation/reconstruction": "validation reconstruction", "validation/fd_judge": "Fréchet"}
 SECONDS_BETWEEN_LINES = 15  # where the output is no terminal, and a bar would fill a log with its redrawing
@@ -78,14 +81,14 @@ def shown(key: str) -> bool:
 
 
 def short(key: str) -> str:
-    """A term as papers write it: D and G for the two networks of a GAN."""
+    """A term as papers write it: D for a discriminator, G for a generator."""
     if key in SHOWN_OF_SNAPSHOTS:
         return SHOWN_OF_SNAPSHOTS[key]
     phase, _, term = key.partition("/")
     return f"{ {'discriminator': 'D', 'generator': 'G'}.get(phase, phase) } {term}"
 
 
-def table_of_numbers(metrics: dict[str, dict[str, Any]], shown: Callable[[str], bool]) -> Table:
+def table_of_numbers(metrics: Mapping[str, "Mapping[str, Score]"], shown: Callable[[str], bool]) -> Table:
     """One row a metric that is to be shown, one column a run."""
     table = Table(title="test numbers; ±: half of the 95 % interval over images")
     table.add_column(no_wrap=True)  # names that are cut short could not be told apart
@@ -96,13 +99,12 @@ def table_of_numbers(metrics: dict[str, dict[str, Any]], shown: Callable[[str], 
     return table
 
 
-def cell(score: dict[str, Any] | None) -> str:
+def cell(score: "Score | None") -> str:
     """A score in a table's cell."""
     if score is None:
         return ""
-    if score.get("low") is None:
-        return f"{score['value']:.4g}"
-    return f"{score['value']:.4g} ± {(score['high'] - score['low']) / 2:.2g}"
+    low, high = score.interval or (0.0, 0.0)
+    return f"{score.value:.4g}" + (f" ± {(high - low) / 2:.2g}" if score.interval else "")
 
 
 def rows(title: str, pairs: Iterable[tuple[str, str]]) -> Table:

@@ -86,9 +86,9 @@ def show_result(result: "PlanResult") -> None:
     from rich.console import Console
 
     from mien.cli.terminal import table_of_numbers
-    from mien.report.number_titles import is_headline
+    from mien.metrics.numbers import find
 
-    Console().print(table_of_numbers(result.metrics, is_headline))
+    Console().print(table_of_numbers(result.metrics, lambda name: find(name).number.headline))
     for name, why in result.skipped.items():
         say(f"{name} was skipped: {why}")
     say(f"report: {result.report}")

@@ -1,7 +1,6 @@
 """What the commands do that look at faces and trained runs: one thin function each. Rooms are imported inside them."""
 
 import argparse
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,10 @@ def reconstruct(args: argparse.Namespace) -> None:
     require_room_for(2 * len(args.images))
     trained = open_run(args.run)
     originals = np.stack([read_picture(path, trained.image_size, trained.crop) for path in args.images])
-    both = np.concatenate([originals, trained.reconstruct(originals)])
+    y = arrays.labels_of_pictures(trained.attributes, len(originals), attribute_values(args.set))
+    both = np.concatenate([originals, trained.reconstruct(originals, y)])
+    if unknown := [name for name in trained.attributes if name not in attribute_values(args.set)]:
+        say(f"not told, so 0.5 for each picture: {', '.join(unknown)}. --set {unknown[0]}=1 tells it.")
     save_picture(arrays.grid(both, columns=len(originals)), args.out)
 
 
@@ -65,15 +67,13 @@ def save_picture(image: Any, path: Path) -> None:
     """Write a picture in the format its name ends in, whole.  Raises: RecipeError where that cannot be done."""
     from PIL import Image
 
-    beside = path.parent / f".mien-{secrets.token_hex(8)}{path.suffix}"  # a name that nobody has
+    from mien.files.writing import replacing
+
     try:
         if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
             raise ValueError(f"{path.suffix or 'no ending'} is of no picture that can be written")
-        try:
-            Image.fromarray(image).save(beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(path, shared=True) as (place,):
+            Image.fromarray(image).save(place)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's formats raise struct.error, SystemError and more of what does not fit them
@@ -132,7 +132,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from mien.cli.terminal import Terminal, table_of_numbers
-    from mien.report.number_titles import is_in_a_matrix
+    from mien.metrics.numbers import find
     from mien.studies.run_plan import evaluate_folder
 
     with Terminal() as terminal:
@@ -144,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
             source=args.data,
             observer=terminal,
         )
-    Console().print(table_of_numbers(metrics, lambda name: not is_in_a_matrix(name)))
+    Console().print(table_of_numbers(metrics, lambda name: not find(name).number.in_a_matrix))
 
 
 def report(args: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ from mien.files.progress import Observer
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
 from mien.runs.folder import Run
+from mien.seeds import TorchSeed
 from mien.version import __version__
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def add_networks(site: Site, networks: Mapping[str, Networks], addresses: Mappin
 
 def differences(model: Model, graphs: Mapping[str, "ModelProto"]) -> dict[str, NDArray[np.float32]]:
     """How far images are from PyTorch's in 8-bit grey levels: generated ones, and reconstructions of those."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(TorchSeed.EXPORT)
     z = torch.randn(CHECKED, model.latent_dim, generator=random)
     y = {"y": torch.rand(CHECKED, len(model.attributes), generator=random)} if model.attributes else {}
     run = {part: run_with(graph) for part, graph in graphs.items()}

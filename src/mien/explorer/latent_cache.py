@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,16 @@ from mien.explorer.manifest import Direction
 from mien.faces import Faces
 from mien.faces.pack.store import default_cache
 from mien.faces.splits import spread
-from mien.files.writing import digest
+from mien.files.writing import digest, replacing
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.seeds import MAP
 
 VERSION = 1  # of what is cached
 MOST_MAPPED = 4_000  # test faces on the map
 MOST_ENCODED = 5_000  # training faces that directions are taken from
 FEWEST = 10  # training faces with an attribute, and without it, for a direction
 MOST_PRINCIPAL = 10
-SEED = 0  # of the map
 
 Floats = NDArray[np.float32]
 
@@ -90,7 +89,7 @@ def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Late
     named = [about for about, _ in (*of_attributes, *principal)]
     pca = arrays.principal_plane(means)
     progress.work(words, 3, 4)
-    tsne = arrays.embed(means, SEED)
+    tsne = arrays.embed(means, MAP)
     progress.work(words, 4, 4)
     return Latents(directions[: len(named)], named, test, means.astype(np.float16), tsne, pca)
 
@@ -141,12 +140,8 @@ def read(path: Path) -> Latents | None:
 
 def write(path: Path, latents: Latents) -> None:
     """Keep them; a cache that cannot be written costs only the time of computing them again."""
-    beside = path.with_name(f"{path.stem}-{os.getpid()}.tmp.npz")
-    try:
+    content = {key: value for key, value in vars(latents).items() if key != "named"}
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {key: value for key, value in vars(latents).items() if key != "named"}
-        np.savez(beside, named=np.array(json.dumps([about.model_dump() for about in latents.named])), **content)
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+        with replacing(path, shared=True) as (place,):
+            np.savez(place, named=np.array(json.dumps([about.model_dump() for about in latents.named])), **content)

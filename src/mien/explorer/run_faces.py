@@ -40,7 +40,7 @@ class FacesOpener:
         faces = self.opened[data]
         if isinstance(faces, MienError):
             raise faces
-        if faces.fingerprint != run.provenance().get("data_fingerprint"):
+        if faces.fingerprint != run.provenance().data_fingerprint:
             raise RunError(f"{faces.card['source']} holds other faces now than the run was trained on.")
         return faces
 

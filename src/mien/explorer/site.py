@@ -125,7 +125,7 @@ def title(paths: Sequence[str | Path]) -> str:
     """What the page is called: the one plan that is shown, or the names of what is."""
     folders = [Path(path) for path in paths]
     if len(folders) == 1 and is_plan(folders[0]):
-        return str(read_plan(folders[0])["title"])
+        return read_plan(folders[0]).title
     return ", ".join(folder.resolve().name for folder in folders)
 
 

@@ -53,7 +53,7 @@ def open_source(path: Path) -> Source:
     run = Run(path.parent) if path.is_file() else Run.open(path)
     weights = path if path.is_file() else run.weights
     trained = load_model(weights)
-    fingerprint = run.provenance()["data_fingerprint"] if run.provenance_file.is_file() else None
+    fingerprint = run.provenance().data_fingerprint if run.provenance_file.is_file() else None
     return Source(trained, weights, fingerprint)
 
 

@@ -1,300 +1,309 @@
-"""An ONNX file as `mien export` writes it, checked before ONNX Runtime gets it: a file may come from anybody.
+"""What an ONNX file would cost, found out before ONNX Runtime gets it: a file may come from anybody.
 
 An ONNX file is a program. One of a few hundred bytes can ask for terabytes, or never end, and runtimes compute part of
-it as they open it. So whatever an export has no need of is refused: all but 16 operators and the attributes that
-decide what they cost, loops, functions, tensors in other files. What is left is gone through with shapes alone, so that
-what an image costs is known before anything is allocated.
+it as they open it. So its description is read first, without its weights, and the package onnx says which shape every
+step gives. Which steps a network has is its own affair; bounded are the numbers that they give, how much they multiply,
+and what else they reach for: loops, other files, operators that are not ONNX's.
 
-Only what describes the network is read here, a few kilobytes; weights are left where they are. The package onnx would
-copy them and ignore what it does not know, and sampling from a file does without it.
-
-Source: onnx.proto of ONNX 1.19
+Source: onnx.proto of ONNX 1.19; the shape inference of the package onnx.
 """
 
 import math
-import struct
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from mien.errors import shown
-from mien.export.protobuf import FLOAT, INT, TEXT, Message, fields, one, parsed, text
+from mien.errors import RecipeError, in_one_line, shown
 from mien.files.reading import LARGEST_SIDE
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
 
 LARGEST = 2**31  # bytes of an ONNX file, which is one protocol buffer
 WIDEST = 4096  # channels of the layer nearest to the image that a recipe may ask for
-LARGEST_MAP = WIDEST * (LARGEST_SIDE // 2) ** 2  # numbers between two layers, of an image
-MOST_COMPUTED = 16 * LARGEST_MAP  # numbers that all layers give for an image: each further map is half as large
-MOST_NODES = 64  # the deepest generator, normalized by groups, has 56
-MOST_FIELDS = 4_000  # and 1,948 of these in all
-MOST_METADATA = 2**25  # bytes: 200,000 combinations of 40 attributes
+LARGEST_MAP = WIDEST * (LARGEST_SIDE // 2) ** 2  # numbers that one step may give for an image
+MOST_COMPUTED = 16 * LARGEST_MAP  # numbers that all steps may give for an image: each further map is half as large
+MOST_NODES = 2_000
+MOST_FIELDS = 100_000  # of the description
+MOST_DESCRIPTION = 2**25  # bytes that are no weights: 200,000 combinations of 40 attributes are among them
+MOST_DEPTH = 12  # of messages in messages
+MOST_PRODUCTS = 2**34  # multiplications of an image that need no weights, as attention does
+MOST_USES = 48  # of one tensor of weights: more are a loop that was written out
+SMALL = 512  # bytes of a tensor that may decide a shape; larger ones are weights, and stay where they are
+LEFT_OUT = b"bytes left out: "
+VERSIONS = range(13, 26)  # of the operators
+SIZES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 16: 2}  # bytes of a number of each type, by onnx's numbers
+FLOAT32 = 1
 
 Shape = tuple[int, ...]  # of one image: without the number of images, which comes first
-
-# Fields by their numbers: the name, and how it is written or, of a message, its fields. No others are known.
-ENTRY = {1: ("key", TEXT), 2: ("value", TEXT)}
-OPERATORS = {1: ("domain", TEXT), 2: ("version", INT)}
-DIMENSION = {1: ("dim_value", INT), 2: ("dim_param", TEXT)}
-TYPE = {1: ("tensor_type", {1: ("elem_type", INT), 2: ("shape", {1: ("dim", DIMENSION)})})}
-VALUE = {1: ("name", TEXT), 2: ("type", TYPE)}
-TENSOR = {1: ("dims", INT), 2: ("data_type", INT), 8: ("name", TEXT), 9: ("raw_data", TEXT)}
-ATTRIBUTE = {1: ("name", TEXT), 2: ("f", FLOAT), 3: ("i", INT), 4: ("s", TEXT), 8: ("ints", INT), 20: ("type", INT)}
-NODE = {1: ("input", TEXT), 2: ("output", TEXT), 3: ("name", TEXT), 4: ("op_type", TEXT), 5: ("attribute", ATTRIBUTE)}
-GRAPH = {
-    1: ("node", NODE),
-    2: ("name", TEXT),
-    5: ("initializer", TENSOR),
-    11: ("input", VALUE),
-    12: ("output", VALUE),
-    13: ("value_info", VALUE),
-}
-MODEL = {
-    1: ("ir_version", INT),
-    2: ("producer_name", TEXT),
-    3: ("producer_version", TEXT),
-    7: ("graph", GRAPH),
-    8: ("opset_import", OPERATORS),
-    14: ("metadata_props", ENTRY),
-}
-FLOAT32, INT64 = 1, 7  # types of numbers
-SIZES = {FLOAT32: 4, INT64: 8}  # bytes of each
-VERSIONS = range(18, 24)  # of the operators, between which those below do not differ
-
-PLAIN = ("Add", "Sub", "Mul", "MatMul", "Relu", "LeakyRelu", "Tanh", "Reshape", "Shape")
-NORMALIZING = ("BatchNormalization", "InstanceNormalization")
-NEEDED: dict[str, dict[str, Any]] = {  # attributes that an operator must have, where it must have some
-    "Concat": {"axis": 1},
-    "Conv": {"strides": [2, 2], "pads": [1, 1, 1, 1]},
-    "ConvTranspose": {"strides": [2, 2], "pads": [1, 1, 1, 1]},
-    "Gemm": {"transB": 1},
-    "Split": {"axis": 1, "num_outputs": 2},
-}
-ANY = object()
-OPTIONAL: dict[str, Any] = {  # attributes that may be there, with their only value where it decides what comes out
-    "allowzero": ANY,
-    "alpha": ANY,
-    "auto_pad": b"NOTSET",
-    "beta": ANY,
-    "dilations": [1, 1],
-    "epsilon": ANY,
-    "group": 1,
-    "kernel_shape": [4, 4],
-    "momentum": ANY,
-    "output_padding": [0, 0],
-    "start": 0,
-    "training_mode": 0,
-    "transA": 0,
-}
+Values = dict[str, Shape]
 
 
-def metadata(content: memoryview, key: str) -> str | None:
-    """What stands in an ONNX file's metadata under a key.
+def read_description(content: memoryview) -> "ModelProto":
+    """An ONNX file without its weights: of each, raw_data holds the number of its bytes, as text.
 
-    Raises: ValueError for what is no ONNX file, or has metadata of too many bytes.
+    Raises: ValueError for what is no ONNX file, or has a description of too many bytes or fields; RecipeError where the
+    package onnx is not installed.
     """
-    found = None
-    for number, value in fields(content, iter(range(MOST_FIELDS))):
-        if number != 14 or not isinstance(value, memoryview):
+    try:
+        from onnx import ModelProto
+    except ImportError as error:
+        raise RecipeError("an ONNX file is read by the package onnx: pip install 'mien[export]'") from error
+    found = without_weights(content, ModelProto.DESCRIPTOR, iter(range(MOST_FIELDS)))
+    if len(found) > MOST_DESCRIPTION:
+        raise ValueError(f"it has {len(found):,} bytes besides weights, more than {MOST_DESCRIPTION:,}")
+    model = ModelProto()
+    try:
+        model.ParseFromString(found)
+    except Exception as error:  # google.protobuf.message.DecodeError, whose module is not to be relied on
+        raise ValueError(f"damaged, or no ONNX at all ({in_one_line(error)})") from error
+    return model
+
+
+def without_weights(message: memoryview, descriptor: Any, left: Iterator[int], depth: int = 0) -> bytes:
+    """A message as it is written, but for the raw data of large tensors, of which only the number of bytes is left.
+
+    Raises: ValueError for one that is damaged, too deep, of too many fields, or has twice what stands once.
+    """
+    if depth > MOST_DEPTH:
+        raise ValueError("it is deeper than any export")
+    kept, seen = bytearray(), set()
+    for number, tag, value, start, end in fields(message, left):
+        field = descriptor.fields_by_number.get(number)
+        if field is None:
+            raise ValueError(f"it holds something (field {number}) that ONNX does not know")
+        if not field.is_repeated:
+            if number in seen:
+                raise ValueError(f"{field.name} stands twice where it stands once")
+            seen.add(number)
+        if value is None:
+            kept += message[start:end]
             continue
-        entry = parsed(value, ENTRY, iter(range(MOST_FIELDS)))
-        if text(entry, "key") == key:
-            if len(one(entry, "value")) > MOST_METADATA:
-                raise ValueError(f"metadata of {len(one(entry, 'value')):,} bytes, more than {MOST_METADATA:,}")
-            found = text(entry, "value")
-    return found
+        if field.message_type is not None:
+            value = memoryview(without_weights(value, field.message_type, left, depth + 1))
+        elif field.name == "raw_data" and len(value) > SMALL:
+            value = memoryview(LEFT_OUT + str(len(value)).encode())
+        kept += tag + varint_of(len(value)) + value
+    return bytes(kept)
 
 
-def require_network(content: memoryview, takes: Mapping[str, Shape], gives: Mapping[str, Shape]) -> int:
-    """Whether an ONNX file is a network that an export can have, which takes and gives this.  -> its largest map
+def fields(message: memoryview, left: Iterator[int]) -> Iterator[tuple[int, bytes, memoryview | None, int, int]]:
+    """The fields of a message: number, tag, content (None: it is a number), where it begins and ends.
+
+    left: runs out where there are too many.  Raises: ValueError for what is no message.
+    """
+    at = 0
+    while at < len(message):
+        if next(left, None) is None:
+            raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
+        start = at
+        tag, at = varint(message, at)
+        after, kind = at, tag & 7
+        if kind == 0:
+            _, at = varint(message, at)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        elif kind == 2:
+            length, after = varint(message, at)
+            at = after + length
+        else:
+            raise ValueError("damaged, or no ONNX at all")
+        if at > len(message):
+            raise ValueError("cut short, or no ONNX at all")
+        yield tag >> 3, varint_of(tag), message[after:at] if kind == 2 else None, start, at
+
+
+def varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A whole number below 2^64 at a place, and where the next thing begins.  Raises: ValueError."""
+    value = 0
+    for place, byte in enumerate(message[at : at + 10]):
+        value |= (byte & 127) << 7 * place
+        if byte < 128 and value < 2**64:
+            return value, at + place + 1
+    raise ValueError("cut short, or no ONNX at all")
+
+
+def varint_of(value: int) -> bytes:
+    """A whole number as protocol buffers write it."""
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*written, value])
+
+
+def metadata(model: "ModelProto", key: str) -> str | None:
+    """What stands in a model's metadata under a key."""
+    return next((entry.value for entry in model.metadata_props if entry.key == key), None)
+
+
+def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapping[str, Shape]) -> int:
+    """Whether a network takes and gives this, within bounds of memory and time.  -> its largest map
 
     takes, gives: inputs and outputs, with the shape of one image. Its largest map is of so many numbers an image.
 
     Raises: ValueError where not.
     """
-    model = parsed(content, MODEL, iter(range(MOST_FIELDS)))
-    versions = [(one(operators, "version"), text(operators, "domain", b"")) for operators in model["opset_import"]]
+    require_plain(model)
+    weights = {tensor.name: stored(tensor) for tensor in model.graph.initializer}
+    if len(weights) != len(model.graph.initializer):
+        raise ValueError("two of its tensors have one name")
+    require_inputs(model, takes)
+    if [value.name for value in model.graph.output] != list(gives):
+        raise ValueError(f"it gives {shown([value.name for value in model.graph.output])}, not {shown(list(gives))}")
+    one, two = (shapes_of(model, weights, takes, gives, count) for count in (1, 2))
+    for name, shape in one.items():
+        if math.prod(two[name]) > 2 * math.prod(shape):
+            raise ValueError(f"{name[:40]!r} grows faster than the number of images")
+    require_affordable(model, weights, one, max(math.prod(shape) for shape in (*takes.values(), *gives.values())))
+    return max(math.prod(one[name]) for node in model.graph.node for name in node.output if name)
+
+
+def require_plain(model: "ModelProto") -> None:
+    """Whether a model is steps of ONNX's own and nothing else.  Raises: ValueError where not."""
+    graph = model.graph
+    versions = [(entry.version, entry.domain) for entry in model.opset_import]
     if len(versions) != 1 or versions[0][0] not in VERSIONS or versions[0][1]:
-        raise ValueError(f"its operators are those of {shown(versions)}")
-    graph = one(model, "graph")
-    network = Network(graph.get("initializer", []), takes)
-    require_declared(graph.get("input", []), network, takes)
-    nodes = graph.get("node", [])
-    if len(nodes) > MOST_NODES:
-        raise ValueError(f"its network has {len(nodes):,} steps, more than {MOST_NODES}")
-    for node in nodes:
-        network.go_through(node)
-    require_declared(graph.get("output", []), network, gives)
-    require_declared(graph.get("value_info", []), network)
-    return max(map(math.prod, network.maps.values()))
+        raise ValueError(f"its operators are those of {shown(versions)}; one version of {VERSIONS} is read")
+    if model.functions or model.training_info or graph.sparse_initializer or graph.quantization_annotation:
+        raise ValueError("it has functions, training or sparse weights, which are not read")
+    if len(graph.node) > MOST_NODES:
+        raise ValueError(f"its network has {len(graph.node):,} steps, more than {MOST_NODES:,}")
+    for node in graph.node:
+        if node.domain or node.overload:
+            raise ValueError(f"its step {node.op_type[:40]!r} is of {node.domain[:40]!r}, not of ONNX")
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+                raise ValueError(f"its step {node.op_type[:40]!r} has a network in it, as loops and branches have")
+            if attribute.name == "auto_pad" and attribute.s not in (b"", b"NOTSET"):
+                raise ValueError(f"its step {node.op_type[:40]!r} pads by {shown(attribute.s)}, which is not read")
+            if attribute.HasField("t"):
+                stored(attribute.t)
 
 
-def require_declared(values: list[Message], network: "Network", expected: Mapping[str, Shape] | None = None) -> None:
-    """Whether what is declared of values is so; and where it is given, whether they are those expected.
+def stored(tensor: "TensorProto") -> Shape:
+    """The shape of a tensor of the file, which must be as long as it says.  Raises: ValueError."""
+    name, shape = tensor.name[:40], tuple(tensor.dims)
+    if tensor.data_location or tensor.external_data:
+        raise ValueError(f"its tensor {name!r} is said to stand in another file")
+    if tensor.data_type not in SIZES or len(shape) > 8 or any(side < 1 for side in shape):
+        raise ValueError(f"its tensor {name!r} is of type {tensor.data_type} and shape {shown(shape)}")
+    count = math.prod(shape)
+    length = len(tensor.raw_data)
+    if tensor.raw_data.startswith(LEFT_OUT):
+        length = int(tensor.raw_data.removeprefix(LEFT_OUT)[:20])
+    if length != SIZES[tensor.data_type] * count:
+        raise ValueError(f"its tensor {name!r} of shape {shown(shape)} is of {length:,} bytes")
+    return shape
+
+
+def require_inputs(model: "ModelProto", takes: Mapping[str, Shape]) -> None:
+    """Whether a network takes any number of such images.  Raises: ValueError where not."""
+    found = {}
+    for value in model.graph.input:
+        first, *sides = value.type.tensor_type.shape.dim or [None]
+        if first is None or value.type.tensor_type.elem_type != FLOAT32:
+            raise ValueError(f"it takes {value.name[:40]!r}, which is not float32 with a shape")
+        if first.HasField("dim_value"):
+            raise ValueError(f"it takes {first.dim_value} images at a time, and no other number of them")
+        found[value.name] = tuple(side.dim_value for side in sides)
+    if found != dict(takes):
+        raise ValueError(f"it takes {shown(found)}, where the metadata asks for {shown(dict(takes))}")
+
+
+def shapes_of(
+    model: "ModelProto", weights: Values, takes: Mapping[str, Shape], gives: Mapping[str, Shape], count: int
+) -> Values:
+    """The shape of everything that a network computes for so many images.
+
+    Raises: ValueError where onnx finds that steps do not fit or that something else is given, or cannot tell what comes
+    out of a step.
+    """
+    from onnx import TensorProto, checker, helper, shape_inference
+
+    sketch = type(model)()
+    sketch.CopyFrom(model)
+    sketch.ir_version = min(sketch.ir_version, 10)
+    graph = sketch.graph
+    del graph.value_info[:], graph.input[:], graph.output[:], graph.initializer[:], sketch.metadata_props[:]
+    types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    small = [tensor for tensor in model.graph.initializer if not tensor.raw_data.startswith(LEFT_OUT)]
+    graph.initializer.extend(small)
+    inputs = {name: (TensorProto.FLOAT, (count, *shape)) for name, shape in takes.items()}
+    inputs |= {name: (types[name], weights[name]) for name in weights.keys() - {tensor.name for tensor in small}}
+    graph.input.extend(helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items())
+    outputs = ((name, (count, *shape)) for name, shape in gives.items())
+    graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs)
+    try:
+        checker.check_model(sketch)
+        inferred = shape_inference.infer_shapes(sketch, check_type=True, strict_mode=True, data_prop=True)
+    except Exception as error:  # onnx's errors have no base of their own
+        raise ValueError(f"its steps do not fit: {in_one_line(error)}") from error
+    found = {name: shape for name, (_, shape) in inputs.items()} | {tensor.name: tuple(tensor.dims) for tensor in small}
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        tensor = value.type.tensor_type
+        if tensor.HasField("shape") and all(side.HasField("dim_value") for side in tensor.shape.dim):
+            found[value.name] = tuple(side.dim_value for side in tensor.shape.dim)
+    for node in model.graph.node:
+        for name in node.output:
+            if name and name not in found:
+                raise ValueError(f"how large what its step {node.op_type[:40]!r} gives is, cannot be told")
+    return found
+
+
+def require_affordable(model: "ModelProto", weights: Values, shapes: Values, image: int) -> None:
+    """Whether an image costs no more memory and time than a model with these weights has reason to.
+
+    Weights are used at every place of an image at the most, so that a small file cannot ask for much.
 
     Raises: ValueError where not.
     """
-    found = {}
-    for value in values:
-        name = text(value, "name")
-        tensor = one(one(value, "type"), "tensor_type")
-        dims = one(tensor, "shape").get("dim", [])
-        declared = tuple(one(dim, "dim_value") if "dim_value" in dim else None for dim in dims)
-        shape = network.shape_of(name)
-        if len(declared) != len(shape) or any(n is not None and n != m for n, m in zip(declared, shape, strict=True)):
-            raise ValueError(f"it declares {name[:40]!r} as {shown(declared)}, which comes out as {shape}")
-        if one(tensor, "elem_type") != (INT64 if name in network.numbers else FLOAT32):
-            raise ValueError(f"it declares {name[:40]!r} as numbers of another type")
-        found[name] = declared[1:]
-    if expected is not None and (found != expected or len(found) != len(values)):
-        raise ValueError(f"its network has {shown(found)}, where the metadata asks for {shown(dict(expected))}")
+    computed = products = 0
+    uses: Counter[str] = Counter()
+    for node in model.graph.node:
+        given = [math.prod(shapes[name]) for name in node.output if name]
+        computed += sum(given)
+        products += PRODUCTS.get(node.op_type, products_of_any)(node, shapes)
+        uses.update(name for name in node.input if name in weights)
+        if max(given, default=0) > LARGEST_MAP or computed > MOST_COMPUTED:
+            raise ValueError(f"its step {node.op_type[:40]!r} gives {max(given):,} numbers for an image, too many")
+    most = MOST_PRODUCTS + image * sum(map(math.prod, weights.values()))
+    if products > most:
+        raise ValueError(f"it multiplies {products:,} times for an image, more than {most:,}")
+    if uses and uses.most_common(1)[0][1] > MOST_USES:
+        raise ValueError(f"it uses {uses.most_common(1)[0][0][:40]!r} {uses.most_common(1)[0][1]} times")
 
 
-class Network:
-    """What is known of a graph's values while its steps are gone through.
-
-    weights: float32 tensors of the file. matrices: those of them that a layer has not multiplied with yet. maps: what
-    is computed, of one image. numbers: what a tensor of whole numbers makes of an image, whose place is held by None.
-    """
-
-    def __init__(self, initializers: list[Message], takes: Mapping[str, Shape]) -> None:
-        self.weights: dict[str, Shape] = {}
-        self.maps: dict[str, Shape] = dict(takes)
-        self.numbers: dict[str, tuple[int | None, ...]] = {}
-        for tensor in initializers:
-            self.add_stored(tensor)
-        self.matrices = dict(self.weights)
-        self.computed = 0
-
-    def add_stored(self, tensor: Message) -> None:
-        """A tensor of the file, which must be as long as it says.  Raises: ValueError."""
-        name, shape, kind = text(tensor, "name"), tuple(tensor.get("dims", [])), one(tensor, "data_type")
-        content = one(tensor, "raw_data")
-        if kind not in SIZES or len(shape) > 4 or any(side < 1 for side in shape):
-            raise ValueError(f"its tensor {name[:40]!r} is of type {kind} and shape {shown(shape)}")
-        if len(content) != SIZES[kind] * math.prod(shape):
-            raise ValueError(f"its tensor {name[:40]!r} of shape {shown(shape)} is of {len(content):,} bytes")
-        self.require_new(name)
-        if kind == FLOAT32:
-            self.weights[name] = shape
-        elif len(shape) == 1 and shape[0] <= 4:
-            self.numbers[name] = struct.unpack(f"<{shape[0]}q", content)
-        else:
-            raise ValueError(f"its tensor {name[:40]!r} has whole numbers of shape {shown(shape)}")
-
-    def require_new(self, name: str) -> None:
-        """Raises: ValueError where there is such a value already."""
-        if not name or name in self.weights or name in self.maps or name in self.numbers:
-            raise ValueError(f"it has two values of the name {name[:40]!r}, or one of none")
-
-    def shape_of(self, name: str) -> tuple[int | None, ...]:
-        """Shape of a value, with None for the number of images.  Raises: ValueError where there is none."""
-        if name in self.maps:
-            return (None, *self.maps[name])
-        if name in self.numbers:
-            return (len(self.numbers[name]),)
-        if name in self.weights:
-            return self.weights[name]
-        raise ValueError(f"there is no {name[:40]!r} in it")
-
-    def go_through(self, node: Message) -> None:
-        """A step, and what it gives.  Raises: ValueError for one that no export has."""
-        operation = text(node, "op_type")
-        given = [str(name, "utf-8") for name in node.get("input", [])]
-        gives = [str(name, "utf-8") for name in node.get("output", [])]
-        require_attributes(operation, node.get("attribute", []))
-        if operation == "Shape" and len(given) == len(gives) == 1 and given[0] in self.maps:
-            self.require_new(gives[0])
-            self.numbers[gives[0]] = (None, *self.maps[given[0]])
-            return
-        shapes = self.results(operation, given)
-        if len(shapes) != len(gives):
-            raise ValueError(f"its {operation} gives {len(gives)} values")
-        for name, shape in zip(gives, shapes, strict=True):
-            self.require_new(name)
-            self.maps[name] = shape
-            self.computed += math.prod(shape)
-            if math.prod(shape) > LARGEST_MAP or self.computed > MOST_COMPUTED:
-                raise ValueError(f"its {operation} gives {shape} for an image, more than a model of mien has")
-
-    def results(self, operation: str, given: list[str]) -> list[Shape]:
-        """Shapes that an operation gives.  Raises: ValueError for values that it cannot have in an export."""
-        x = self.maps.get(given[0] if given else "")
-        if operation in ("Add", "Mul", "Sub") and len(given) == 2:
-            return [self.elementwise(given)]
-        if operation == "Concat" and given and all(len(self.maps.get(name, ())) == 1 for name in given):
-            return [(sum(self.maps[name][0] for name in given),)]
-        if x is not None:
-            match operation, given[1:]:
-                case "Relu" | "LeakyRelu" | "Tanh", []:
-                    return [x]
-                case "Split", [] if len(x) == 1 and x[0] % 2 == 0:
-                    return [(x[0] // 2,)] * 2
-                case "Reshape", [name] if name in self.numbers:
-                    return [self.reshaped(x, self.numbers[name])]
-                case "BatchNormalization", [_, _, _, _] as names if len(x) == 3:
-                    if all(self.weights.get(name) == x[:1] for name in names):
-                        return [x]
-                case "InstanceNormalization", [_, _] as names if len(x) == 2:
-                    if all(self.weights.get(name) == x[:1] for name in names):
-                        return [x]
-                case "Gemm" | "MatMul" | "Conv" | "ConvTranspose", [matrix, *bias]:
-                    return [self.multiplied(operation, x, matrix, bias)]
-        raise ValueError(f"its {operation} takes {shown([self.shape_of(name) for name in given])}")
-
-    def multiplied(self, operation: str, x: Shape, matrix: str, bias: list[str]) -> Shape:
-        """What a linear or convolution layer makes of an image.  Raises: ValueError.
-
-        Each matrix serves once, and at 64 x 64 places at most, so that a small file cannot ask for much arithmetic.
-        """
-        w = self.matrices.pop(matrix, ())
-        b = self.weights.get(bias[0], ()) if len(bias) == 1 else ()
-        if operation == "MatMul" and not bias and len(x) == 1 and len(w) == 2 and w[:1] == x:
-            return w[1:]
-        if operation == "Gemm" and len(x) == len(b) == 1 and w == b + x:
-            return b
-        if len(x) == 3 and len(b) == 1:
-            channels, *sides = x
-            if operation == "Conv" and w == (*b, channels, 4, 4) and max(sides) <= LARGEST_SIDE:
-                return (*b, *(side // 2 for side in sides))
-            if operation == "ConvTranspose" and w == (channels, *b, 4, 4) and 2 * max(sides) <= LARGEST_SIDE:
-                return (*b, *(2 * side for side in sides))
-        raise ValueError(f"its {operation} takes {x}, {w} and {b}, or weights for the second time")
-
-    def elementwise(self, given: list[str]) -> Shape:
-        """What comes of two values, of which one has the shape of the result.  Raises: ValueError."""
-        whole, other = given if given[0] in self.maps else reversed(given)
-        if whole in self.maps and other not in self.numbers:
-            large, small = self.shape_of(whole), self.shape_of(other)
-            pairs = zip(reversed(small), reversed(large), strict=False)
-            if len(small) <= len(large) and all(n in (1, m) for n, m in pairs):
-                return self.maps[whole]
-        raise ValueError(f"it has {given[0][:40]!r} and {given[1][:40]!r} added or multiplied, which do not fit")
-
-    def reshaped(self, x: Shape, target: tuple[int | None, ...]) -> Shape:
-        """An image's numbers in another shape.  Raises: ValueError where they do not fit, or images are mixed."""
-        count = math.prod(x)
-        shape = [count if side is None else side for side in target[1:]]
-        if target[:1] == (0,) and shape.count(-1) == 1:
-            rest = math.prod(side for side in shape if side != -1)
-            shape = [count // rest if side == -1 and rest > 0 else side for side in shape]
-        if target[:1] not in ((None,), (0,), (-1,)) or any(side < 1 for side in shape) or math.prod(shape) != count:
-            raise ValueError(f"its Reshape makes {shown(target)} of {x}")
-        return tuple(shape)
+def products_of_any(node: "NodeProto", shapes: Values) -> int:
+    """Multiplications of a step that looks at each number a few times, or at a window around it."""
+    window = next((math.prod(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"), 8)
+    return max(window, 8) * sum(math.prod(shapes[name]) for name in (*node.input, *node.output) if name)
 
 
-def require_attributes(operation: str, attributes: list[Message]) -> None:
-    """Whether an operator is one that an export has, set as there.  Raises: ValueError where not."""
-    if operation not in (*PLAIN, *NORMALIZING, *NEEDED):
-        raise ValueError(f"its network has a step {operation[:40]!r}, which no export of mien has")
-    needed = NEEDED.get(operation, {})
-    found = {}
-    for attribute in attributes:
-        name = text(attribute, "name")
-        kind = {1: "f", 2: "i", 3: "s", 7: "ints"}.get(one(attribute, "type"), "")
-        value = attribute.get("ints", []) if kind == "ints" else one(attribute, kind)
-        value = bytes(value) if kind == "s" else value
-        allowed = needed.get(name, OPTIONAL.get(name))
-        if name in found or attribute.keys() - {"name", "type", kind} or (allowed is not ANY and value != allowed):
-            raise ValueError(f"its {operation} has {name[:40]} = {shown(value)}, which no export of mien has")
-        found[name] = value
-    if missing := needed.keys() - found.keys():
-        raise ValueError(f"its {operation} has no {', '.join(sorted(missing))}")
+def products_of_convolution(node: "NodeProto", shapes: Values) -> int:
+    """Each number that comes out (of a transposed one: goes in) meets the weights of its channel."""
+    weight = shapes[node.input[1]]
+    places = shapes[node.output[0] if node.op_type == "Conv" else node.input[0]]
+    return math.prod(places) * math.prod(weight[1:])
+
+
+def products_of_matrices(node: "NodeProto", shapes: Values) -> int:
+    """Each number that comes out is a sum over the side that both have."""
+    turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    first = shapes[node.input[0]]
+    return math.prod(shapes[node.output[0]]) * (first[0] if turned else first[-1] if first else 1)
+
+
+def products_of_all(node: "NodeProto", shapes: Values) -> int:
+    """Every number of each input with every number of the others: no step takes more."""
+    return math.prod(max(1, math.prod(shapes[name])) for name in node.input if name)
+
+
+PRODUCTS: Mapping[str, Callable[["NodeProto", Values], int]] = {
+    "Conv": products_of_convolution,
+    "ConvTranspose": products_of_convolution,
+    "Gemm": products_of_matrices,
+    "MatMul": products_of_matrices,
+} | dict.fromkeys(
+    ("Attention", "DFT", "DeformConv", "Einsum", "GRU", "LSTM", "NonMaxSuppression", "RNN", "STFT"), products_of_all
+)

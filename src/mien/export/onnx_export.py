@@ -7,7 +7,6 @@ Inputs and outputs, float32, any number N of images: the generator takes `z` [N,
 import copy
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,13 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.errors import RecipeError, RunError
+from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST
 from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
 from mien.faces.pixel_range import GREY_LEVELS
+from mien.files.writing import replacing
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
+from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -146,15 +147,16 @@ def encoder_graph(model: Encodes) -> "ModelProto":
 
 
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
-    """A module as an ONNX model with a free number of images, and nothing in it about this machine."""
-    count = torch.export.Dim("N")
+    """A module as an ONNX model with a free number of images, and nothing in it about this machine.
+
+    Raises: RecipeError where it can only be traced for a fixed number of images.
+    """
     with quiet(), torch.no_grad():
+        exported = exported_program(module.eval(), tuple(inputs.values()))
         program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
+            exported,
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=tuple({0: count} for _ in inputs),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -165,6 +167,23 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces, with paths of this machine
     return model
+
+
+def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """A module as PyTorch traces it: by running it, or by reading its code where it asks for len() of a tensor.
+
+    Raises: RecipeError where neither leaves the number of images free.
+    """
+    shapes = tuple({0: torch.export.Dim("N")} for _ in inputs)
+    for strict in (False, True):
+        try:
+            return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=strict)
+        except Exception as error:  # PyTorch's errors of tracing have no base of their own
+            reason = error
+    raise RecipeError(
+        f"the model cannot be written for a free number of images ({in_one_line(reason)}). In its generate and encode, "
+        "ask a tensor for shape[0], and let nothing depend on what is in it."
+    )
 
 
 @contextmanager
@@ -189,7 +208,7 @@ def run_with(graph: "ModelProto") -> Callable[[Mapping[str, Tensor]], Outputs]:
 
 def random_inputs(model: Model) -> Iterator[dict[str, Tensor]]:
     """Latents, and attributes where the model is conditional, of several batch sizes; the same each time."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(TorchSeed.EXPORT)
     for count in BATCHES:
         z = torch.randn(count, model.latent_dim, generator=random)
         y = torch.rand(count, len(model.attributes), generator=random)
@@ -225,22 +244,12 @@ def set_metadata(graph: "ModelProto", content: Mapping[str, Any]) -> None:
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files beside their places, then rename them all: each place holds the old file or the new, whole.
-
-    Raises: RunError where the disk takes no more.
-    """
-    beside = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in contents}  # others may write too
+    """Write files whole, all or none.  Raises: RunError where the disk takes no more."""
     try:
-        for path, content in contents.items():
-            with beside[path].open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, whole in beside.items():
-            whole.replace(path)
+        with replacing(*contents, shared=True) as places:
+            for place, content in zip(places, contents.values(), strict=True):
+                place.write_bytes(content)
     except OSError as error:
-        for whole in beside.values():
-            whole.unlink(missing_ok=True)
         raise RunError(
             f"{', '.join(map(str, contents))}: could not be written ({error}). Give a folder that exists and has room."
         ) from error

@@ -1,4 +1,4 @@
-"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor the recipe's checks are loaded."""
+"""A model that was exported to ONNX, read with ONNX Runtime: neither PyTorch nor recipes are loaded."""
 
 import mmap
 from collections.abc import Mapping
@@ -14,9 +14,12 @@ from mien.errors import RecipeError, RunError, in_one_line, shown
 from mien.export import onnx_bounds
 from mien.faces.pixel_range import signed, to_stored
 from mien.files import reading
+from mien.files.validation import checked
 from mien.pictures import arrays
+from mien.runs.records import ExportedFacts
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from onnxruntime import InferenceSession
 
     from mien.faces.source.decode import Crop
@@ -117,7 +120,7 @@ class ExportedModel:
 
     @property
     def name(self) -> str:
-        """What model it is, such as 'vae'."""
+        """What model it is, as its recipe names it."""
         return str(self.content["recipe"]["model"]["name"])
 
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
@@ -204,18 +207,18 @@ def read(path: Path, threads: int) -> Part:
     if not path.is_file():
         raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
     try:
-        file = mapped(path)
-        text = onnx_bounds.metadata(file, KEY)
+        model = onnx_bounds.read_description(mapped(path))
+        text = onnx_bounds.metadata(model, KEY)
     except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
         ) from error
     try:
         content = reading.json_object("{}" if text is None else text)
-        largest = require_sound(file, content) if content and content.get("format") == FORMAT else 1
+        largest = require_sound(model, content) if content and content.get("format") == FORMAT else 1
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: is damaged, or not as mien wrote it ({in_one_line(error)}). Export the run again."
+            f"{path}: is refused, or not as mien wrote it: {in_one_line(error)}. Export the run again."
         ) from error
     if not content:
         raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
@@ -239,26 +242,20 @@ def mapped(path: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def require_sound(file: memoryview, content: dict[str, Any]) -> int:
+def require_sound(network: "ModelProto", content: dict[str, Any]) -> int:
     """Whether the metadata is what an export writes, and the network one that takes and gives what it says.
 
     -> the largest number of values that it computes between two layers, for an image
 
-    Raises: ValueError, KeyError or TypeError where not.
+    Raises: ValueError where not.
     """
-    model = content["recipe"]["model"]
-    size = reading.count(content["recipe"]["data"]["size"], "data.size", least=1, most=reading.LARGEST_SIDE)
-    latent_dim = reading.count(model["latent_dim"], "model.latent_dim", least=1, most=reading.MOST_LATENTS)
-    attributes = reading.words(content["attributes"], "attributes")
-    reading.combinations(content["combinations"], len(attributes))
-    reading.crop(content["crop"])
-    reading.count(content["images_seen"], "images_seen")
-    reading.words([model["name"], content["weights"]], "the model's name and its weights")
-    images = {"x": (3, size, size)}
-    if content["part"] == "generator":
-        latents = {"z": (latent_dim,)} | ({"y": (len(attributes),)} if attributes else {})
-        return onnx_bounds.require_network(file, takes=latents, gives=images)
-    return onnx_bounds.require_network(file, takes=images, gives={"mu": (latent_dim,), "logvar": (latent_dim,)})
+    facts = checked(ExportedFacts, content)
+    images: dict[str, tuple[int, ...]] = {"x": (3, facts.size, facts.size)}
+    labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
+    if facts.part == "generator":
+        return onnx_bounds.require_bounded(network, takes={"z": (facts.latent_dim,), **labels}, gives=images)
+    coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
+    return onnx_bounds.require_bounded(network, takes=images | labels, gives=coded)
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":

@@ -1,6 +1,6 @@
 """Batches for training: which faces come next is a pure function of the seed and the images already seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,18 +32,19 @@ class Batch:
     progress: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def noise(self, dimensions: int) -> Tensor:
-        """Standard normal noise for these faces, by PyTorch's own generator.  -> [N,dimensions]
+        """Standard normal noise for these faces.  -> [N,dimensions]"""
+        return self.drawn(lambda count: torch.randn(count, dimensions, device=self.x.device))
+
+    def uniform(self, dimensions: int) -> Tensor:
+        """Numbers from [0, 1) for these faces.  -> [N,dimensions]"""
+        return self.drawn(lambda count: torch.rand(count, dimensions, device=self.x.device))
+
+    def drawn(self, draw: Callable[[int], Tensor]) -> Tensor:
+        """What a function draws for so many faces, by PyTorch's own generator, for these faces.  -> [N,...]
 
         It is drawn for the whole batch, so that into how many parts that is divided makes no difference.
         """
-        return self._mine(torch.randn(self.whole or len(self.x), dimensions, device=self.x.device))
-
-    def uniform(self, dimensions: int) -> Tensor:
-        """Numbers from [0, 1) for these faces, drawn as noise is.  -> [N,dimensions]"""
-        return self._mine(torch.rand(self.whole or len(self.x), dimensions, device=self.x.device))
-
-    def _mine(self, drawn: Tensor) -> Tensor:
-        return drawn[self.first : self.first + len(self.x)]
+        return draw(self.whole or len(self.x))[self.first : self.first + len(self.x)]
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Its first half and the rest."""

@@ -1,7 +1,8 @@
-"""Writing files whole: beside the path, then renamed."""
+"""Writing files whole: beside their places, then renamed."""
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,41 +16,57 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A place beside the path to write to, which then takes the path's.
+def replacing(*paths: Path, shared: bool = False, keep: Path | None = None) -> Iterator[list[Path]]:
+    """Places to write new files to, which then replace the files at the paths: each is the old file or the new, whole.
 
-    Raises: RunError, in words, where the disk takes no more.
+    Where anything fails before the first is replaced, all files stay as they are, and nothing is left beside them.
+
+    shared: other processes may write the same files, or keep files of their own beside them.
+    keep: where the old file of the first path goes.
+
+    Raises: OSError where the disk takes no more.
     """
-    beside = path.with_name(path.name + ".tmp")
+    names = [f".mien-{secrets.token_hex(8)}{path.suffix}" if shared else f"{path.name}.tmp" for path in paths]
+    places = [path.with_name(name) for path, name in zip(paths, names, strict=True)]
     try:
-        yield beside
-        beside.replace(path)
+        for place in places:
+            place.unlink(missing_ok=True)  # what a killed process has left
+        yield places
+        for place in places:
+            with place.open("r+b") as file:
+                os.fsync(file.fileno())
+        if keep and paths[0].exists():
+            paths[0].replace(keep)
+        for place, path in zip(places, paths, strict=True):
+            place.replace(path)
+    finally:
+        for place in places:
+            with suppress(OSError):
+                place.unlink(missing_ok=True)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A place to write a new file of a run to, as in `replacing`.  Raises: RunError where the disk takes no more."""
+    try:
+        with replacing(path) as (place,):
+            yield place
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise not_written(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename: the path holds the old text or the new, whole.
-
-    Raises: RunError where the disk takes no more.
-    """
-    with written(path) as beside, beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a text whole.  Raises: RunError where the disk takes no more."""
+    with written(path) as place:
+        place.write_text(text, encoding="utf-8")
 
 
 def write_picture(path: Path, pixels: "NDArray[np.uint8]") -> None:
-    """Write a PNG beside, then rename it.  [H,W,3]
-
-    Raises: RunError where the disk takes no more.
-    """
+    """Write a PNG whole.  [H,W,3]    Raises: RunError where the disk takes no more."""
     from PIL import Image
 
-    with written(path) as beside:
-        Image.fromarray(pixels).save(beside, "PNG")
+    with written(path) as place:
+        Image.fromarray(pixels).save(place, "PNG")
 
 
 def digest(path: Path) -> str:

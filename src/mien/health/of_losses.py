@@ -21,6 +21,8 @@ WINDOW = 10  # lines of training that a jump is compared with
 LOOK_BACK = 50  # lines of training among which the lowest error is looked for
 SMALLEST = 1e-3  # a term below it may move as it likes,
 SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
+AGAINST_DISCRIMINATOR = ("model.r1_weight=1", "model.discriminator_updates=1", "a lower training.learning_rate")
+AGAINST_LEARNING_BY_HEART = ("fewer images", "more faces", "data.horizontal_flips=true", "a smaller model.width")
 
 
 def discriminator_wins(lines: Lines) -> str:
@@ -29,8 +31,7 @@ def discriminator_wins(lines: Lines) -> str:
         return ""
     return (
         f"the discriminator has won: it tells {lines[-1][REAL]:.0%} of real and {lines[-1][FAKE]:.0%} of generated "
-        "images apart, so the generator learns little from it. Try model.r1_weight=1, model.discriminator_updates=1 "
-        "or a lower training.learning_rate."
+        "images apart, so the generator learns little from it."
     )
 
 
@@ -48,7 +49,7 @@ def encodes_nothing(lines: Lines) -> str:
         return ""
     return (
         f"nothing is encoded: none of the latents is active (KL {lines[-1][KL]:.2g} nats), so all reconstructions are "
-        "one face. Lower model.kl_weight."
+        "one face."
     )
 
 
@@ -67,8 +68,7 @@ def learns_by_heart(lines: Lines) -> str:
         return ""
     return (
         f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {at(best)}) while "
-        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or with "
-        "more faces, data.horizontal_flips=true or a smaller model.width."
+        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g})."
     )
 
 
@@ -83,27 +83,33 @@ def training_terms(line: Line) -> list[str]:
     return [name for name in line if "/" in name and not name.startswith(SNAPSHOT)]
 
 
-def weighed(line: Line, term: str) -> float:
-    """What a term adds to the loss."""
-    return float(line[term] * line.get("weights", {}).get(term, 1))
+def weight_of(line: Line, term: str) -> float:
+    """What a term is multiplied by in the loss; 1 in older logs, which hold the product."""
+    return float(line.get("weights", {}).get(term, 1))
 
 
-def usual(lines: Lines, term: str) -> float:
-    """The most that a term added in some lines."""
+def size_of(line: Line, term: str, now: Line) -> float:
+    """How far from 0 a term is, times the weight that it has now: a weight that moves is no jump of its term."""
+    return abs(float(line[term]) * (weight_of(now, term) if "weights" in line else 1))
+
+
+def usual(lines: Lines, term: str, now: Line) -> float:
+    """The largest size of a term in some lines."""
     in_nats = term.rpartition("/")[2].startswith(("adversarial", "classification"))
-    return max([SMALLEST_NATS if in_nats else SMALLEST, *(weighed(line, term) for line in lines if term in line)])
+    return max([SMALLEST_NATS if in_nats else SMALLEST, *(size_of(line, term, now) for line in lines if term in line)])
 
 
 def jumps(lines: Lines) -> str:
-    """Some terms are four times as high as in any of the lines before."""
+    """Some terms are four times as large as in any of the lines before."""
     before, now = lines[-WINDOW - 1 : -1], lines[-1]
     if len(before) < WINDOW // 2:
         return ""
-    highest = {term: usual(before, term) for term in training_terms(now)}
+    known = [term for term in training_terms(now) if any(term in line for line in before)]  # a phase may start late
+    largest = {term: usual(before, term, now) for term in known}
     told = [
-        f"{term} to {weighed(now, term):.3g}, from {high:.3g} or less"
-        for term, high in highest.items()
-        if weighed(now, term) > 4 * high
+        f"{term} to {now[term]:.3g}, from {most / abs(weight_of(now, term)):.3g} or less"
+        for term, most in largest.items()
+        if size_of(now, term, now) > 4 * most
     ]
     if not told:
         return ""
@@ -113,7 +119,7 @@ def jumps(lines: Lines) -> str:
 def comes_back(lines: Lines, since: int) -> str:
     """Every term is near where it was; or so many lines have passed that this is where it is now."""
     before, now = lines[max(0, since - WINDOW) : since], lines[-1]
-    if all(weighed(now, term) <= 2 * usual(before, term) for term in training_terms(now)):
+    if all(size_of(now, term, now) <= 2 * usual(before, term, now) for term in training_terms(now)):
         return "training has come back from its jump."
     return "training has stayed where it jumped to." if len(lines) - since > WINDOW else ""
 
@@ -149,9 +155,9 @@ def falls(lines: Lines, since: int) -> str:
 
 
 RULES = (
-    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back),
-    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something),
-    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
+    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back, AGAINST_DISCRIMINATOR),
+    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something, ("a lower model.kl_weight",)),
+    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises, AGAINST_LEARNING_BY_HEART),
     Rule("training jumped", lambda line: bool(training_terms(line)), jumps, comes_back),
     Rule("training error rising", lambda line: bool(training_error(line)), rises, falls),
 )

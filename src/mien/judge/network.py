@@ -75,7 +75,7 @@ class JudgeNetwork(Model):
     def loss(self, batch: Batch) -> Terms:
         """How wrong the judge is."""
         if not self.tells:
-            turns = torch.randint(TURNS, (len(batch.x),), device=batch.x.device)
+            turns = batch.drawn(lambda count: torch.randint(TURNS, (count,), device=batch.x.device))
             turned = torch.stack([torch.rot90(x, int(turn), (1, 2)) for x, turn in zip(batch.x, turns, strict=True)])
             return {"turns": Term(nn.functional.cross_entropy(self(turned), turns))}
         known = batch.y != UNKNOWN

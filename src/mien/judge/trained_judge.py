@@ -21,6 +21,7 @@ from mien.faces.pack.store import default_cache
 from mien.faces.splits import spread
 from mien.files.tensors import UNREADABLE, read_tensors, write_tensors
 from mien.judge.network import JudgeConfig, JudgeNetwork
+from mien.seeds import TorchSeed
 from mien.training.checkpoint import one_before, recover
 from mien.training.config import TrainConfig
 from mien.training.devices import Hardware, choose_device, choose_precision
@@ -99,7 +100,7 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
     device = choose_device("auto")
     here = Hardware(device, choose_precision("auto", device))
     with here.generators_kept(), filelock.FileLock(path.with_suffix(".lock")):  # who comes second finds it trained
-        torch.manual_seed(0)
+        torch.manual_seed(TorchSeed.JUDGE)
         network = JudgeNetwork(config, faces.size, tells).to(device)
         if not read_network(path, network, settings):
             unfinished = path.with_suffix(".unfinished")

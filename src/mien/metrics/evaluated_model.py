@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces import Faces, Split
+from mien.faces import UNKNOWN, Faces, Split
 from mien.faces.splits import spread
 from mien.judge import Judge
 from mien.metrics.encoder.principal_components import PrincipalGaussian, fit_principal_gaussian, pixels
@@ -17,8 +17,8 @@ from mien.metrics.extractors import Extractor
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.weights import TrainedModel
+from mien.seeds import Seed
 
-SAMPLE_SEED = 1  # of the samples that are measured; those shown in a report are of another
 FEWEST_SAMPLES, MOST_IMAGES = 2_000, 10_000
 READ = 2_048  # images at a time, so that memory does not grow with the split
 MOST_ENCODED: dict[Split, int] = {"train": 5_000, "validation": 2_000, "test": 2_000}  # for metrics of latents
@@ -49,12 +49,12 @@ class Subject:
     @cached_property
     def labels(self) -> Tensor | None:
         """Attributes of the samples, drawn as they occur together in the training images.  -> [N,A], or None"""
-        return self.trained.labels(self.sample_count, seed=SAMPLE_SEED)
+        return self.trained.labels(self.sample_count, seed=Seed.MEASURED)
 
     @cached_property
     def samples(self) -> arrays.Pictures:
         """New faces.  -> uint8 [N,S,S,3]"""
-        z = of_models.latents(self.trained.model, self.sample_count, SAMPLE_SEED)
+        z = of_models.latents(self.trained.model, self.sample_count, Seed.MEASURED)
         return of_models.generate(self.trained.model, z, self.labels)
 
     @property
@@ -63,6 +63,17 @@ class Subject:
         if not isinstance(self.trained.model, Encodes):
             raise TypeError(f"{self.trained.model.title} does not encode: this metric is not for it")
         return self.trained.model
+
+    def told(self, split: Split) -> NDArray[np.bool_]:
+        """Which of the measured faces of a split have all attributes known that the model is told.  -> [N]"""
+        values = self.faces.attributes[self.rows(split)][:, self.faces.columns(self.trained.attributes)]
+        known: NDArray[np.bool_] = (values != UNKNOWN).all(1)
+        return known
+
+    def stated(self, split: Split) -> str:
+        """A split in words, with how many of its faces an encoder is not given, as their attributes are unknown."""
+        left_out = int((~self.told(split)).sum())
+        return f"{split} split" + (f" without {left_out:,} faces whose attributes are unknown" if left_out else "")
 
     def labels_of(self, rows: NDArray[np.int64]) -> Tensor | None:
         """What a conditional model is told of these faces.  -> [N,A], or None"""
@@ -74,7 +85,10 @@ class Subject:
 
     def real(self, split: Split) -> Iterator[arrays.Pictures]:
         """Images of those rows, some at a time.  -> uint8 [n,S,S,3]"""
-        rows = self.rows(split)
+        return self.read(self.rows(split))
+
+    def read(self, rows: NDArray[np.int64]) -> Iterator[arrays.Pictures]:
+        """Images of any rows, some at a time.  -> uint8 [n,S,S,3]"""
         for start in range(0, max(len(rows), 1), READ):  # once where there are none
             yield self.faces.images[rows[start : start + READ]]
 
@@ -108,8 +122,11 @@ class Subject:
         return self.components[count]
 
     def encoded_rows(self, split: Split) -> NDArray[np.int64]:
-        """Which faces of a split metrics of latents are about: at most 5,000 to train on, 2,000 of another split."""
-        return spread(self.faces.rows(split), MOST_ENCODED[split])
+        """Which faces of a split metrics of latents are about: at most 5,000 to train on, 2,000 of another split.
+
+        All attributes that the model is told are known of them.
+        """
+        return spread(self.faces.rows(split, known=self.trained.attributes), MOST_ENCODED[split])
 
     def latents(self, split: Split) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and log-variance of q(z given x) of those faces, by a model that encodes.  -> [N,Z] x 2"""

@@ -1,6 +1,6 @@
 """Metrics: numbers about a trained model, each with its interval, its sample count and how it was measured."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mien.metrics.control.classifier_head import head_accuracy
@@ -14,18 +14,18 @@ from mien.metrics.samples.distribution import distribution
 from mien.metrics.samples.diversity import diversity
 from mien.metrics.samples.latent_mixture import mixture
 from mien.metrics.samples.sharpness import sharpness
-from mien.metrics.score import Score
 from mien.models.base import Classifies, Encodes, Model
+from mien.runs.score import Score
 
 
 class Metric(NamedTuple):
-    """A function that measures, and whether a model can do what it takes.
+    """A function that measures numbers that are declared in `numbers`, and whether a model can do what it takes.
 
     by_extractor: it measures by every extractor there is, not by the judge alone.
     """
 
     measure: Callable[[Subject], dict[str, Score]]
-    applies: Callable[[Model], bool]
+    applies: Callable[[Model], bool] = lambda model: True
     by_extractor: bool = False
 
 
@@ -49,32 +49,15 @@ def can_be_edited(model: Model) -> bool:
     return bool(model.attributes) or encodes(model)
 
 
-def any_model(model: Model) -> bool:
-    """Every model makes images."""
-    return True
-
-
 METRICS: dict[str, Metric] = {  # in the order in which their numbers are written and shown
-    "judge": Metric(judgement, any_model),
+    "judge": Metric(judgement),
     "reconstruction": Metric(reconstruction, encodes, by_extractor=True),
     "likelihood": Metric(likelihood, encodes),
-    "distribution": Metric(distribution, any_model, by_extractor=True),
+    "distribution": Metric(distribution, by_extractor=True),
     "mixture": Metric(mixture, encodes_all),
-    "diversity": Metric(diversity, any_model),
-    "sharpness": Metric(sharpness, any_model),
+    "diversity": Metric(diversity),
+    "sharpness": Metric(sharpness),
     "flips": Metric(flips, can_be_edited),
     "head": Metric(head_accuracy, classifies),
     "disentanglement": Metric(disentanglement, encodes),
 }
-
-
-def measure(subject: Subject, names: Collection[str] = tuple(METRICS)) -> dict[str, Score]:
-    """All that can be measured of a model with its abilities.
-
-    names: keys of METRICS
-    """
-    scores: dict[str, Score] = {}
-    for name, metric in METRICS.items():
-        if name in names and metric.applies(subject.trained.model):
-            scores |= metric.measure(subject)
-    return scores

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.samples.distribution import nearest_training
 from mien.metrics.samples.latent_mixture import mixture_latents
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.seeds import Seed
 
 NEIGHBOURS = 10  # samples that are shown over their nearest training image
 SAMPLED = 16  # samples from the prior, over as many from the mixture
@@ -28,7 +29,7 @@ def mixture_samples(subject: Subject) -> arrays.Pictures | None:
     model = subject.trained.model
     if not isinstance(model, Encodes) or subject.trained.attributes:
         return None
-    drawn = of_models.generate(model, mixture_latents(subject, SAMPLED, SAMPLE_SEED))
+    drawn = of_models.generate(model, mixture_latents(subject, SAMPLED, Seed.MEASURED))
     return np.stack([subject.samples[:SAMPLED], drawn])
 
 

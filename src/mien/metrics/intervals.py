@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 GROUPS = 10
-QUANTILE = 2.262  # of Student's t with GROUPS - 1 degrees of freedom, at 97.5 %
+LEVEL = 1 - 2 * ndtr(-1.96)  # of an interval that is 1.96 standard errors to either side
 BLOCK = 1_024  # images at a time against all others, so that memory stays bounded
 JACKKNIFE = f"interval: jackknife over {GROUPS} groups of images"
 
@@ -30,7 +31,7 @@ def jackknife(value: float, left_out: Iterable[float], images: int, protocol: st
     values = np.array(list(left_out)) if images >= GROUPS else np.full(1, np.nan)
     if not np.isfinite(values).all():
         return Score(value, None, None, images, protocol)
-    half = QUANTILE * float(values.std()) * (GROUPS - 1) ** 0.5
+    half = float(stdtrit(GROUPS - 1, 0.975) * values.std()) * (GROUPS - 1) ** 0.5  # by Student's t
     return Score(value, value - half, value + half, images, f"{protocol}; {JACKKNIFE}")
 
 
@@ -39,17 +40,26 @@ def not_negative(score: Score) -> Score:
     return score if score.low is None else replace(score, low=max(0.0, score.low))
 
 
+def mean_score(per_image: ArrayLike, protocol: str) -> Score:
+    """The mean over images, with a normal interval from their spread.  [N] -> Score"""
+    values = np.asarray(per_image, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Score(mean, None, None, len(values), protocol)
+    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    return Score(mean, mean - half, mean + half, len(values), protocol)
+
+
 def share_score(hits: ArrayLike, protocol: str) -> Score:
     """The share of images that something is true of; its interval is Wilson's, so none or all is no certainty.
 
-    bool [N].    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    bool [N].
     """
-    values = np.asarray(hits, dtype=np.float64)
-    count, share, z = len(values), float(values.mean()), 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))) / (1 + z**2 / count)
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return Score(share, min(low, share), max(high, share), count, protocol)
+    from scipy.stats import binomtest  # which takes half a second to import
+
+    values = np.asarray(hits, dtype=bool)
+    low, high = binomtest(int(values.sum()), len(values)).proportion_ci(LEVEL, method="wilson")
+    return Score(float(values.mean()), float(low), float(high), len(values), protocol)
 
 
 def sums_between_groups(

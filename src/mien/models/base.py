@@ -1,6 +1,6 @@
 """What a model is: networks, phases that train them, and the abilities that everything else asks for.
 
-A loss draws random numbers only through its batch (`batch.noise`, `batch.uniform`), and learns only from
+A loss draws random numbers only through its batch (`batch.noise`, `batch.uniform`, `batch.drawn`), and learns only from
 `batch.progress` how far the training is. These are functions of the seed and of the images seen, so a training that was
 killed goes on exactly, and a batch that is split in two has the gradient of the whole.
 """
@@ -13,6 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from mien.faces.batches import Batch
+from mien.health.alarm import SNAPSHOT
 from mien.models.options import ModelConfig
 from mien.models.terms import LossTerm, Quantity, Term, Terms
 
@@ -41,6 +42,8 @@ class Phase:
     every: it takes part in one of so many steps.    start, end: shares of the training between which it takes part.
     learning_rate: its factor on the recipe's.    title: a short name for progress and curves.
     terms: how each term of its loss is shown; one that is left out is shown under its own name.
+
+    Raises: ValueError for a name that a log uses otherwise, or for a span that is empty or outside the training.
     """
 
     name: str
@@ -53,6 +56,19 @@ class Phase:
     learning_rate: float = 1.0
     title: str = ""
     terms: Mapping[str, LossTerm] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name + "/" == SNAPSHOT:
+            raise ValueError(f"a phase is called {self.name!r}, as a log calls its snapshots. Give it another name.")
+        if not 0 <= self.start < self.end <= 1:
+            raise ValueError(
+                f"the phase {self.name!r} starts at {self.start:g} and ends at {self.end:g} of the training. Give a "
+                "start below its end, both from 0 to 1."
+            )
+
+    def is_active(self, step: int, progress: float) -> bool:
+        """Whether it takes part in a step, before which so large a share of the training is done."""
+        return step % self.every == 0 and self.start <= progress < self.end
 
 
 class Model(nn.Module):

@@ -1,7 +1,8 @@
 """Terms of a loss: what a phase minimises, how much each weighs, and how its curve is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -21,8 +22,9 @@ class Term:
 
     @property
     def weighted(self) -> Tensor:
-        """What it adds to the loss.  []"""
-        return self.value if isinstance(self.weight, float) and self.weight == 1 else self.weight * self.value
+        """What it adds to the loss, in float32 whatever precision it was computed in.  []"""
+        value = self.value.float()
+        return value if isinstance(self.weight, float) and self.weight == 1 else self.weight * value
 
 
 Terms = Mapping[str, Term]  # by name; the sum of what they add is minimised
@@ -46,13 +48,13 @@ class Quantity:
 class LossTerm:
     """How a term is shown.  label: of its line within the panel.
 
-    weight: its factor where that is a constant. Logs hold values as they are, with their weights beside them; older
-    logs hold the product, which is divided by this.
+    weight: what it is divided by in an older log, which holds products with weights; a function of the log's line where
+    it is solved for at every batch. Logs of today hold values as they are, with their weights beside them.
     """
 
     quantity: Quantity
     label: str
-    weight: float | None = 1.0
+    weight: float | Callable[[Mapping[str, Any]], float] = 1.0
 
 
 SQUARED_ERROR = Quantity(

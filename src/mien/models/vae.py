@@ -1,7 +1,8 @@
 """The variational autoencoder."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
@@ -66,7 +67,7 @@ class VAE(Encodes):
             self.register_buffer("variance", torch.zeros(()))
         terms = {
             "reconstruction": LossTerm(SQUARED_ERROR, "training, sampled latent"),
-            "kl": LossTerm(KL_DIVERGENCE, "training", None if self.kl_weight == "auto" else self.kl_weight),
+            "kl": LossTerm(KL_DIVERGENCE, "training", self._kl_weight_of_line),
         }
         self.phases = (Phase("vae", moves=("encoder", "decoder"), loss=self.loss, title="VAE", terms=terms),)
 
@@ -94,6 +95,12 @@ class VAE(Encodes):
         if self.training:
             self.variance.copy_(torch.where(self.variance == 0, variance, self.variance.lerp(variance, 1 - MEMORY)))
         return 2 * variance / (3 * self.image_size**2)
+
+    def _kl_weight_of_line(self, line: Mapping[str, Any]) -> float:
+        """The weight on the KL in a line of an older log; a solved one follows from the squared error beside it."""
+        if self.kl_weight == "auto":
+            return equivalent_kl_weight(float(line.get("vae/reconstruction", math.nan)), self.image_size)
+        return self.kl_weight
 
     def decoder_variance(self) -> float:
         """The variance of the decoder's Gaussian at which the objective is the evidence lower bound.

@@ -42,14 +42,7 @@ def labels(
 
     Raises: RecipeError for an attribute the model does not know, or a value out of range.
     """
-    for name, value in given.items():
-        if name not in attributes:
-            have = ", ".join(attributes) or "none: it is not conditional"
-            raise RecipeError(
-                f"{name!r}: not an attribute of this {model}.{did_you_mean(name, attributes)} Attributes: {have}."
-            )
-        if not 0 <= value <= 1:
-            raise RecipeError(f"{name}={value:g}: an attribute is from 0 (has it not) to 1 (has it). Use 0 or 1.")
+    require_attributes(attributes, given, model)
     if not attributes:
         return None
     weights = np.array([n for _, n in combinations], float)
@@ -59,6 +52,31 @@ def labels(
     for name, value in given.items():
         y[:, attributes.index(name)] = value
     return y
+
+
+def labels_of_pictures(
+    attributes: Sequence[str], count: int, given: Mapping[str, float], model: str = "model"
+) -> NDArray[np.float32] | None:
+    """Attributes of pictures for an encoder that is told them: those given, and 0.5 for those that nobody knows.
+
+    -> [count,A], or None for a model without conditions    Raises: as `labels`.
+    """
+    require_attributes(attributes, given, model)
+    if not attributes:
+        return None
+    return np.tile(np.array([given.get(name, 0.5) for name in attributes], np.float32), (count, 1))
+
+
+def require_attributes(attributes: Sequence[str], given: Mapping[str, float], model: str) -> None:
+    """Raises: RecipeError for an attribute the model does not know, or a value out of range."""
+    for name, value in given.items():
+        if name not in attributes:
+            have = ", ".join(attributes) or "none: it is not conditional"
+            raise RecipeError(
+                f"{name!r}: not an attribute of this {model}.{did_you_mean(name, attributes)} Attributes: {have}."
+            )
+        if not 0 <= value <= 1:
+            raise RecipeError(f"{name}={value:g}: an attribute is from 0 (has it not) to 1 (has it). Use 0 or 1.")
 
 
 def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:

@@ -73,8 +73,8 @@ def encode(
     with evaluating(model) as device:
         for x, labels in with_labels(images, y, device):
             mu, logvar = model.encode(x, labels)
-            means.append(mu.cpu().numpy())
-            logvars.append(logvar.cpu().numpy())
+            means.append(mu.float().cpu().numpy())
+            logvars.append(logvar.float().cpu().numpy())
     return np.concatenate(means), np.concatenate(logvars)
 
 

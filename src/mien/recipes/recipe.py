@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from mien.errors import RecipeError, did_you_mean, not_allowed, shown
+from mien.files.validation import MOST_SHOWN, place_of, what_is_wrong
 from mien.models import model_class
 from mien.models.options import ModelConfig
 from mien.models.own_code import found_beside, is_own
@@ -29,7 +30,6 @@ Checked = TypeVar("Checked", bound=BaseModel)
 Room = Literal["recipes", "plans", "studies"]
 MOST_BYTES = 256 * 2**10  # of a TOML file: a hundred times the longest that comes with mien
 MOST_DOTS = 64  # in a key; the parser's time grows with the square of them
-MOST_SHOWN = 200  # letters of a name in a message
 MOST_PATH = 4096  # letters of a model's name, which may be a path
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
 
@@ -207,20 +207,20 @@ def explain(
 ) -> str:
     """The first thing that is wrong, in words."""
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"] if "[" not in str(part)]  # such as "literal['auto','square']"
-    place = ".".join(location)[:MOST_SHOWN]
+    location = [str(part) for part in first["loc"] if "[" not in str(part)]
+    place, words = place_of(first["loc"]), what_is_wrong(error)
     if first["type"] == "extra_forbidden":
         allowed = section(kind, location[:-1], table, context).model_fields
         return f"{place} is not a key.{did_you_mean(location[-1], allowed)} Keys here: {', '.join(allowed)}."
     if first["type"] == "missing":
-        return f"{place} is missing; add it."
+        return f"{words}; add it."
     if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
+        return words
     if first["type"] == "model_type":
         return f"{place} is {shown(first['input'])}: it is a section; set the keys in it, as in {place}.KEY=VALUE."
     field = section(kind, location[:-1], table, context).model_fields.get(location[-1])
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{place} is {shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}{meaning}."
+    return f"{words}{meaning}."
 
 
 def section(

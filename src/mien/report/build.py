@@ -18,9 +18,10 @@ from mien.pictures import arrays
 from mien.report import figures, sentences
 from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
 from mien.report.number_tables import tabulate
-from mien.report.run_pictures import SEED, illustrate
+from mien.report.run_pictures import illustrate
 from mien.report.run_section import Chapter, number_runs, open_chapter
-from mien.runs.folder import Run
+from mien.runs.folder import ReadOnce, Run
+from mien.seeds import Seed
 from mien.version import __version__
 
 GLANCED = 8  # faces of each run at the top of the page
@@ -34,6 +35,7 @@ def build_report(folder: Path, runs: Sequence[Run], faces: Faces, *, title: str,
 
     Raises: RunError where the folder cannot be written; RecipeError where a run's recipe is not one.
     """
+    runs = [ReadOnce(run.path) for run in runs]
     numbers = number_runs([class_of(run.recipe().model) for run in runs])
     chapters = [open_chapter(run, number) for run, number in zip(runs, numbers, strict=True)]
     attribute = colouring_attribute(faces, chapters)
@@ -115,7 +117,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
     rows = {"real": real} if len(real) == GLANCED else {}
     for name, chapter in zip(names, chapters, strict=True):
         if chapter.trained and chapter.model.image_size == faces.size:
-            rows[name] = chapter.trained.sample(GLANCED, seed=SEED)
+            rows[name] = chapter.trained.sample(GLANCED, seed=Seed.SHOWN)
     if not rows or not any(chapter.trained for chapter in chapters):
         return None
     caption = "At a glance: real test images, and the first samples of each model. None was picked."
@@ -148,7 +150,7 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
 
 def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
     """Where each run comes from, one row for each fact; a row whose cells are all alike holds it once."""
-    facts = [sentences.provenance(chapter.run.provenance()) | chapter.effort for chapter in chapters]
+    facts = [sentences.provenance(chapter.run.provenance().model_dump()) | chapter.effort for chapter in chapters]
     rows = []
     for name in dict.fromkeys(name for fact in facts for name in fact):
         cells = ["\N{EN DASH}" if fact.get(name) is None else str(fact[name]) for fact in facts]

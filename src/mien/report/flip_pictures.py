@@ -1,19 +1,20 @@
 """The plates of the flip report: what else changes in a face when one attribute is switched."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mien.metrics import numbers
+from mien.metrics.numbers import Number, of_each, of_number
 from mien.report import figures
 from mien.report.encoded_pictures import Inline, Plate, figure_jpeg, figure_svg
-from mien.report.number_tables import Score
 from mien.report.run_section import Chapter
+from mien.runs.score import Score
 
-ARROW = "->"  # in a number's name, between the attribute that is switched and what is looked at
 FEW_COLUMNS = 6  # which are not stretched over the page
 TOLD = 3  # of the strongest leaks, to those who cannot see the picture
 
@@ -50,45 +51,36 @@ def read_leakage(scores: Mapping[str, Score]) -> Leakage | None:
 
     Of the columns, those of the rows come first.
     """
-    rows = switched_attributes(scores)
-    change = by_pair(scores, "leak_shift_", rows)
+    switched = of_each(scores, numbers.SHIFT)
+    rows, change = tuple(switched), by_pair(scores, numbers.LEAK_SHIFT, switched)
     if not change:
         return None
     columns = tuple(dict.fromkeys((*rows, *(looked_at for _, looked_at in change))))
-    wanted = {(row, row): scores[f"shift_{row}"].value for row in rows}
-    real = by_pair(scores, "leak_real_", rows)
-    pairs = scores[f"shift_{rows[0]}"].images or 0
+    wanted = {(row, row): score.value for row, score in switched.items()}
+    real = by_pair(scores, numbers.LEAK_REAL, switched)
+    pairs = switched[rows[0]].images or 0
     return Leakage(rows, columns, matrix(change | wanted, rows, columns), matrix(real, rows, columns), pairs)
 
 
 def read_factor_shifts(scores: Mapping[str, Score]) -> Leakage | None:
     """What leaks into the factors of drawn faces; None where none was read."""
-    rows = switched_attributes(scores)
-    change, beside = (by_pair(scores, stem, rows) for stem in ("factor_shift_", "factor_renderer_"))
+    switched = of_each(scores, numbers.SHIFT)
+    change, beside = (by_pair(scores, number, switched) for number in (numbers.FACTOR_SHIFT, numbers.FACTOR_RENDERER))
     if not change:
         return None
-    rows = tuple(row for row in rows if any(row == switched for switched, _ in change))
+    moving = {attribute for attribute, _ in change}
+    rows = tuple(row for row in switched if row in moving)
     columns = tuple(dict.fromkeys(factor for _, factor in change))
-    pairs = scores[f"shift_{rows[0]}"].images or 0
+    pairs = switched[rows[0]].images or 0
     return Leakage(rows, columns, matrix(change, rows, columns), matrix(beside, rows, columns), pairs)
 
 
-def switched_attributes(scores: Mapping[str, Score]) -> tuple[str, ...]:
-    """The attributes that were switched."""
-    return tuple(name.removeprefix("shift_") for name in scores if name.startswith("shift_"))
+def by_pair(scores: Mapping[str, Score], number: Number, rows: Collection[str]) -> dict[tuple[str, ...], float]:
+    """A number of the attributes that are switched and of what is looked at.  -> (switched, looked at): value"""
+    return {pair: score.value for pair, score in of_number(scores, number).items() if pair[0] in rows}
 
 
-def by_pair(scores: Mapping[str, Score], stem: str, rows: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Numbers named stem, attribute switched, arrow, what is looked at.  -> (switched, looked at): value"""
-    return {
-        (row, name.removeprefix(f"{stem}{row}{ARROW}")): score.value
-        for name, score in scores.items()
-        for row in rows
-        if name.startswith(f"{stem}{row}{ARROW}")
-    }
-
-
-def matrix(values: Mapping[tuple[str, str], float], rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
+def matrix(values: Mapping[tuple[str, ...], float], rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
     """Values in rows and columns, NaN where there is none.  -> [A,B]"""
     return np.array([[values.get((row, column), math.nan) for column in columns] for row in rows], dtype=np.float64)
 

@@ -12,8 +12,9 @@ from mien.report.encoded_pictures import Inline, Plate, sheet
 from mien.report.figures import short_count
 from mien.report.run_section import Chapter
 from mien.runs.weights import TrainedModel, load_model
+from mien.seeds import Seed
 
-COMPARED, SEED = 8, 0  # samples of each, from the first latents that all sheets of samples show
+COMPARED = 8  # samples of each, from the first latents that all sheets of samples show
 
 
 def told(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -58,6 +59,6 @@ def last_distance(chapter: Chapter) -> float | None:
 
 def shown(chapter: Chapter, place: int, models: Sequence[TrainedModel], rows: tuple[str, ...], caption: str) -> Plate:
     """A sheet with a row of samples of each model."""
-    samples: list[arrays.Pictures] = [model.sample(COMPARED, seed=SEED) for model in models]
+    samples: list[arrays.Pictures] = [model.sample(COMPARED, seed=Seed.SHOWN) for model in models]
     jpeg = sheet(np.concatenate(samples), COMPARED)
     return Plate(f"{chapter.number}.{place}", caption, (Inline(jpeg, "image/jpeg", caption),), rows)

@@ -43,12 +43,13 @@ def terms_of(model: Model) -> dict[str, LossTerm]:
 
 
 def undeclared(name: str) -> LossTerm:
-    """A term that nobody has declared: what it measures is the first word of its name."""
-    return LossTerm(Quantity(name.rpartition("/")[2].split("_")[0].capitalize()), name)
+    """A term that nobody has declared, by its own name: 'critic/gradient_penalty' measures a 'Gradient penalty'."""
+    return LossTerm(Quantity(name.rpartition("/")[2].replace("_", " ").capitalize()), name)
 
 
 def value_of(line: Mapping[str, Any], name: str, term: LossTerm) -> float:
-    """A term without its weight. Older logs hold the product; it is not a number where that weight is not known."""
+    """A term without its weight. Older logs hold the product; where the weight was 0, nothing of the term is left."""
     if WEIGHTS in line or name.startswith(SNAPSHOT):
         return float(line[name])
-    return float(line[name]) / (np.nan if term.weight is None else term.weight or 1.0)
+    weight = term.weight(line) if callable(term.weight) else term.weight
+    return float(line[name]) / (weight or 1.0)

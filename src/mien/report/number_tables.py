@@ -1,22 +1,11 @@
 """Numbers as the page shows them: known metrics with a title and a meaning, unknown ones under their own names."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mien.report.number_titles import ATTRIBUTE_TABLES, HEADLINES, ORDER, is_of_attributes, meaning
-
-
-@dataclass(frozen=True)
-class Score:
-    """A measured number as metrics.json holds it.  low, high: its 95 % interval; NaN where it has none"""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    images: int | None = None
-    protocol: str = ""
+from mien.metrics.numbers import NUMBERS, UNKNOWN, Group, Number, find, of_each
+from mien.runs.score import Score
 
 
 @dataclass(frozen=True)
@@ -38,93 +27,60 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Metrics that measure the same thing.  headline: shown before anybody asks for the rest"""
-
-    title: str
-    hint: str
-    rows: tuple[Row, ...]
-    headline: bool
-
-
-@dataclass(frozen=True)
 class Table:
-    """What was measured for every attribute: a row for each, a cell for each column."""
+    """Metrics that measure the same thing.
 
-    title: str
-    hint: str
-    columns: tuple[str, ...]
+    columns: of what is measured for every attribute; of the others there is a column for each run.
+    """
+
+    about: Group
     rows: tuple[Row, ...]
+    columns: tuple[str, ...] = ()
 
 
-def read_scores(metrics: Mapping[str, Any]) -> dict[str, Score]:
-    """The numbers among a run's metrics; an entry without a value is left out."""
-    scores = {}
-    for name, entry in metrics.items():
-        entry = entry if isinstance(entry, Mapping) else {"value": entry}
-        value, low, high = (_number(entry.get(key)) for key in ("value", "low", "high"))
-        if value is not None:
-            ends = (math.nan, math.nan) if low is None or high is None else (low, high)
-            scores[name] = Score(value, *ends, entry.get("images"), str(entry.get("protocol", "")))
-    return scores
-
-
-def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Group]:
+def tabulate(runs: Sequence[Mapping[str, Score]]) -> list[Table]:
     """The numbers of all runs that are not one for every attribute: known groups first, each in the order it came."""
-    names = dict.fromkeys(name for scores in runs for name in scores if not is_of_attributes(name))
-    by_group: dict[tuple[str, str], list[str]] = {}
-    for name in names:
-        by_group.setdefault((meaning(name).group, meaning(name).hint), []).append(name)
-    return [
-        Group(title, hint, tuple(_row(name, runs) for name in inside), title in HEADLINES)
-        for (title, hint), inside in sorted(by_group.items(), key=lambda item: ORDER.index(item[0][0]))
-    ]
+    by_group: dict[Group, list[Row]] = {number.group: [] for number in (*NUMBERS, UNKNOWN)}
+    for name in dict.fromkeys(name for scores in runs for name in scores):
+        known, share = find(name), find(name).number.unit == "share"
+        if not known.number.of_attributes:
+            cells = tuple(cell(scores[name], share) if name in scores else None for scores in runs)
+            by_group[known.number.group].append(Row(known.title, cells))
+    return [Table(group, tuple(rows)) for group, rows in by_group.items() if rows]
 
 
 def by_attribute(scores: Mapping[str, Score]) -> list[Table]:
     """The numbers of a run that are one for every attribute; columns that nothing is known of are left out."""
-    tables = []
-    for table in ATTRIBUTE_TABLES:
-        found = {
-            column: {
-                name.removeprefix(column.prefix): s for name, s in scores.items() if name.startswith(column.prefix)
-            }
-            for column in table.columns
-        }
-        columns = [column for column in table.columns if found[column]]
-        names = dict.fromkeys(name for column in columns for name in found[column])
-        rows = tuple(
-            Row(name, tuple(cell(found[c][name], c.share) if name in found[c] else None for c in columns))
-            for name in names
-        )
-        if rows:
-            tables.append(Table(table.title, table.hint, tuple(column.title for column in columns), rows))
-    return tables
+    by_group: dict[Group, dict[Number, dict[str, Score]]] = {}
+    for number in NUMBERS:
+        if number.parts == ("attribute",) and (found := of_each(scores, number)):
+            by_group.setdefault(number.group, {})[number] = found
+    return [
+        Table(group, tuple(_rows(columns)), tuple(number.title for number in columns))
+        for group, columns in by_group.items()
+    ]
 
 
-def _under(prefix: str, scores: Mapping[str, Score]) -> dict[str, Score]:
-    return {name.removeprefix(prefix): score for name, score in scores.items() if name.startswith(prefix)}
-
-
-def _row(name: str, runs: Sequence[Mapping[str, Score]]) -> Row:
-    share = meaning(name).share
-    return Row(meaning(name).title, tuple(cell(s[name], share) if name in s else None for s in runs))
+def _rows(columns: Mapping[Number, Mapping[str, Score]]) -> Iterator[Row]:
+    for name in dict.fromkeys(name for found in columns.values() for name in found):
+        found = ((of.get(name), number.unit == "share") for number, of in columns.items())
+        yield Row(name, tuple(cell(score, share) if score else None for score, share in found))
 
 
 def cell(score: Score, share: bool = False) -> Cell:
-    """A score in words, to two digits of its uncertainty."""
+    """A score in words, to two digits of its uncertainty; a dash where there is no number."""
+    if not math.isfinite(score.value):
+        return Cell("–", images=score.images, protocol=score.protocol)
     digits = digits_of(score)
-    low, high = written(score.low, digits, share), written(score.high, digits, share)
-    interval = f"{low} to {high}" if math.isfinite(score.high - score.low) else ""
+    interval = " to ".join(written(end, digits, share) for end in score.interval or ())
     return Cell(written(score.value, digits, share), interval, score.images, score.protocol)
 
 
 def digits_of(score: Score) -> int:
     """Decimals that show two digits of the interval's half, or four digits of the value where there is no interval."""
-    half = (score.high - score.low) / 2
-    known = math.isfinite(half) and half > 0
-    scale, digits = (half, 1) if known else (abs(score.value), 3)
-    if not math.isfinite(scale) or scale == 0:
+    low, high = score.interval or (0.0, 0.0)
+    scale, digits = ((high - low) / 2, 1) if high > low else (abs(score.value), 3)
+    if scale == 0:
         return 3
     return min(max(digits - math.floor(math.log10(scale)), 0), 8)
 
@@ -142,7 +98,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

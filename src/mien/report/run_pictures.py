@@ -14,8 +14,8 @@ from mien.report.health_pictures import best_plate, told
 from mien.report.measured_pictures import measured_plates
 from mien.report.run_section import Chapter
 from mien.runs.weights import TrainedModel
+from mien.seeds import MAP, Seed
 
-SEED = 0  # of the latents shown, as of the sample grids that training leaves behind
 RECONSTRUCTED, SAMPLED, PAIRED, FILMED = 10, 32, 10, 8
 MOST_ATTRIBUTES = 6  # with a sheet of pairs each
 MAPPED = 2_000  # test images on the map of latents, at most
@@ -83,7 +83,7 @@ def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
 
 def reconstructions_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """Test images over what the model makes of them."""
-    shown = faces.rows("test")[:RECONSTRUCTED]
+    shown = faces.rows("test", known=model.attributes)[:RECONSTRUCTED]
     real = faces.images[shown]
     if not fits(chapter, faces, "reconstructions") or not len(real):
         return []
@@ -94,7 +94,7 @@ def reconstructions_plate(chapter: Chapter, model: Encodes, faces: Faces, place:
 
 def pairs_plates(chapter: Chapter, trained: TrainedModel, place: int) -> list[Plate]:
     """For each attribute, faces from the same noise without it and with it."""
-    z, y = of_models.latents(chapter.model, PAIRED, SEED), trained.labels(PAIRED, seed=SEED)
+    z, y = of_models.latents(chapter.model, PAIRED, Seed.SHOWN), trained.labels(PAIRED, seed=Seed.SHOWN)
     assert y is not None
     plates: list[Plate] = []
     for index, attribute in enumerate(chapter.model.attributes[:MOST_ATTRIBUTES]):
@@ -116,19 +116,19 @@ def pairs_plates(chapter: Chapter, trained: TrainedModel, place: int) -> list[Pl
 
 def samples_plate(chapter: Chapter, trained: TrainedModel, place: int) -> Plate:
     """New faces."""
-    caption = f"{SAMPLED} samples of the {chapter.title}, from the first latents of seed {SEED}; not picked."
+    caption = f"{SAMPLED} samples of the {chapter.title}, from the first latents of seed {Seed.SHOWN}; not picked."
     if chapter.model.attributes:
         caption += f" Their attributes ({', '.join(chapter.model.attributes)}) are drawn as in the training faces."
-    return faces_plate(chapter, place, trained.sample(SAMPLED, seed=SEED), 8, caption)
+    return faces_plate(chapter, place, trained.sample(SAMPLED, seed=Seed.SHOWN), 8, caption)
 
 
 def latents_plate(chapter: Chapter, model: Encodes, faces: Faces, attribute: str | None, place: int) -> list[Plate]:
     """A map of the test images' latents, coloured by an attribute."""
-    rows = faces.rows("test")[:MAPPED]
+    rows = faces.rows("test", known=model.attributes)[:MAPPED]
     if not fits(chapter, faces, "map of latents") or not len(rows):
         return []
     values = faces.attributes[rows, faces.attribute_names.index(attribute)] if attribute else None
-    points = arrays.embed(of_models.encode(model, faces.images[rows], of_models.labels_of(model, faces, rows))[0], SEED)
+    points = arrays.embed(of_models.encode(model, faces.images[rows], of_models.labels_of(model, faces, rows))[0], MAP)
     method = "t-SNE" if len(rows) >= arrays.FEWEST_FOR_TSNE else "Principal components"
     coloured = f", coloured by {attribute}" if attribute else "; the faces have no attributes to colour it by"
     caption = (
@@ -141,7 +141,7 @@ def latents_plate(chapter: Chapter, model: Encodes, faces: Faces, attribute: str
 
 def divergences_plate(chapter: Chapter, model: Encodes, faces: Faces, place: int) -> list[Plate]:
     """What each latent costs: those near 0 carry nothing."""
-    rows = faces.rows("test")[:MAPPED]
+    rows = faces.rows("test", known=model.attributes)[:MAPPED]
     if chapter.model.image_size != faces.size or not len(rows):
         return []
     labels = of_models.labels_of(model, faces, rows)

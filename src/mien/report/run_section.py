@@ -10,8 +10,9 @@ from mien.models.base import Model
 from mien.models.layer_table import Layer, layer_table
 from mien.recipes.recipe import Recipe, to_toml
 from mien.report.encoded_pictures import Plate
-from mien.report.number_tables import Group, Score, Table, by_attribute, duration, read_scores, tabulate
+from mien.report.number_tables import Table, by_attribute, duration, tabulate
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, load_model
 
 OF_THE_COURSEWORK = 3  # chapters; other models, and further runs of one, follow
@@ -69,7 +70,7 @@ class Chapter:
         return sum(layer.parameters for layers in self.layers.values() for layer in layers)
 
     @property
-    def numbers(self) -> list[Group]:
+    def numbers(self) -> list[Table]:
         """The run's numbers, in groups."""
         return tabulate([self.scores])
 
@@ -114,7 +115,7 @@ def open_chapter(run: Run, number: int) -> Chapter:
     else:
         hint = f"`mien resume {quoted(run.path)}` goes on with it."
         missing.append(f"No pictures: this run is not trained to its end. {hint}")
-    scores = read_scores(run.metrics())
+    scores = run.metrics()
     if trained and not scores:
         missing.append("Nothing was measured yet.")
     model = trained.model if trained else build(recipe.model, recipe.data.size)

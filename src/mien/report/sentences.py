@@ -1,10 +1,12 @@
 """The sentences of the page. What they claim, they take from the numbers."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mien.report.number_tables import Score, cell, written
+from mien.metrics import numbers
+from mien.metrics.numbers import find, of_each, of_number
+from mien.report.number_tables import cell, written
+from mien.runs.score import Score
 
 PROVENANCE = {
     "mien": "mien",
@@ -28,7 +30,7 @@ def provenance(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
     """How well a model gives test images back, against the baselines; '' where that was not measured."""
-    own = scores.get("test_mse")
+    own = scores.get(numbers.TEST["mse"].name)
     if own is None:
         return ""
     images = f"{own.images:,} test images" if own.images else "test images"
@@ -36,9 +38,9 @@ def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
     interval = f" ({shown.interval})" if shown.interval else ""
     told = f"Over {images} the {title}'s reconstructions have a mean squared error of {shown.value}{interval}"
     beside = []
-    if mean_face := scores.get("baseline_mean_face_mse"):
+    if mean_face := scores.get(numbers.MEAN_FACE["mse"].name):
         beside.append(f"{_compare(own, mean_face)} the mean face, which has {cell(mean_face).value}")
-    pcas = {int(found[1]): s for name, s in scores.items() if (found := re.fullmatch(r"baseline_pca_(\d+)_mse", name))}
+    pcas = {int(components): score for components, score in of_each(scores, numbers.PCA["mse"]).items()}
     if pcas:  # the largest is the one with as many components as the model has latents
         components, pca = max(pcas.items())
         beside.append(f"{_compare(own, pca)} a PCA with {components} components, which has {cell(pca).value}")
@@ -46,17 +48,21 @@ def reconstruction_sentence(title: str, scores: Mapping[str, Score]) -> str:
 
 
 def _compare(own: Score, other: Score) -> str:
-    if own.high < other.low:
-        return "better than"
-    return "worse than" if own.low > other.high else "no better or worse than"
+    return "better than" if _lower(own, other) else "worse than" if _lower(other, own) else "no better or worse than"
+
+
+def _lower(one: Score, other: Score) -> bool:
+    """Whether the whole interval of one is below that of the other."""
+    return bool(one.interval and other.interval and one.interval[1] < other.interval[0])
 
 
 def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
     """How sharp the samples of the runs are against real images, and which are the sharper."""
+    own, real_images = numbers.SHARPNESS["samples"].name, numbers.SHARPNESS_REAL.name
     measured = [
-        (title, scores["sharpness_samples"], scores["sharpness_real"].value)
+        (title, scores[own], scores[real_images].value)
         for title, scores in runs
-        if "sharpness_samples" in scores and scores.get("sharpness_real", Score(0)).value > 0
+        if own in scores and real_images in scores and scores[real_images].value > 0
     ]
     if not measured:
         return ""
@@ -66,7 +72,7 @@ def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
     told = f"Of the sharpness of real images, {listed(parts)}"
     (sharpest, high, _), (softest, low, _) = measured[0], measured[-1]
     if len(measured) > 1:
-        apart = high.low > low.high
+        apart = _lower(low, high)
         told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": no clear difference"
     if shares[0] > SHARPER_THAN_LIFE:
         told += f". That the {sharpest}'s are sharper than life is no merit: noise is sharp too"
@@ -77,9 +83,8 @@ def distance_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
     """How far the samples of the runs are from test images in the judge's eyes, the nearest first."""
     found = []
     for title, scores in runs:
-        for name, score in scores.items():
-            if re.fullmatch(r"fd_judge_\d+k?", name):
-                found.append((score, title, scores.get(f"{name}_floor_train")))
+        for (count,), score in of_number(scores, numbers.FRECHET["judge"]["test"]).items():
+            found.append((score, title, scores.get(numbers.FRECHET["judge"]["floor_train"].of(count))))
     if not found:
         return ""
     found.sort(key=lambda entry: entry[0].value)
@@ -91,21 +96,16 @@ def distance_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
 
 def flip_sentence(title: str, scores: Mapping[str, Score]) -> str:
     """How often an attribute changes when it is asked to, for the attributes that do so least and most."""
-    rates = _by_attribute(scores, "flip_rate_")
-    ceilings = _by_attribute(scores, "flip_ceiling_")
+    rates, ceilings = (of_each(scores, number) for number in (numbers.FLIP_RATE, numbers.FLIP_CEILING))
     if not rates:
         return ""
     beside = f"; of pairs of real faces it would see it in {_range(ceilings)}" if ceilings else ""
     return f"In the {title}'s pairs, the judge sees the attribute change as asked in {_range(rates)}{beside}."
 
 
-def _by_attribute(scores: Mapping[str, Score], prefix: str) -> dict[str, float]:
-    return {name.removeprefix(prefix): score.value for name, score in scores.items() if name.startswith(prefix)}
-
-
-def _range(values: Mapping[str, float]) -> str:
-    worst, best = min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name])
-    low, high = (written(values[name], 2, share=True) for name in (worst, best))
+def _range(values: Mapping[str, Score]) -> str:
+    worst, best = (pick(values, key=lambda name: values[name].value) for pick in (min, max))
+    low, high = (written(values[name].value, 2, share=True) for name in (worst, best))
     if len(values) == 1:
         return f"{low} ({worst})"
     return f"{low} (each attribute)" if low == high else f"{low} ({worst}) to {high} ({best})"
@@ -143,24 +143,25 @@ def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
         "Another seed of the training can move it further.",
         "The test split was scored once, with the final weights. What had to be chosen was chosen on validation.",
     ]
-    if any(name.startswith("baseline_") for name in names):
+    metrics = {find(name).number.metric for name in names}
+    if "reconstruction" in metrics:
         found.append(
             "The baselines: the mean face answers every test image with the average of the training faces, which is "
             "what no learning at all achieves. PCA is the best linear code of as many numbers for squared error on "
             "the faces it was fitted to; an autoencoder can have the larger error and still be the better model of "
             "faces, since random PCA codes do not make any."
         )
-    if any(name.startswith("sharpness_") for name in names):
+    if "sharpness" in metrics:
         found.append(
             "Sharpness counts edges. It says nothing of likeness or variety, and noise raises it; only beside the "
             "pictures does it mean something."
         )
-    if any(name.startswith("head_") for name in names):
+    if "head" in metrics:
         found.append(
             "A model's own head is no independent judge of its samples: generator and head learnt from one another, "
             "and may agree on a sign that no person would see."
         )
-    if any(name.startswith(("fd_", "flip_")) for name in names):
+    if not metrics.isdisjoint({"distribution", "flips"}):
         found.append(
             "Most of what is said of samples is said through the judge: a small classifier that was trained on these "
             "faces' attributes. It shares nothing with the models, but it sees attributes better than artefacts and "

@@ -14,7 +14,7 @@ from mien.faces import Faces
 from mien.faces.pack.statistics import encodable
 from mien.files.writing import write_text
 from mien.report.build import environment
-from mien.report.number_tables import Score, cell, duration, written
+from mien.report.number_tables import Cell, cell, duration, written
 from mien.report.study_pictures import (
     ArmChapter,
     number,
@@ -25,7 +25,9 @@ from mien.report.study_pictures import (
     trade_off_plate,
 )
 from mien.runs.folder import Run
-from mien.studies import RULE, Answer, Axis, Comparison, TradeOff, mean_interval, value_of
+from mien.runs.score import Score
+from mien.studies import RULE, Answer, Axis, Comparison, TradeOff, mean_interval
+from mien.studies.run_study import ArmRun, values_of
 from mien.version import __version__
 
 NOT_COMPARED = ("name", "training.seed")  # what the runs of one arm may differ in
@@ -46,7 +48,7 @@ class Facts:
 def write_study(
     path: Path,
     facts: Facts,
-    arms: Mapping[str, Sequence[Run]],
+    arms: Mapping[str, Sequence[ArmRun]],
     answers: Sequence[Answer],
     left_out: Mapping[str, str],
     faces: Faces,
@@ -65,11 +67,9 @@ def write_study(
             left_out=left_out,
             trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
             plots=plots_plate(facts.axes, chapters),
-            rows=[
-                (chapter, [interval_cell(chapter.values(axis.metric)) for axis in facts.axes]) for chapter in chapters
-            ],
+            rows=[(chapter, [mean_cell(chapter.runs, axis.metric) for axis in facts.axes]) for chapter in chapters],
             every=[
-                (run.path.name, run.divergence(), [one_cell(run, axis.metric) for axis in facts.axes])
+                (run.run.path.name, run.divergence, [number(run.value(axis.metric)) for axis in facts.axes])
                 for chapter in chapters
                 for run in chapter.runs
             ],
@@ -77,13 +77,10 @@ def write_study(
             reconstructions=reconstructions_plate(chapters, faces),
             costs=[(chapter, cost(chapter)) for chapter in chapters],
             differences=differences([chapter.shown.recipe.model_dump(mode="json") for chapter in chapters]),
-            provenance=provenance([run for chapter in chapters for run in chapter.runs], faces),
+            provenance=provenance([run.run for chapter in chapters for run in chapter.runs], faces),
             rule=RULE,
             problems=[
-                f"{chapter.name}: {words}"
-                for chapter in chapters
-                if chapter.measured
-                for words in chapter.shown.missing
+                f"{chapter.name}: {words}" for chapter in chapters if chapter.trained for words in chapter.shown.missing
             ],
         )
     )
@@ -126,40 +123,29 @@ def claimed(one: Answer) -> str:
 def comparison_words(one: Answer, comparison: Comparison) -> dict[str, str]:
     """A comparison as the page's table says it."""
     ratio = one.claim.kind in ("fails", "trains")
-    interval = Score(comparison.difference, comparison.low, comparison.high)
-    shown = cell(interval)
-    there = math.isfinite(comparison.difference)
+    shown = cell(Score(comparison.difference, comparison.low, comparison.high))
+    times = "× " if ratio and math.isfinite(comparison.difference) else ""
     return {
         "than": comparison.than,
         "verdict": comparison.verdict,
         "means": " against ".join(number(value) for value in (comparison.mean, comparison.other)),
         "seeds": f"{comparison.seeds[0]} and {comparison.seeds[1]}",
-        "difference": (f"× {shown.value}" if ratio else shown.value) if there else "–",
-        "interval": shown.interval if there else "–",
+        "difference": times + shown.value,
+        "interval": shown.interval or "–",
         "why": comparison.why,
     }
 
 
-def interval_cell(values: Sequence[float]) -> tuple[str, str]:
+def mean_cell(runs: Sequence[ArmRun], metric: str) -> Cell:
     """The mean over seeds, and its interval, in words."""
-    mean, low, high = mean_interval(values)
-    if not values:
-        return "–", ""
-    shown = cell(Score(mean, low, high))
-    return shown.value, shown.interval
-
-
-def one_cell(run: Run, metric: str) -> str:
-    """A run's value of a metric; a dash where it has none."""
-    value = value_of(run.metrics(), metric) if run.weights.exists() else None
-    return "–" if value is None else number(value)
+    return cell(Score(*mean_interval(values_of(runs, metric))))
 
 
 def cost(chapter: ArmChapter) -> dict[str, str]:
     """What the runs of an arm took, on average over those that trained."""
     seconds, images = [], []
-    for run in chapter.measured:
-        timed = [line for line in run.log() if "seconds" in line]
+    for run in chapter.trained:
+        timed = [line for line in run.run.log() if "seconds" in line]
         if timed:
             seconds.append(timed[-1]["seconds"])
             images.append(timed[-1]["images_seen"])
@@ -197,13 +183,13 @@ def provenance(runs: Sequence[Run], faces: Faces) -> list[tuple[str, str]]:
     facts: dict[str, list[str]] = {}
     for run in runs:
         try:
-            content = run.provenance()
+            content = run.provenance().model_dump()
         except MienError:
             continue
         for key in ("mien", "commit", "torch", "machine", "threads", "command"):
             if content.get(key) is not None:
                 facts.setdefault(key, []).append(str(content[key]))
-        facts.setdefault("begun", []).append(str(content["started"]))
+        facts.setdefault("begun", []).append(content["started"])
     rows = [(key, "; ".join(dict.fromkeys(values))) for key, values in facts.items() if key != "begun"]
     if begun := sorted(facts.get("begun", [])):
         rows.append(("begun", begun[0] if begun[0] == begun[-1] else f"{begun[0]} to {begun[-1]}"))

@@ -13,11 +13,12 @@ from mien.models.base import Encodes
 from mien.pictures import of_models
 from mien.report import figures
 from mien.report.encoded_pictures import Inline, Plate, figure_svg, sheet
-from mien.report.number_tables import Score, cell
-from mien.report.run_pictures import SEED
+from mien.report.number_tables import cell
 from mien.report.run_section import Chapter, open_chapter
-from mien.runs.folder import Run
-from mien.studies import Axis, TradeOff, mean_interval, value_of
+from mien.runs.score import Score
+from mien.seeds import Seed
+from mien.studies import Axis, TradeOff, mean_interval
+from mien.studies.run_study import ArmRun, values_of
 
 SAMPLED, COLUMNS = 20, 10
 RECONSTRUCTED = 10
@@ -28,45 +29,37 @@ class ArmChapter:
     """One arm: its runs, what of them is trained, and its first run that is, to show."""
 
     name: str
-    runs: tuple[Run, ...]
-    measured: tuple[Run, ...]
-    diverged: tuple[Run, ...]
+    runs: tuple[ArmRun, ...]
+    trained: tuple[ArmRun, ...]
+    diverged: tuple[ArmRun, ...]
     shown: Chapter
 
     @property
     def state(self) -> str:
         """How many of its runs trained, in words."""
-        parts = [f"{len(self.measured)} of {len(self.runs)} trained"]
+        parts = [f"{len(self.trained)} of {len(self.runs)} trained"]
         if self.diverged:
             parts.append(f"{len(self.diverged)} diverged: did not train")
-        if left := len(self.runs) - len(self.measured) - len(self.diverged):
+        if left := len(self.runs) - len(self.trained) - len(self.diverged):
             parts.append(f"{left} to go")
         return ", ".join(parts)
 
-    def values(self, metric: str) -> list[float]:
-        """The metric of each run that has it."""
-        found = [value_of(run.metrics(), metric) for run in self.measured]
-        return [value for value in found if value is not None]
-
     def dots(self, metric: str, aligned_with: str = "") -> figures.Dots:
         """The metric for a plot; only of runs that have the other one as well, where one is given."""
-        pairs = [
-            (value_of(run.metrics(), metric), value_of(run.metrics(), aligned_with or metric)) for run in self.measured
-        ]
-        values = [value for value, other in pairs if value is not None and other is not None]
+        values = values_of([run for run in self.runs if run.value(aligned_with or metric) is not None], metric)
         return figures.Dots(self.name, np.array(values, np.float64), *mean_interval(values))
 
 
-def open_arm(name: str, runs: Sequence[Run]) -> ArmChapter:
+def open_arm(name: str, runs: Sequence[ArmRun]) -> ArmChapter:
     """What there is of an arm."""
-    diverged = tuple(run for run in runs if run.divergence())
-    measured = tuple(run for run in runs if run.weights.exists())
-    return ArmChapter(name, tuple(runs), measured, diverged, open_chapter((measured or tuple(runs))[0], 0))
+    trained = tuple(run for run in runs if run.trained)
+    diverged = tuple(run for run in runs if run.divergence)
+    return ArmChapter(name, tuple(runs), trained, diverged, open_chapter((trained or tuple(runs))[0].run, 0))
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Four digits of a value; a dash where there is none."""
-    return cell(Score(value)).value if math.isfinite(value) else "–"
+    return cell(Score(math.nan if value is None else value)).value
 
 
 def words_of(axis: Axis) -> str:
@@ -76,7 +69,9 @@ def words_of(axis: Axis) -> str:
 
 def reference_of(axis: Axis, chapters: Sequence[ArmChapter]) -> tuple[float, str] | None:
     """The level an axis is compared with: the mean of what the runs have measured of it."""
-    values = [value for chapter in chapters for value in chapter.values(axis.reference)] if axis.reference else []
+    values = (
+        [value for chapter in chapters for value in values_of(chapter.runs, axis.reference)] if axis.reference else []
+    )
     return (float(np.mean(values)), axis.reference_label or axis.reference) if values else None
 
 
@@ -128,9 +123,10 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
     sizes = {chapter.shown.model.image_size for chapter in shown}
     if len(sizes) != 1:
         return None
-    sheets = [chapter.shown.trained.sample(SAMPLED, seed=SEED) for chapter in shown if chapter.shown.trained]
+    sheets = [chapter.shown.trained.sample(SAMPLED, seed=Seed.SHOWN) for chapter in shown if chapter.shown.trained]
     caption = (
-        f"{SAMPLED} samples of each arm's first trained seed, from the first latents of seed {SEED}; none was picked."
+        f"{SAMPLED} samples of each arm's first trained seed, from the first latents of seed {Seed.SHOWN}; "
+        "none was picked."
     )
     rows = tuple(name for chapter in shown for name in (chapter.name, *[""] * (SAMPLED // COLUMNS - 1)))
     return Plate("3", caption, (Inline(sheet(np.concatenate(sheets), COLUMNS), "image/jpeg", caption),), rows)
@@ -138,14 +134,14 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
 
 def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
     """Test faces over what the arms that have an encoder make of them; None where no arm has one."""
-    shown = faces.rows("test")[:RECONSTRUCTED]
+    models = [(chapter.name, chapter.shown.model) for chapter in chapters if chapter.shown.trained]
+    encoders = [(name, m) for name, m in models if isinstance(m, Encodes) and m.image_size == faces.size]
+    told = dict.fromkeys(attribute for _, model in encoders for attribute in model.attributes)
+    shown = faces.rows("test", known=tuple(told))[:RECONSTRUCTED]
     real = faces.images[shown]
     rows: list[tuple[str, NDArray[np.uint8]]] = [("test face", real)]
-    for chapter in chapters:
-        model = chapter.shown.model
-        if chapter.shown.trained and isinstance(model, Encodes) and model.image_size == faces.size:
-            labels = of_models.labels_of(model, faces, shown)
-            rows.append((chapter.name, of_models.reconstruct(model, real, labels)))
+    for name, model in encoders:
+        rows.append((name, of_models.reconstruct(model, real, of_models.labels_of(model, faces, shown))))
     if len(rows) < 2 or len(real) < RECONSTRUCTED:
         return None
     caption = "Faces of the test split over their reconstructions by each arm's first trained seed."

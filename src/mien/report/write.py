@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mien.faces import Faces
 from mien.files.progress import Observer
@@ -13,10 +12,12 @@ from mien.files.writing import write_text
 from mien.metrics.evaluation import METRICS
 from mien.report.build import build_report
 from mien.report.study_page import Facts, write_study
+from mien.runs.folder import ReadOnce
 from mien.runs.plan_folder import alone, is_plan, plan_runs, read_plan, runs_in
+from mien.runs.score import Score
 from mien.sessions.measure import Measuring, measure_run, measure_runs, require_own_faces
-from mien.sessions.recipe_faces import faces_of, plan_faces
-from mien.studies import RULE, Answer, Study, answer, value_of
+from mien.sessions.recipe_faces import faces_of
+from mien.studies import RULE, Answer, answer
 from mien.studies.compare_runs import AXES, grouped, require_place, require_same_fingerprint, runs_at
 from mien.studies.compare_runs import PAGE_FILE as COMPARISON_PAGE
 from mien.studies.compare_runs import RESULTS_FILE as COMPARISON_FILE
@@ -25,13 +26,14 @@ from mien.studies.run_study import (
     FORMAT,
     PAGE_FILE,
     RESULTS_FILE,
-    Length,
     budget_words,
     jsonable,
-    most_seeds,
     numbers_of,
     outcomes,
+    read_run,
     runs_by_arm,
+    study_of,
+    values_of,
     varied,
 )
 
@@ -42,7 +44,7 @@ class PlanResult:
 
     folder: Path
     report: Path
-    metrics: dict[str, dict[str, Any]]  # run name -> metric name -> value, low, high, images, protocol
+    metrics: dict[str, dict[str, Score]]  # run name -> metric name -> value, low, high, images, protocol
     skipped: dict[str, str]  # run name -> why it was not run
 
 
@@ -80,24 +82,24 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 def write_report(folder: Path, faces: Faces) -> PlanResult:
     """Write a plan's report and metrics.json from what is there."""
 
-    content, runs = read_plan(folder), plan_runs(folder)
+    plan, runs = read_plan(folder), plan_runs(folder)
     with alone(folder):
         metrics = write_plan_metrics(folder, runs, faces)
-        report = build_report(folder, runs, faces, title=content["title"], skipped=content["skipped"])
-    return PlanResult(folder, report, metrics, content["skipped"])
+        report = build_report(folder, runs, faces, title=plan.title, skipped=plan.skipped)
+    return PlanResult(folder, report, metrics, plan.skipped)
 
 
 def report_study(folder: str | Path, faces: Faces | None = None, observer: Observer | None = None) -> StudyResult:
     """Write the page and study.json from the runs that are there, trained or not."""
 
     path = Path(folder)
-    content = read_plan(path)
-    faces = faces or plan_faces(path, observer)
-    require_own_faces(plan_runs(path), faces)
-    study = Study.model_validate(content["study"])
-    length = replace(Length(**content["length"]), seeds=most_seeds(content["runs"]))
-    arms = runs_by_arm(path, study, content["runs"])
-    answers = tuple(answer(claim, outcomes(arms, claim.metric), content["skipped"]) for claim in study.claims)
+    plan = read_plan(path)
+    study, length = study_of(path, plan)
+    arms = runs_by_arm(path, study, plan.runs)
+    runs = [run.run for of_arm in arms.values() for run in of_arm]
+    faces = faces or faces_of(runs[0], observer)
+    require_own_faces(runs, faces)
+    answers = tuple(answer(claim, outcomes(arms, claim.metric), plan.skipped) for claim in study.claims)
     results = {
         "format": FORMAT,
         "name": study.name,
@@ -106,15 +108,15 @@ def report_study(folder: str | Path, faces: Faces | None = None, observer: Obser
         "data": faces.fingerprint,
         "rule": list(RULE),
         "arms": {name: numbers_of(runs) for name, runs in arms.items()},
-        "left_out": content["skipped"],
+        "left_out": plan.skipped,
         "claims": [jsonable(asdict(one) | {"claim": one.claim.model_dump(mode="json")}) for one in answers],
     }
     words = budget_words(study, length, arms, faces)
     facts = Facts(study.title, study.about, study.axes, study.trade_off, words, varied(study))
     with alone(path):
         write_text(path / RESULTS_FILE, json.dumps(results, indent=1))
-        page = write_study(path / PAGE_FILE, facts, arms, answers, content["skipped"], faces)
-    return StudyResult(path, page, answers, content["skipped"])
+        page = write_study(path / PAGE_FILE, facts, arms, answers, plan.skipped, faces)
+    return StudyResult(path, page, answers, plan.skipped)
 
 
 def compare_runs(
@@ -142,10 +144,11 @@ def compare_runs(
     for run in runs:
         if not run.divergence():
             measure_run(run, measuring, observer)
-    results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in arms.items()}}
-    shown = tuple(axis for axis in AXES if any(value_of(run.metrics(), axis.metric) is not None for run in runs))
+    read = {name: [read_run(ReadOnce(run.path)) for run in of] for name, of in arms.items()}
+    results = {"format": FORMAT, "data": faces.fingerprint, "arms": {name: numbers_of(of) for name, of in read.items()}}
+    shown = tuple(axis for axis in AXES if any(values_of(of, axis.metric) for of in read.values()))
     length = "runs of the same recipe but for its seed are one arm"
     facts = Facts(f"{len(runs)} runs compared", "", shown or AXES[:1], None, length, "arm")
     with alone(folder):
         write_text(folder / COMPARISON_FILE, json.dumps(results, indent=1))
-        return write_study(folder / COMPARISON_PAGE, facts, arms, (), {}, faces)
+        return write_study(folder / COMPARISON_PAGE, facts, read, (), {}, faces)

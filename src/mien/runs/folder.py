@@ -2,25 +2,26 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import filelock
+from pydantic import ValidationError
 
 from mien.errors import RunError, RunInUse, not_written, quoted
 from mien.files import reading
-from mien.files.reading import is_there, require_utf8, scores
+from mien.files.reading import is_there, read_lines, require_utf8
+from mien.files.validation import checked, require_format
 from mien.files.writing import write_text
 from mien.models import class_of
 from mien.models.own_code import CODE_FILE, code_of
 from mien.recipes.recipe import Recipe, check, read_toml, to_toml
-from mien.runs.provenance import FORMAT, provenance, surroundings
-from mien.version import __version__
-
-if TYPE_CHECKING:
-    pass
+from mien.runs.provenance import provenance, surroundings
+from mien.runs.records import FORMAT, Divergence, LogLine, Provenance, Start
+from mien.runs.score import Score, jsonable_scores, read_scores
 
 ROOM_NEEDED = 2 * 2**30  # bytes; checkpoints are written beside the old one, and a run has several of them
 
@@ -63,7 +64,7 @@ class Run:
             run.require_room()
             if code := code_of(class_of(recipe.model)):
                 write_text(run.path / CODE_FILE, code.decode())
-            write_text(run.provenance_file, json.dumps(provenance(fingerprint, recipe.training.seed), indent=1))
+            run.write_provenance(provenance(fingerprint, recipe.training.seed))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
         return run
 
@@ -82,12 +83,7 @@ class Run:
             )
         for file in run.files:
             is_there(file)
-        version = run.provenance().get("format")
-        if version != FORMAT:
-            raise RunError(
-                f"{run.path}: is a run of format {version}, written by mien {run.provenance().get('mien')}; "
-                f"this is mien {__version__}, which reads format {FORMAT}. Use the version that wrote it."
-            )
+        run.provenance()
         return run
 
     def recipe(self) -> Recipe:
@@ -101,17 +97,23 @@ class Run:
         self.weights.unlink(missing_ok=True)
         write_text(self.recipe_file, to_toml(recipe))
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Where the run comes from: versions, device, data fingerprint, command line."""
-        return read_json(self.provenance_file)
+        content = read_json(self.provenance_file)
+        instead = f"Use mien {str(content.get('mien'))[:40]}, which wrote it."
+        require_format(self.path, "a run", content.get("format"), FORMAT, instead)
+        with readable(self.provenance_file):
+            return checked(Provenance, content)
 
     def add_start(self, device: str, precision: str) -> None:
         """Note that training starts, or goes on, here and now: on which device, in which precision and versions."""
-        content = self.provenance()
-        given = content.get("starts")
-        earlier = given if isinstance(given, list) else []
-        start = {"device": device, "precision": precision} | surroundings()
-        write_text(self.provenance_file, json.dumps(content | {"starts": [*earlier, start]}, indent=1))
+        known = self.provenance()
+        start = Start(device=device, precision=precision, **surroundings())
+        self.write_provenance(known.model_copy(update={"starts": (*known.starts, start)}))
+
+    def write_provenance(self, provenance: Provenance) -> None:
+        """Replace what is known of where the run comes from."""
+        write_text(self.provenance_file, json.dumps(provenance.model_dump(), indent=1))
 
     def require_room(self) -> None:
         """Raises: RunError where the disk has too little room for checkpoints."""
@@ -155,7 +157,7 @@ class Run:
         if not is_there(self.log_file):
             return []
         try:
-            return list(reading.read_log(self.log_file))
+            return [line.entries() for text in read_lines(self.log_file) if (line := log_line(text))]
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.log_file}: cannot be read ({error}). Move it away: the training goes on without."
@@ -166,23 +168,25 @@ class Run:
         kept = [line for line in self.log() if line["images_seen"] <= images_seen]
         write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Score]:
         """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
         try:
             content = read_json(self.metrics_file) if is_there(self.metrics_file) else {}
         except RunError:
             return {}
-        return scores(content)
+        return read_scores(content)
 
-    def write_metrics(self, metrics: dict[str, Any]) -> None:
+    def write_metrics(self, scores: Mapping[str, Score]) -> None:
         """Replace the measured numbers."""
-        write_text(self.metrics_file, json.dumps(metrics, indent=1))
+        write_text(self.metrics_file, json.dumps(jsonable_scores(scores), indent=1))
 
     def divergence(self) -> str:
         """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""
         if is_there(self.weights) or not is_there(self.divergence_file):
             return ""
-        return str(read_json(self.divergence_file).get("error", ""))
+        content = read_json(self.divergence_file)
+        with readable(self.divergence_file):
+            return checked(Divergence, content).error
 
     def write_divergence(self, words: str) -> None:
         """Note that the run diverged, so that nobody trains it to the same end again."""
@@ -205,6 +209,15 @@ class Run:
         return self.samples / f"{images_seen:010d}.png"
 
 
+class ReadOnce(Run):
+    """A run whose files are each read once, when first asked for: all that a page says is of one moment."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        for read in (self.recipe, self.provenance, self.log, self.metrics, self.divergence):
+            setattr(self, read.__name__, cache(read))
+
+
 def taken(folder: Path, kind: str) -> RunError:
     """What to say of a folder that holds a run or a plan, where another is to begin."""
     return RunError(
@@ -212,14 +225,26 @@ def taken(folder: Path, kind: str) -> RunError:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises: RunError where the file is missing or is not one.
-    """
+def log_line(text: bytes) -> LogLine | None:
+    """A line of a log; None for anything else."""
     try:
+        return LogLine.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.  Raises: RunError where the file is missing or is not one."""
+    with readable(path):
         return reading.read_json(path)
-    except (OSError, ValueError, TypeError) as error:
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in words, as a RunError, why a file of a run cannot be read, or is not the record that it should be."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: cannot be read ({error}). The run folder is damaged: put a copy of the file back, or train again."
         ) from error

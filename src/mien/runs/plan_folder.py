@@ -1,22 +1,38 @@
 """A plan's folder: the runs in it and what it remembers of the plan."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import filelock
+from pydantic import Field
 
-from mien.errors import RunError, shown
+from mien.errors import RunError
 from mien.files.reading import is_there
+from mien.files.validation import Record, checked, require_format
 from mien.files.writing import write_text
 from mien.recipes.recipe import NAME, is_file
 from mien.runs.folder import Run, read_json, taken
 
 FORMAT = 1
 PLAN_FILE = "plan.json"
+
+
+class PlanRecord(Record):
+    """plan.json: the runs of a plan, by the names of their folders, and which recipes were skipped, and why.
+
+    study, length: of a study, what it is and how much of it is done; None for a plan.
+    """
+
+    format: int
+    name: str
+    title: str
+    runs: list[Annotated[str, Field(pattern=NAME)]] = Field(min_length=1)
+    skipped: dict[str, str]
+    study: dict[str, Any] | None = None
+    length: dict[str, Any] | None = None
 
 
 @contextmanager
@@ -65,7 +81,7 @@ def write_plan(
 
 def plan_runs(folder: Path) -> list[Run]:
     """A plan's runs, in its order."""
-    return [Run.open(folder / name) for name in read_plan(folder)["runs"]]
+    return [Run.open(folder / name) for name in read_plan(folder).runs]
 
 
 def runs_in(folder: Path) -> list[Run]:
@@ -78,7 +94,7 @@ def is_through(run: Run) -> bool:
     return is_there(run.weights) or bool(run.divergence())
 
 
-def read_plan(folder: Path) -> dict[str, Any]:
+def read_plan(folder: Path) -> PlanRecord:
     """What a plan's folder holds.
 
     Raises: RunError where it is none, or of another version.
@@ -88,14 +104,8 @@ def read_plan(folder: Path) -> dict[str, Any]:
             f"{folder}: is not a plan's folder (it has no {PLAN_FILE}). Give a folder that `mien run` wrote."
         )
     content = read_json(folder / PLAN_FILE)
-    if content.get("format") != FORMAT:
-        raise RunError(
-            f"{folder}: is a plan of format {shown(content.get('format'))}; this version of mien reads format "
-            f"{FORMAT}. Use the version that wrote it."
-        )
-    names = content.get("runs")
-    if not isinstance(names, list) or not all(isinstance(name, str) and re.fullmatch(NAME, name) for name in names):
-        raise RunError(f"{folder / PLAN_FILE}: its runs are {shown(names)}, not names of folders. Run the plan again.")
-    if not names or not isinstance(content.get("title"), str) or not isinstance(content.get("skipped"), dict):
-        raise RunError(f"{folder / PLAN_FILE}: has no runs, title or skipped. It is damaged; run the plan again.")
-    return content
+    require_format(folder, "a plan", content.get("format"), FORMAT, "Use the version that wrote it.")
+    try:
+        return checked(PlanRecord, content)
+    except ValueError as error:
+        raise RunError(f"{folder / PLAN_FILE}: is damaged ({error}). Run the plan again.") from error

@@ -7,20 +7,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mien.runs.records import FORMAT, Provenance
 from mien.version import __version__
 
-if TYPE_CHECKING:
-    pass
 
-
-FORMAT = 1  # of a run's folder
-
-
-def provenance(fingerprint: str, seed: int) -> dict[str, Any]:
+def provenance(fingerprint: str, seed: int) -> Provenance:
     """Versions, machine, data and command of a run that is made now."""
-    return {"format": FORMAT, "data_fingerprint": fingerprint, "seed": seed} | surroundings()
+    return Provenance(format=FORMAT, data_fingerprint=fingerprint, seed=seed, **surroundings())
 
 
 def surroundings() -> dict[str, Any]:

@@ -9,16 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.errors import RecipeError, RunError, in_one_line, quoted, shown
+from mien.errors import RecipeError, RunError, in_one_line, quoted
 from mien.faces.source.decode import Crop
-from mien.files import reading
 from mien.files.reading import is_there
 from mien.files.tensors import UNREADABLE, Shapes, read_header, read_tensors, write_tensors
+from mien.files.validation import checked, require_format
+from mien.health import DISTANCE
 from mien.models import build
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
 from mien.pictures.arrays import Combinations
 from mien.recipes.recipe import Recipe, check
+from mien.runs.records import WeightsFacts
 from mien.training.devices import choose_device
 
 FORMAT = 1
@@ -120,7 +122,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "images_seen": trained.images_seen,
         "combinations": trained.combinations,
         "crop": trained.crop,
-        "validation/fd_judge": trained.distance,
+        DISTANCE: trained.distance,
     }
     write_tensors(path, trained.model.state_dict(), content)
 
@@ -135,14 +137,12 @@ def load_model(path: Path) -> TrainedModel:
         content, tensors = read_tensors(path)
         model = build(recipe.model, recipe.data.size)
         model.load_state_dict(tensors)
-        images_seen = reading.count(content["images_seen"], "images_seen")
-        counted = reading.combinations(content["combinations"], len(model.attributes))
-        crop = reading.crop(content["crop"])
-        distance = reading.number(content.get("validation/fd_judge"))
+        facts = checked(WeightsFacts, content)
+        facts.require_attributes(len(model.attributes))
     except (OSError, *UNREADABLE) as error:
         raise unreadable(path, error) from error
     model.to(choose_device("auto")).eval()
-    return TrainedModel(model, recipe, images_seen, counted, crop, distance)
+    return TrainedModel(model, recipe, facts.images_seen, facts.combinations, facts.crop, facts.distance)
 
 
 def require_fit(path: Path) -> Recipe:
@@ -155,11 +155,7 @@ def require_fit(path: Path) -> Recipe:
         raise RunError(f"{path}: there are no weights yet. {hint}")
     try:
         content, shapes = read_header(path)
-        if content["format"] != FORMAT:
-            raise RunError(
-                f"{path}: weights of format {shown(content['format'])}; this version of mien reads format {FORMAT}. "
-                "Use the version that wrote them."
-            )
+        require_format(path, "a file of weights", content.get("format"), FORMAT, "Use the version that wrote it.")
         recipe = check(content["recipe"], str(path), path.parent)
         require_shapes(recipe, shapes)
     except (OSError, *UNREADABLE) as error:

@@ -1,8 +1,7 @@
 """A trained run to numbers: what is measured, with whose eyes, and when it need not be measured again."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -22,6 +21,7 @@ from mien.models.base import Model
 from mien.pictures.arrays import Pictures, grid
 from mien.recipes.recipe import Recipe
 from mien.runs.folder import Run
+from mien.runs.score import Score
 from mien.runs.weights import load_model, require_fit
 
 
@@ -63,9 +63,9 @@ def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None
         measure_missing(run, weights, measuring, observer)
 
 
-def measured_of(run: Run, weights: str) -> dict[str, Any]:
+def measured_of(run: Run, weights: str) -> dict[str, Score]:
     """The numbers of a run that are of these weights."""
-    return {name: s for name, s in run.metrics().items() if s.get("weights") == weights and s.get("metric") in METRICS}
+    return {name: s for name, s in run.metrics().items() if s.weights == weights and s.metric in METRICS}
 
 
 def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Observer | None) -> None:
@@ -73,15 +73,17 @@ def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Obse
     kept = measured_of(run, weights)
     missing = missing_metrics(run, measuring, kept)
     subject = subject_of(run, measuring, observer)
-    stamp: dict[str, Any] = {"weights": weights, "extractors": [extractor.name for extractor in subject.extractors]}
+    extractors = tuple(extractor.name for extractor in subject.extractors)
     for place, name in enumerate(missing):
         if observer:
             observer.work(f"measuring {subject.trained.recipe.name}", place, len(missing))
         scores = METRICS[name].measure(subject)
         if name in PICTURES:
             draw(run, *PICTURES[name], subject)
-        kept = {key: score for key, score in kept.items() if score["metric"] != name}
-        kept |= {key: asdict(score) | {"metric": name} | stamp for key, score in scores.items()}
+        kept = {key: score for key, score in kept.items() if score.metric != name}
+        kept |= {
+            key: replace(score, metric=name, weights=weights, extractors=extractors) for key, score in scores.items()
+        }
         if scores:
             run.write_metrics(in_order(kept))
     if observer:
@@ -101,7 +103,7 @@ def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
     it shows must not be pictures that it has never seen.
     """
     for run in runs:
-        if run.provenance()["data_fingerprint"] != faces.fingerprint:
+        if run.provenance().data_fingerprint != faces.fingerprint:
             raise RunError(
                 f"{run.path}: was trained on other faces than {faces.card['source']} holds now (the fingerprint "
                 "differs), so that faces it has learnt from might count as test. Put the old faces back, or give them "
@@ -109,15 +111,14 @@ def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
             )
 
 
-def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Any]) -> list[str]:
+def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Score]) -> list[str]:
     """Which kinds of metrics are to be measured: those that apply and were not measured by all there is."""
     model = sketch(run.recipe())
     wanted = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
     if measuring.again:
         return wanted
     eyes = {*installed_extractors(), *(extractor.name for extractor in measuring.more)}
-    done = {score["metric"] for score in kept.values() if eyes <= set(score.get("extractors", ()))}
-    done |= {score["metric"] for score in kept.values() if not METRICS[score["metric"]].by_extractor}
+    done = {s.metric for s in kept.values() if eyes <= set(s.extractors) or not METRICS[s.metric].by_extractor}
     return [name for name in wanted if name not in done]
 
 
@@ -144,9 +145,9 @@ def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subjec
         write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
 
 
-def in_order(scores: dict[str, Any]) -> dict[str, Any]:
+def in_order(scores: dict[str, Score]) -> dict[str, Score]:
     """Scores in the order of METRICS, however they came."""
-    return {key: scores[key] for name in METRICS for key in scores if scores[key]["metric"] == name}
+    return {key: scores[key] for name in METRICS for key in scores if scores[key].metric == name}
 
 
 def measure_runs(runs: Iterable[Run], measuring: Measuring, observer: Observer | None = None) -> None:

@@ -4,18 +4,18 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.faces import Faces
+from mien.faces import Faces, Split
 from mien.faces.batches import CHUNK
 from mien.faces.pixel_range import GREY_LEVELS, to_stored
 from mien.faces.splits import spread
-from mien.files.tensors import UNREADABLE, read_content
+from mien.files.tensors import UNREADABLE, read_header
 from mien.files.writing import write_picture
 from mien.health import DISTANCE
 from mien.judge import Judge
@@ -29,6 +29,7 @@ from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR, LossTerm, Quantity
 from mien.pictures import arrays, of_models
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
+from mien.seeds import Seed
 from mien.training.checkpoint import one_before
 
 TERMS = {  # what is measured at a snapshot, as the training curves show it
@@ -70,8 +71,7 @@ TERMS |= {
     "discriminator_real": LossTerm(TOLD_APART, "validation images"),
     "discriminator_fake": LossTerm(TOLD_APART, "generated images"),
 }
-SHOWN, SHOWN_SEED = 32, 0
-SEED = 2  # of the samples that are judged: neither those shown nor those measured when the training is over
+SHOWN = 32
 IMAGES = 1_000  # of validation, at most, and as many samples: enough for a curve
 FEWEST = 100  # samples, where there are fewer validation images
 Numbers = dict[str, float]
@@ -93,14 +93,13 @@ class Snapshots:
         log: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
-        self.shown = latents_and_labels(template, SHOWN, SHOWN_SEED)
-        rows = spread(faces.rows("validation"), IMAGES)
-        known = spread(faces.rows("train"), len(rows))
-        self.validation, self.training = faces.images[rows], faces.images[known]
-        self.validation_y, self.training_y = (of_models.labels_of(template.model, faces, of) for of in (rows, known))
+        self.shown = latents_and_labels(template, SHOWN, Seed.SHOWN)
+        self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
+        self.known = labelled(template.model, faces, "validation", IMAGES)
+        self.training = labelled(template.model, faces, "train", len(self.known.images))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
-            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), SEED)
+            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), Seed.SNAPSHOT)
             features = judge.features(self.validation)
             self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
             self.real_sharpness = float(laplacian_variance(self.validation).mean())
@@ -119,12 +118,13 @@ class Snapshots:
 
     def measure(self, model: Model) -> Numbers:
         """All that can be said of a model with its abilities; a number that is not finite is left out."""
-        numbers = self.of_encoder(model) if isinstance(model, Encodes) else {}
+        known = len(self.known.images) > 0  # a table may know the attributes of training images only
+        numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
         if self.judge:
             samples, fake_logits = self.sample(model)
             numbers |= self.of_samples(self.judge, samples)
-            if isinstance(model, Discriminates):
-                numbers["discriminator_real"] = float((self.realness(model) > 0).mean())
+            if isinstance(model, Discriminates) and known:
+                numbers["discriminator_real"] = float((realness(model, self.known) > 0).mean())
                 numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
         return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
 
@@ -144,14 +144,6 @@ class Snapshots:
                     logits.append(model.realness(x, y).float().cpu().numpy())
         return np.concatenate(pictures), np.concatenate(logits)
 
-    def realness(self, model: Discriminates) -> NDArray[np.float32]:
-        """What a discriminator says of the validation images.  -> logits [N]"""
-        with of_models.evaluating(model) as device:
-            batches = of_models.with_labels(self.validation, self.validation_y, device)
-            logits = [model.realness(x, y) for x, y in batches]
-        answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
-        return answer
-
     def of_samples(self, judge: Judge, samples: arrays.Pictures) -> Numbers:
         """How near samples are to the validation images, and how varied and sharp beside them."""
         device = next(judge.network.parameters()).device.type
@@ -165,22 +157,42 @@ class Snapshots:
 
     def of_encoder(self, model: Encodes) -> Numbers:
         """How well faces are given back, and how much the latents hold."""
-        means, logvars = of_models.encode(model, self.validation, self.validation_y)
-        numbers = {"reconstruction": error(model, means, self.validation, self.validation_y)}
+        numbers = {"reconstruction": reconstruction_error(model, self.known)}
         if self.judge:
-            known, _ = of_models.encode(model, self.training, self.training_y)
+            means, logvars = of_models.encode(model, *self.known)
             mu, logvar = torch.from_numpy(means), torch.from_numpy(logvars)
             numbers |= {
-                "reconstruction_of_training": error(model, known, self.training, self.training_y),
+                "reconstruction_of_training": reconstruction_error(model, self.training),
                 "kl_nats": float(losses.kl_to_standard_normal(mu, logvar).mean()),
                 "active_units": float(active(means)),
             }
         return numbers
 
 
-def error(model: Encodes, latents: NDArray[np.float32], images: arrays.Pictures, y: Tensor | None) -> float:
-    """Mean squared error of what latents are decoded to, pixels in [-1, 1]."""
-    difference = of_models.generate(model, torch.from_numpy(latents), y).astype(np.float32) - images
+class Labelled(NamedTuple):
+    """Pictures, [N,S,S,3], and what a model is told of them, [N,A] or None."""
+
+    images: arrays.Pictures
+    y: Tensor | None
+
+
+def labelled(model: Model, faces: Faces, split: Split, most: int) -> Labelled:
+    """At most so many faces of a split, of those whose attributes the model can be told."""
+    rows = spread(faces.rows(split, known=model.attributes), most)
+    return Labelled(faces.images[rows], of_models.labels_of(model, faces, rows))
+
+
+def realness(model: Discriminates, real: Labelled) -> NDArray[np.float32]:
+    """What a discriminator says of real images.  -> logits [N]"""
+    with of_models.evaluating(model) as device:
+        logits = [model.realness(x, y) for x, y in of_models.with_labels(*real, device)]
+    answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
+    return answer
+
+
+def reconstruction_error(model: Encodes, real: Labelled) -> float:
+    """Mean squared error of reconstructions, pixels in [-1, 1]."""
+    difference = of_models.reconstruct(model, *real).astype(np.float32) - real.images
     return float(np.square(difference / GREY_LEVELS).mean())
 
 
@@ -209,8 +221,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
     Raises: RunError where the disk takes no more.
     """
-    checkpoints = [checkpointed(path) for path in (run.checkpoint, one_before(run.checkpoint))]
-    if (seen := kept_at(run.best)) <= checkpoints[0]:
+    checkpoints = [seen_by(path, -1) for path in (run.checkpoint, one_before(run.checkpoint))]
+    if (seen := seen_by(run.best)) <= checkpoints[0]:
         run.best.replace(run.best_before(int(seen)))
     needed = {newest(run.bests_before(), seen) for seen in checkpoints}
     for path in run.bests_before():
@@ -221,8 +233,8 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
 def rewind_best(run: Run) -> None:
     """Put the best weights back to those of when the checkpoint was written, as the log is."""
-    seen = checkpointed(run.checkpoint)
-    if kept_at(run.best) <= seen:
+    seen = seen_by(run.checkpoint, -1)
+    if seen_by(run.best) <= seen:
         return
     run.best.unlink(missing_ok=True)
     if earlier := newest(run.bests_before(), seen):
@@ -231,20 +243,12 @@ def rewind_best(run: Run) -> None:
 
 def newest(paths: list[Path], seen: float) -> Path | None:
     """The last of some weights that have seen no more images than this; None where there are none."""
-    return max((path for path in paths if kept_at(path) <= seen), key=kept_at, default=None)
+    return max((path for path in paths if seen_by(path) <= seen), key=seen_by, default=None)
 
 
-def kept_at(path: Path) -> float:
-    """How many images some weights have seen, from their metadata alone; infinitely many where there are none."""
+def seen_by(path: Path, otherwise: float = math.inf) -> float:
+    """How many images weights or a checkpoint have seen, by the file's header; `otherwise` where it cannot be read."""
     try:
-        return int(read_content(path)["images_seen"])
+        return int(read_header(path)[0]["images_seen"])
     except (OSError, *UNREADABLE):
-        return math.inf
-
-
-def checkpointed(path: Path) -> int:
-    """How many images a checkpoint has seen; -1 where there is none that can be read."""
-    try:
-        return int(read_content(path)["images_seen"])
-    except (OSError, *UNREADABLE):
-        return -1
+        return otherwise

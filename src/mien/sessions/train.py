@@ -11,11 +11,11 @@ import torch
 
 from mien.errors import Interrupted, RecipeError, RunError, quoted
 from mien.faces import Faces
-from mien.faces.batches import Batches
+from mien.faces.batches import Batch, Batches
 from mien.files.progress import Observer
 from mien.health import Watch
 from mien.judge import Judge, judge_of
-from mien.models import build
+from mien.models import MODELS, build, model_class
 from mien.models.base import Model
 from mien.pictures.arrays import Combinations
 from mien.recipes.recipe import Recipe, apply_overrides, check
@@ -23,7 +23,7 @@ from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.chosen_attributes import settle_attributes
 from mien.sessions.recipe_faces import read_faces
-from mien.sessions.snapshots import Snapshots, checkpointed, rewind_best
+from mien.sessions.snapshots import Snapshots, rewind_best, seen_by
 from mien.training.checkpoint import one_before, read_progress, recover
 from mien.training.devices import Hardware, choose_device, hardware, memory_of, rank, require_one_process
 from mien.training.loop import Trainer
@@ -47,7 +47,8 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
     if why:
-        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a vae or a gan.")
+        others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
+        raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")
     require_runnable(settled)
     return Run.create(path, settled, faces.fingerprint), faces
 
@@ -87,8 +88,8 @@ def wait_for_run(path: Path | None) -> Run:
 def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     """Give a run another length, in training.steps or training.epochs; what it has done stays as it is.
 
-    Raises: RecipeError for any other key: it would have changed what was done already, for a cosine schedule, and for
-    a length that the run is past.
+    Raises: RecipeError for any other key: it would have changed what was done already, for a training that follows its
+    length, and for a length that the run is past.
     """
     if not overrides:
         return
@@ -104,17 +105,37 @@ def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
     table = recipe.model_dump(mode="json", exclude_none=True)
     changed = check(apply_overrides(table, overrides), str(run.recipe_file), run.path)
     model = build(changed.model, changed.data.size)
+    if follows_its_length(model):
+        raise RecipeError(
+            f"{run.path}: its {model.title} learns by the share of the training that is done, so the length cannot "
+            "change. Train anew."
+        )
     images_per_step = changed.training.images_per_step(model)
     total = changed.training.total_images(len(faces.rows("train", known=model.attributes)), images_per_step)
     with run.locked():
         recover(run.checkpoint)
-        seen = read_progress(run.checkpoint)["images_seen"] if run.checkpoint.exists() else 0
+        seen = read_progress(run.checkpoint).images_seen if run.checkpoint.exists() else 0
         if seen > total:
             raise RecipeError(
                 f"{run.path}: has seen {seen:,} images already, and would end at {total:,}. "
                 f"Give it at least training.steps={-(-seen // images_per_step)}."
             )
         run.rewrite_recipe(changed)
+
+
+def follows_its_length(model: Model) -> bool:
+    """Whether a phase has a span, or a loss asks how far the training is."""
+    asked: list[str] = []
+
+    class Noting(Batch):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    example = Noting(torch.zeros(2, 3, model.image_size, model.image_size), torch.zeros(2, len(model.attributes)))
+    for phase in model.phases:
+        phase.loss(example)
+    return "progress" in asked or any((phase.start, phase.end) != (0, 1) for phase in model.phases)
 
 
 def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resume: Path | None = None) -> None:
@@ -126,7 +147,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
     faces are not those it was started on.
     """
     recipe = run.recipe()
-    if run.provenance()["data_fingerprint"] != faces.fingerprint:
+    if run.provenance().data_fingerprint != faces.fingerprint:
         raise RunError(
             f"{run.path}: was started on other faces than {recipe.data.source} holds now (the fingerprint differs). "
             "Put the old faces back, or start a new run."
@@ -144,7 +165,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
                 observer.note(words)
             here.meet()  # the others read the checkpoint that is left
             run.add_start(str(here.device), here.precision)
-            run.rewind_log(checkpointed(run.checkpoint))
+            run.rewind_log(int(seen_by(run.checkpoint, -1)))
             rewind_best(run)
             try:
                 judge = judge_for(recipe, faces, observer)
@@ -190,7 +211,7 @@ def make_trainer(
         horizontal_flips=recipe.data.horizontal_flips,
         device=here.device,
     )
-    watch = Watch()
+    watch = Watch(options={f"model.{option}" for option in type(recipe.model).model_fields})
     for line in run.log() if judge else ():
         watch.see(line)
     last: dict[str, Any] = {"health": watch.states}

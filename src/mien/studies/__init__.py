@@ -1,11 +1,9 @@
 """Studies: what is varied, what is claimed of it, and the rule by which a claim holds or does not."""
 
-from mien.studies.metric_names import METRIC_NAMES, unmeasured
 from mien.studies.study import Arm, Axis, Budget, Study, TradeOff
 from mien.studies.verdicts import RULE, Answer, Claim, Comparison, Outcome, answer, mean_interval, value_of
 
 __all__ = [
-    "METRIC_NAMES",
     "RULE",
     "Answer",
     "Arm",
@@ -18,6 +16,5 @@ __all__ = [
     "TradeOff",
     "answer",
     "mean_interval",
-    "unmeasured",
     "value_of",
 ]

@@ -7,22 +7,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mien.errors import RunError
+from mien.metrics import numbers
+from mien.metrics.numbers import Number
 from mien.runs.folder import Run, read_json
 from mien.runs.plan_folder import runs_in
 from mien.studies import Axis
 
 RESULTS_FILE = "compare.json"
 PAGE_FILE = "compare.html"
-AXES = (  # what the page plots of it, where it was measured
-    Axis(metric="fd_judge", label="Fréchet distance of samples", better="lower", reference="fd_judge_floor_train",
-         reference_label="train against test"),
-    Axis(metric="test_mse", label="Reconstruction error (test MSE)", better="lower"),
-    Axis(metric="precision_judge", label="Precision of samples", better="higher"),
-    Axis(metric="recall_judge", label="Recall of samples", better="higher"),
-    Axis(metric="sharpness_samples", label="Sharpness of samples", reference="sharpness_real",
-         reference_label="real faces"),
-    Axis(metric="flip_rate_*", label="Flip rate, mean over attributes", better="higher"),
-)  # fmt: skip
+
+
+def axis(number: Number, label: str, reference: Number | None = None, reference_label: str = "") -> Axis:
+    """How the page plots a number."""
+    better = number.better if number.better != "nearer" else ""
+    beside = reference.spelling if reference else ""
+    return Axis(metric=number.spelling, label=label, better=better, reference=beside, reference_label=reference_label)
+
+
+_FRECHET = numbers.FRECHET["judge"]
+AXES = (  # what the page plots, where it was measured
+    axis(_FRECHET["test"], "Fréchet distance of samples", _FRECHET["floor_train"], "train against test"),
+    axis(numbers.TEST["mse"], "Reconstruction error (test MSE)"),
+    axis(numbers.COVERAGES["precision"]["judge"]["test"], "Precision of samples"),
+    axis(numbers.COVERAGES["recall"]["judge"]["test"], "Recall of samples"),
+    axis(numbers.SHARPNESS["samples"], "Sharpness of samples", numbers.SHARPNESS_REAL, "real faces"),
+    axis(numbers.FLIP_RATE, "Flip rate, mean over attributes"),
+)
 
 
 def require_place(folder: Path) -> None:
@@ -62,7 +72,7 @@ def require_same_fingerprint(runs: Sequence[Run]) -> None:
     """Raises: RunError where runs were trained on different faces, or on the same at another size or crop."""
     by_faces: dict[str, list[str]] = {}
     for run in runs:
-        by_faces.setdefault(run.provenance()["data_fingerprint"], []).append(str(run.path))
+        by_faces.setdefault(run.provenance().data_fingerprint, []).append(str(run.path))
     if len(by_faces) > 1:
         groups = "; ".join(f"{', '.join(paths)} ({fingerprint[:12]})" for fingerprint, paths in by_faces.items())
         raise RunError(

@@ -40,7 +40,7 @@ def load_plan(name_or_path: str | Path) -> Plan:
 def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
     """The plan's recipes with overrides laid over them.
 
-    'training.seed=1' goes to every recipe that has the key, 'vae.training.epochs=60' to the one named vae.
+    'training.seed=1' goes to every recipe that has the key, 'NAME.training.epochs=60' to the one of that name.
 
     Raises: RecipeError for an override that no recipe takes, or two recipes of one name.
     """

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mien.errors import RecipeError, did_you_mean, shown
 from mien.metrics.evaluation import METRICS
+from mien.metrics.numbers import unmeasured
 from mien.recipes.recipe import Recipe, apply_overrides, check, is_file, read_toml, validated, with_source
 from mien.sessions.measure import sketch
-from mien.studies import Arm, Budget, Study, unmeasured
+from mien.studies import Arm, Budget, Study
 from mien.studies.plan import share_out
 
 WIDEST = 1024  # of a body, when its width is chosen

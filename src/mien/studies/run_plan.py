@@ -4,17 +4,15 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mien.faces import Faces
 from mien.files.progress import Observer
 from mien.files.writing import write_text
 from mien.metrics.evaluation import METRICS
-from mien.recipes.recipe import (
-    with_source,
-)
+from mien.recipes.recipe import with_source
 from mien.runs.folder import Run
 from mien.runs.plan_folder import FORMAT, alone, is_plan, read_plan, require_new, runs_in, write_plan
+from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.recipe_faces import faces_of, read_faces
 from mien.studies.plan import ONE_BY_ONE, Plan, plan_recipes, require_same_faces, settle
@@ -57,8 +55,8 @@ def evaluate_folder(
     again: bool = False,
     source: str | None = None,
     observer: Observer | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Measure a run, or every trained run of a plan.  -> run name: metric name: value, low, high, images, protocol
+) -> dict[str, dict[str, Score]]:
+    """Measure a run, or every trained run of a plan.  -> run name: metric name: score
 
     names: of the kinds of metrics, all by default.    inception: an ONNX file of the network of the FID.
     again: even what was measured already.    source: where the faces are now, by default where the recipe says.
@@ -84,10 +82,11 @@ def evaluate_folder(
     return {run.path.name: run.metrics() for run in runs}
 
 
-def write_plan_metrics(folder: Path, runs: Sequence[Run], faces: Faces) -> dict[str, dict[str, Any]]:
+def write_plan_metrics(folder: Path, runs: Sequence[Run], faces: Faces) -> dict[str, dict[str, Score]]:
     """Put the numbers of a plan's runs together in its metrics.json.  -> run name: its numbers"""
     metrics = {run.path.name: run.metrics() for run in runs}
-    skipped = read_plan(folder)["skipped"]
-    numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": metrics, "skipped": skipped}
+    skipped = read_plan(folder).skipped
+    of_runs = {name: jsonable_scores(scores) for name, scores in metrics.items()}
+    numbers = {"format": FORMAT, "data": faces.fingerprint, "runs": of_runs, "skipped": skipped}
     write_text(folder / "metrics.json", json.dumps(numbers, indent=1))
     return metrics

@@ -8,12 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mien.errors import RecipeError, RunError, quoted
 from mien.faces import Faces
 from mien.files.progress import Observer
+from mien.files.validation import what_is_wrong
 from mien.recipes.recipe import Recipe
-from mien.runs.folder import Run
-from mien.runs.plan_folder import alone, is_plan, read_plan, require_no_run, write_plan
+from mien.runs.folder import ReadOnce, Run
+from mien.runs.plan_folder import PLAN_FILE, PlanRecord, alone, is_plan, read_plan, require_no_run, write_plan
+from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import sketch
 from mien.sessions.recipe_faces import read_faces
 from mien.studies import Budget, Outcome, Study, mean_interval, value_of
@@ -34,6 +38,20 @@ class Length:
     budget: BudgetName = "quick"
     images: int | None = None
     seeds: int = 3
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """A run of an arm, and what came of it.  divergence: why it did not train, in words, or ''"""
+
+    run: Run
+    trained: bool
+    scores: dict[str, Score]
+    divergence: str
+
+    def value(self, metric: str) -> float | None:
+        """The run's value of a metric, or None where it has none."""
+        return value_of(self.scores, metric) if self.trained else None
 
 
 def begin_study(
@@ -137,13 +155,13 @@ def begun(folder: Path, study: Study) -> list[str]:
     """
     if not is_plan(folder):
         return []
-    content = read_plan(folder)
-    if content.get("study") != study.model_dump(mode="json"):
+    plan = read_plan(folder)
+    if plan.study != study.model_dump(mode="json"):
         raise RunError(
-            f"{folder}: holds {content['name']} already, which is not this study as it is written now. "
+            f"{folder}: holds {plan.name} already, which is not this study as it is written now. "
             f"`mien resume {quoted(folder)}` goes on with what is there; --out starts another."
         )
-    return list(content["runs"])
+    return plan.runs
 
 
 def most_seeds(runs: Iterable[str]) -> int:
@@ -153,39 +171,59 @@ def most_seeds(runs: Iterable[str]) -> int:
 
 def is_study(folder: str | Path) -> bool:
     """Whether a folder is a study's."""
-    return is_plan(Path(folder)) and "study" in read_plan(Path(folder))
+    return is_plan(Path(folder)) and read_plan(Path(folder)).study is not None
 
 
-def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, list[Run]]:
+def study_of(folder: Path, plan: PlanRecord) -> tuple[Study, Length]:
+    """The study that a folder holds, and how much of it is done.
+
+    Raises: RunError where the folder's plan.json is damaged.
+    """
+    try:
+        study, length = Study.model_validate(plan.study), TypeAdapter(Length).validate_python(plan.length)
+    except ValidationError as error:
+        raise RunError(f"{folder / PLAN_FILE}: is damaged ({what_is_wrong(error)}). Run the study again.") from error
+    return study, replace(length, seeds=most_seeds(plan.runs))
+
+
+def read_run(run: Run) -> ArmRun:
+    """What came of a run, read once."""
+    return ArmRun(run, run.weights.exists(), run.metrics(), run.divergence())
+
+
+def runs_by_arm(folder: Path, study: Study, names: Sequence[str]) -> dict[str, list[ArmRun]]:
     """The runs of each arm, in the order of their seeds."""
-    arms: dict[str, list[Run]] = {}
+    arms: dict[str, list[ArmRun]] = {}
     for arm in study.all_arms():
         of_arm = [name for name in names if name.rpartition("-seed")[0] == arm.name]
         if of_arm:
-            arms[arm.name] = [Run.open(folder / name) for name in of_arm]
+            arms[arm.name] = [read_run(ReadOnce.open(folder / name)) for name in of_arm]
     return arms
 
 
-def outcomes(arms: Mapping[str, Sequence[Run]], metric: str) -> dict[str, Outcome]:
+def values_of(runs: Sequence[ArmRun], metric: str) -> list[float]:
+    """The metric of each run that has it."""
+    return [value for run in runs if (value := run.value(metric)) is not None]
+
+
+def outcomes(arms: Mapping[str, Sequence[ArmRun]], metric: str) -> dict[str, Outcome]:
     """What came of each arm, in one metric."""
-    found = {}
-    for name, runs in arms.items():
-        values = [value_of(run.metrics(), metric) for run in runs if run.weights.exists()]
-        diverged = sum(bool(run.divergence()) for run in runs)
-        found[name] = Outcome(tuple(value for value in values if value is not None), len(runs), diverged)
-    return found
+    return {
+        name: Outcome(tuple(values_of(runs, metric)), len(runs), sum(bool(run.divergence) for run in runs))
+        for name, runs in arms.items()
+    }
 
 
-def numbers_of(runs: Sequence[Run]) -> dict[str, Any]:
+def numbers_of(runs: Sequence[ArmRun]) -> dict[str, Any]:
     """All numbers of an arm: of each run, and the mean over seeds with its interval."""
-    measured = [run.metrics() for run in runs if run.weights.exists()]
-    names = dict.fromkeys(name for metrics in measured for name in metrics)
     means = {}
-    for name in names:
-        values = [value for metrics in measured if (value := value_of(metrics, name)) is not None]
+    for name in dict.fromkeys(name for run in runs if run.trained for name in run.scores):
+        values = values_of(runs, name)
         mean, low, high = mean_interval(values)
         means[name] = jsonable({"mean": mean, "low": low, "high": high, "seeds": len(values)})
-    of_runs = [{"run": run.path.name, "diverged": run.divergence(), "metrics": run.metrics()} for run in runs]
+    of_runs = [
+        {"run": run.run.path.name, "diverged": run.divergence, "metrics": jsonable_scores(run.scores)} for run in runs
+    ]
     return {"means": means, "runs": of_runs}
 
 
@@ -203,11 +241,12 @@ def varied(study: Study) -> str:
     return ", ".join(key.rpartition(".")[2] for key in study.vary) or "arm"
 
 
-def budget_words(study: Study, length: Length, arms: Mapping[str, Sequence[Run]], faces: Faces) -> str:
+def budget_words(study: Study, length: Length, arms: Mapping[str, Sequence[ArmRun]], faces: Faces) -> str:
     """How long each run is, in words; with the arms that are of another length, as somebody has given it."""
     images = budget_of(study, length).images
     size = f"{images:,} images a run, up to whole steps" if images else "the length that each recipe says"
-    if images and (others := [name for name, runs in arms.items() if not as_long_as(images, runs[0].recipe(), faces)]):
+    others = [name for name, runs in arms.items() if images and not as_long_as(images, runs[0].run.recipe(), faces)]
+    if others:
         size += f", but for {', '.join(others)}, whose length was given"
     seeds = f"{length.seeds} seed{'' if length.seeds == 1 else 's'} of each arm"
     return f"{size if length.images else f'{length.budget}, {size}'}; {seeds}"

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mien.errors import did_you_mean, shown
+from mien.recipes.recipe import NAME
 from mien.studies.verdicts import Claim
 
 BudgetName = Literal["quick", "full"]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 MOST_ARMS = 1000  # each is trained several times
 SCIENTIFIC_BELOW = 0.1  # a smaller number is an arm's name as 1e-2
 

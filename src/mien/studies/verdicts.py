@@ -1,17 +1,18 @@
 """The rule: from the numbers of several seeds to *holds*, *does not hold* or *undecided*."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import stdtrit
 
 from mien.errors import RecipeError
-from mien.studies.metric_names import COUNT
+from mien.metrics.numbers import find
+from mien.runs.score import Score
 
 Kind = Literal["lower", "higher", "not lower", "not higher", "fails", "trains"]
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -186,33 +187,33 @@ def by_interval(low: float, high: float, kind: Kind) -> Verdict:
 
 
 def welch(one: ArrayLike, other: ArrayLike) -> tuple[float, float, float]:
-    """Difference of two means, and its 95 % interval.  [n], [m], each of two or more
+    """Difference of two means, and its 95 % interval by Welch's t.  [n], [m], each of two or more"""
+    from scipy.stats import ttest_ind  # which takes half a second to import
 
-    Source: Welch 1947, "The generalization of Student's problem when several different population variances are
-    involved", with the degrees of freedom of Satterthwaite 1946.
-    """
     first, second = np.asarray(one, np.float64), np.asarray(other, np.float64)
     difference = float(first.mean() - second.mean())
-    parts = np.array([values.var(ddof=1) / len(values) for values in (first, second)])
-    if parts.sum() == 0:  # no seed differs from another
+    if not (np.ptp(first) or np.ptp(second)):  # no seed differs from another
         return difference, difference, difference
-    freedom = parts.sum() ** 2 / (parts**2 / [len(first) - 1, len(second) - 1]).sum()
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(parts.sum()))
-    return difference, difference - half, difference + half
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of an arm whose seeds are all but equal
+        low, high = ttest_ind(first, second, equal_var=False).confidence_interval(LEVEL)
+    return difference, float(low), float(high)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean over seeds and its 95 % interval by Student's t; NaN where there is none."""
+    from scipy.stats import ttest_1samp
+
     if not values:
         return math.nan, math.nan, math.nan
     mean = float(np.mean(values))
     if len(values) < FEWEST_SEEDS:
         return mean, math.nan, math.nan
-    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return mean, mean - half, mean + half
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of seeds that are all but equal
+        low, high = ttest_1samp(values, 0).confidence_interval(LEVEL)
+    return mean, float(low), float(high)
 
 
-def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
+def value_of(scores: Mapping[str, Score], name: str) -> float | None:
     """A run's value of a metric, or None where it has none.
 
     name: as in metrics.json; or without the sample count that stands in it there (fd_judge for fd_judge_2k); or
@@ -220,15 +221,13 @@ def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
 
     Raises: RecipeError where a name without its count fits several.
     """
-    if name in metrics:
+    if name in scores:
         names = [name]
     elif name.endswith("_*"):
-        names = [key for key in metrics if key.startswith(name[:-1])]
+        names = [key for key in scores if key.startswith(name[:-1])]
     else:
-        names = [key for key in metrics if COUNT.sub("", key, count=1) == name]
+        names = [key for key in scores if find(key).number.general == name]
         if len(names) > 1:
             raise RecipeError(f"metric {name!r} fits {', '.join(names)}. Give one of these names in full.")
-    values = [metrics[key]["value"] for key in names]
-    if not values or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        return None
-    return float(np.mean(values))
+    values = [scores[key].value for key in names]
+    return float(np.mean(values)) if values and all(map(math.isfinite, values)) else None

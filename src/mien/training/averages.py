@@ -42,7 +42,8 @@ class Meter:
         """End an interval; returns the line of the interval before."""
         lines = self.flush()
         names = list(self.sums)
-        means = self.mean(torch.stack([self.sums[name] / self.counts[name] for name in names]))
+        found = [self.sums[name] / self.counts[name] for name in names]
+        means = self.mean(torch.stack(found)) if found else torch.empty(0)  # no phase may have been active
         images, time_spent = images_seen - self.last[0], seconds - self.last[1]
         line = {
             "images_seen": images_seen,
@@ -82,6 +83,8 @@ class Meter:
         }
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from a state."""
-        self.sums = {name: torch.tensor(value, device=device) for name, value in state["sums"].items()}
-        self.counts, self.last, self.weights = state["counts"], tuple(state["last"]), state.get("weights", {})
+        """Go on from a state. Sums of an older one are of products with weights: they are left out."""
+        self.last, self.weights = tuple(state["last"]), state.get("weights", {})
+        kept = state["sums"] if "weights" in state else {}
+        self.sums = {name: torch.tensor(value, device=device) for name, value in kept.items()}
+        self.counts = {name: state["counts"][name] for name in kept}

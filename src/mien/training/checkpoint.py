@@ -5,17 +5,33 @@ does to it afterwards shows in its checksum.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mien.errors import RunError, in_one_line, shown
+from mien.errors import RunError, in_one_line
 from mien.files.reading import is_there
-from mien.files.tensors import UNREADABLE, read_content, read_tensors, write_tensors
+from mien.files.tensors import UNREADABLE, read_header, read_tensors, write_tensors
+from mien.files.validation import Count, Finite, Record, checked, require_format
 
 FORMAT = 1
+
+
+class Progress(Record):
+    """How far a training has come, and what its meter has counted since the last line of the log.
+
+    seconds: of training.    halvings: of each batch, because it did not fit into memory.
+    """
+
+    images_seen: Count
+    seconds: Finite
+    sums: dict[str, float]
+    counts: dict[str, Count]
+    last: tuple[Count, Finite]
+    halvings: Annotated[Count, Field(le=64)] = 0
 
 
 def save_checkpoint(
@@ -58,7 +74,7 @@ def recover(path: Path) -> str:
             f"{path}: is not a checkpoint that can be read ({wrong}), nor is the one before it ({wrong_too}). "
             f"Delete it and {earlier.name} to train from the start."
         )
-    images_seen = read_progress(earlier)["images_seen"]
+    images_seen = read_progress(earlier).images_seen
     earlier.replace(path)
     return f"{path}: {wrong}; the checkpoint before it is sound, and training goes on from its {images_seen:,} images"
 
@@ -77,28 +93,25 @@ def damage(path: Path) -> str:
     return ""
 
 
-def read_progress(path: Path) -> dict[str, Any]:
-    """The numbers of a checkpoint: format, images_seen, seconds.
+def read_progress(path: Path) -> Progress:
+    """The numbers of a checkpoint.
 
     Raises: RunError for a file that is not a checkpoint of this format, or may not be read.
     """
+    instead = "Use the version that provenance.json names, or delete it to train from the start."
     try:
-        progress = read_content(path)
+        content, _ = read_header(path)
+        require_format(path, "a checkpoint", content.get("format"), FORMAT, instead)
+        return checked(Progress, content)
     except (OSError, *UNREADABLE) as error:
         raise RunError(
             f"{path}: is not a checkpoint that can be read ({in_one_line(error)}). Delete it to train from the start."
         ) from error
-    if progress.get("format") != FORMAT:
-        raise RunError(
-            f"{path}: is a checkpoint of format {shown(progress.get('format'))}; this version of mien reads format "
-            f"{FORMAT}. Use the version that provenance.json names, or delete it to train from the start."
-        )
-    return progress
 
 
 def load_checkpoint(
     path: Path, modules: dict[str, nn.Module], optimizers: dict[str, Optimizer], device: torch.device
-) -> dict[str, Any]:
+) -> Progress:
     """Put modules and optimizers back to where the checkpoint was written.  -> its numbers
 
     Raises: RunError for a file that is not a checkpoint, or not of these modules.

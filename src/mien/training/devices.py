@@ -96,8 +96,8 @@ def together() -> Iterator[None]:
 def keep_freed_memory() -> None:
     """Let the C library keep memory that tensors gave back, rather than fetch it page by page from the system anew.
 
-    Every step allocates the same hundreds of megabytes; the system's zeroing of fresh pages is a sixth of the step of
-    the coursework's VAE on a CPU. Only glibc can be told so; elsewhere nothing happens.
+    Every step allocates the same hundreds of megabytes; the system's zeroing of fresh pages is a sixth of a step
+    of the coursework's first model on a CPU. Only glibc can be told so; elsewhere nothing happens.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         no_mapping, never_trim = (-4, 0), (-1, 2**31 - 1)  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h

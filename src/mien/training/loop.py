@@ -76,9 +76,7 @@ class Trainer:
     @property
     def sampling_model(self) -> Model:
         """The model that samples and scores are made with: the moving average, where there is one."""
-        average = self.average.model if self.average else self.model
-        assert isinstance(average, Model)
-        return average
+        return self.average.model if self.average else self.model
 
     def run(self) -> None:
         """Train to the end, from the checkpoint where there is one.
@@ -134,11 +132,10 @@ class Trainer:
 
     def _restore(self) -> None:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
-        self.images_seen, self.seconds = progress["images_seen"], progress["seconds"]
-        self.halvings = progress.get("halvings", 0)
+        self.images_seen, self.seconds, self.halvings = progress.images_seen, progress.seconds, progress.halvings
         if self.halvings and self.hardware.rank == 0:
             self.note(f"a batch did not fit into memory before: {in_words(self.halvings)}")
-        self.meter.restore(progress, self.hardware.device)
+        self.meter.restore(progress.model_dump(), self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
                 f"{self.checkpoint}: has seen {self.images_seen:,} images, and its recipe ends at {self.total:,}. "
@@ -155,7 +152,7 @@ class Trainer:
         batches = [in_pieces(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
         learning_rate = self._learning_rate()
         for index, phase in enumerate(self.model.phases):
-            if step % phase.every == 0 and phase.start <= progress < phase.end:
+            if phase.is_active(step, progress):
                 if phase.moves != self.moving:
                     freeze_all_but(self.model, phase.moves)
                     self.moving = phase.moves
@@ -284,8 +281,8 @@ def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
     """Means over a batch, with those of one more piece of it.  share: of the batch that is in the piece"""
 
     def mean(name: str, term: Term) -> Term:
-        value, weight = term.value.detach() * share, term.weight
-        weight = weight.detach() * share if isinstance(weight, Tensor) else weight
+        value, weight = term.value.detach().float() * share, term.weight
+        weight = weight.detach().float() * share if isinstance(weight, Tensor) else weight
         if name in sums:
             value = value + sums[name].value
             weight = weight + sums[name].weight if isinstance(weight, Tensor) else weight

@@ -3,7 +3,9 @@
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from mien.models.base import Model
 
 
 class MovingAverage:
@@ -12,8 +14,8 @@ class MovingAverage:
     The first steps average over fewer of them, so that the random start is soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: Model, decay: float) -> None:
+        self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
         self.weights: list[Tensor] = list(self.model.parameters())
         self.originals: list[Tensor] = list(model.parameters())

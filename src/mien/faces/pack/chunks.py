@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.faces.freed_memory import keep_freed_blocks
+from mien.faces.pack.decoding import in_order
 from mien.faces.source.decode import BadPicture, Crop, Original, decode, quiet
 from mien.faces.source.layout import Layout
 from mien.faces.source.listing import list_source, reader
 from mien.faces.source.readers import find_table, read_layout
 from mien.faces.source.tables import Labels
 from mien.faces.splits import NOT_GIVEN
+from mien.seeds import RendererSeed
 
-CHUNK = 128  # pictures handed to a process at once
+CHUNK = 128  # pictures handed to a thread or a process at once
 CHUNK_BYTES = 16 * 2**20  # about as many at most, where their bytes are handed over
 DRAWN_COUNT = 20_000
 MOST_DRAWN = 5_000_000
-SEED = 0  # of drawn faces
 MOST_SHOWN = 60  # letters of what was given, in a message
 PROBE = 64  # drawn faces that tell whether the drawing has changed since a pack was made
 
@@ -51,15 +52,14 @@ class Source(Protocol):
     identity: tuple[Any, ...]  # what, besides the content, decides the pack
     signature: str  # changes with the content
     doing: str  # for the progress bar
-    task: Callable[..., Chunk]
     skip_bad: bool
 
     def layout(self) -> Layout:
         """Pictures, labels and the given split."""
         ...
 
-    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
-        """What `task` is called with for each chunk, in the order of the layout's pictures."""
+    def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
+        """The packed pictures, in the order of the layout's, made by so many threads or processes."""
         ...
 
     def crop(self, layout: Layout) -> Crop | None:
@@ -86,7 +86,6 @@ class Photographs:
         self._listing = list_source(path)
         self._table = find_table(self._listing, table) if table else None
         self.name = path.resolve().stem
-        self.task = decode_chunk
         chosen = str(self._table.resolve()) if isinstance(self._table, Path) else self._table
         self.identity = (str(self._path), size, crop, chosen)
         self.signature = self._listing.signature
@@ -98,16 +97,14 @@ class Photographs:
         """Read names, tables and splits."""
         return read_layout(self._listing, self._table)
 
-    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
-        """Names, folder or bytes, size and crop for `decode_chunk`.
-
-        A .zip is read here: the list of what is in it is long, and no process should hold it but this one.
-        """
+    def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
+        """Decode by threads; a .zip is read by this one alone."""
         names, crop = layout.pictures, self.crop(layout)
-        if self._path.is_file():
-            return ((*part, self._size, crop) for part in read_in_parts(self._path, names))
         starts = range(0, len(names), CHUNK)
-        return ((names[at : at + CHUNK], self._path, self._size, crop) for at in starts)
+        parts = ((names[at : at + CHUNK], self._path) for at in starts)
+        given = read_in_parts(self._path, names) if self._path.is_file() else parts
+        with quiet():  # once for all threads, as warnings are filtered for the whole process
+            yield from in_order(decode_chunk, ((*part, self._size, crop) for part in given), workers)
 
     def crop(self, layout: Layout) -> Crop:
         """What was asked for; else the usual box for CelebA's layout, and the centre square for any other."""
@@ -137,21 +134,29 @@ class Drawn:
             )
         self.words, self._count, self._size = words, int(count), size
         self.name = "drawn"
-        self.task = draw_chunk
         self.identity = ("drawn", self._count, size)
-        self.signature = hashlib.sha256(draw(PROBE, size=size, seed=SEED).images.tobytes()).hexdigest()
+        self.signature = hashlib.sha256(draw(PROBE, size=size, seed=RendererSeed.FACES).images.tobytes()).hexdigest()
 
     def layout(self) -> Layout:
         """Sample who is drawn."""
         from mien.faces.drawn.drawn_faces import ATTRIBUTES, sample
 
         files = tuple(f"{at:06d}" for at in range(self._count))
-        labels = Labels(ATTRIBUTES, sample(self._count, seed=SEED)[0], np.ones(self._count, np.bool_))
+        labels = Labels(ATTRIBUTES, sample(self._count, seed=RendererSeed.FACES)[0], np.ones(self._count, np.bool_))
         return Layout("the embedded faces, drawn", files, np.full(self._count, NOT_GIVEN, np.int8), labels)
 
-    def arguments(self, layout: Layout) -> Iterator[tuple[Any, ...]]:
-        """Start, count and size for `draw_chunk`."""
-        return ((at, min(CHUNK, self._count - at), self._size) for at in range(0, self._count, CHUNK))
+    def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
+        """Draw in this process, or in several."""
+        from mien.faces.drawn.drawing_processes import draw_in_processes
+        from mien.faces.drawn.drawn_faces import draw
+
+        if workers > 1:
+            drawn = draw_in_processes(self._count, self._size, CHUNK, workers)
+        else:
+            counts = ((at, min(CHUNK, self._count - at)) for at in range(0, self._count, CHUNK))
+            drawn = (draw(n, size=self._size, seed=RendererSeed.FACES, start=at).images for at, n in counts)
+        for images in drawn:
+            yield Chunk(images, list(range(len(images))), [digest(image) for image in images])
 
     def crop(self, layout: Layout) -> None:
         """Nothing is cropped."""
@@ -160,7 +165,7 @@ class Drawn:
         """Names and values of what was drawn beside the attributes."""
         from mien.faces.drawn.drawn_faces import FACTORS, sample
 
-        return FACTORS, sample(self._count, seed=SEED)[1]
+        return FACTORS, sample(self._count, seed=RendererSeed.FACES)[1]
 
 
 def read_in_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[str], list[bytes | BadPicture]]]:
@@ -188,33 +193,24 @@ def read_all(path: Path, names: Sequence[str]) -> Iterator[bytes | BadPicture]:
 
 
 def decode_chunk(names: Sequence[str], where: Path | Sequence[bytes | BadPicture], size: int, crop: Crop) -> Chunk:
-    """Decode pictures of a source; runs in any process.    where: the folder that they are in, or what was read."""
+    """Decode pictures of a source, inside `quiet()`.    where: the folder that they are in, or what was read."""
     contents = read_all(where, names) if isinstance(where, Path) else where
     keep_freed_blocks()
     images = np.empty((len(names), size, size, 3), np.uint8)
     chunk = Chunk(images, [], [])
-    with quiet():
-        for at, (name, content) in enumerate(zip(names, contents, strict=True)):
-            try:
-                if isinstance(content, BadPicture):
-                    raise content
-                images[len(chunk.good)], original = decode(content, size, crop)
-            except BadPicture as error:
-                chunk.bad.append((name, str(error)))
-            else:
-                chunk.good.append(at)
-                chunk.originals.append(original)
+    for at, (name, content) in enumerate(zip(names, contents, strict=True)):
+        try:
+            if isinstance(content, BadPicture):
+                raise content
+            images[len(chunk.good)], original = decode(content, size, crop)
+        except BadPicture as error:
+            chunk.bad.append((name, str(error)))
+        else:
+            chunk.good.append(at)
+            chunk.originals.append(original)
     chunk.images = images[: len(chunk.good)]
     chunk.digests = [digest(image) for image in chunk.images]
     return chunk
-
-
-def draw_chunk(start: int, count: int, size: int) -> Chunk:
-    """Draw faces; runs in any process."""
-    from mien.faces.drawn.drawn_faces import draw
-
-    images = draw(count, size=size, seed=SEED, start=start).images
-    return Chunk(images, list(range(count)), [digest(image) for image in images])
 
 
 def digest(image: NDArray[np.uint8]) -> bytes:

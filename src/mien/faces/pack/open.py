@@ -17,7 +17,7 @@ from mien.errors import DataError, printable
 from mien.faces.labelled_faces import Faces
 from mien.faces.pack import statistics
 from mien.faces.pack.chunks import Chunk, Drawn, Photographs, Source, key
-from mien.faces.pack.decoding import cores, in_order
+from mien.faces.pack.decoding import cores
 from mien.faces.pack.store import VERSION, ImageFile, default_cache, is_pack, read_pack, unfinished, write_pack_file
 from mien.faces.source.decode import Box, Original
 from mien.faces.source.layout import Layout
@@ -50,7 +50,8 @@ def open_faces(
     size: side in pixels, 32, 64 or 128.    crop: (left, top, right, bottom) in every picture's own pixels, 'square' for
     the centre square, None for the usual of the layout.    attributes_table: instead of the one found in the source.
     skip_bad: go on where more than 1 % of the files are bad.    cache: the folder for packs, by default the user's.
-    workers: processes, by default one a core for 500 pictures or more.    progress: called with (words, done, total).
+    workers: threads (to draw: processes), by default one a core for 500 pictures or more.
+    progress: called with (words, done, total).
 
     The source may also be a pack's own folder (card['pack']), which opens without a look at the pictures it is made of.
 
@@ -154,7 +155,7 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
     progress(source.doing, 0, total)
     with ImageFile(folder / "images.npy", size) as images:
         workers = workers or (1 if total < FEW else cores())
-        with closing(in_order(source.task, source.arguments(layout), workers)) as chunks:
+        with closing(source.chunks(layout, workers)) as chunks:
             for chunk in chunks:
                 images.write(chunk.images)
                 content.update(chunk.images.data)

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from mien.faces.batches import CHUNK
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
-from mien.metrics.intervals import share_score
-from mien.metrics.score import Score, mean_score
+from mien.metrics import numbers
+from mien.metrics.intervals import mean_score, share_score
 from mien.pictures.arrays import Pictures
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen
-SEED = 5  # of which unrelated faces are put beside each other
 
 
 @dataclass(frozen=True)
@@ -58,33 +59,30 @@ def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated:
         change = on.probabilities[:, column].astype(np.float64) - off.probabilities[:, column]
         before, after = off.sees(column), on.sees(column)
         right = f"{how}; share where the judge sees {attribute}"
-        scores[f"flip_rate_{attribute}"] = share_score(
+        scores[numbers.FLIP_RATE.of(attribute)] = share_score(
             ~before & after, f"{right} in the half with it and not in the other"
         )
-        scores[f"flip_back_{attribute}"] = share_score(
+        scores[numbers.FLIP_BACK.of(attribute)] = share_score(
             before & ~after,
             f"{right} in the half without it and not in the other; a label without effect flips as many",
         )
-        scores[f"flip_chance_{attribute}"] = chance(unrelated.sees(column), attribute)
-        scores[f"shift_{attribute}"] = mean_score(
+        scores[numbers.FLIP_CHANCE.of(attribute)] = chance(unrelated.sees(column), attribute)
+        scores[numbers.SHIFT.of(attribute)] = mean_score(
             change, f"{how}; mean change of the judge's probability of {attribute}, from -1 to 1"
         )
     return scores | leaks(off, on, attribute, tells, how) | changes(off, on, attribute, unrelated, how)
 
 
 def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -> dict[str, Score]:
-    """What happens to every other attribute that the judge tells.
-
-    An arrow stands between the attribute that is switched and the one looked at, as both may have underscores.
-    """
+    """What happens to every other attribute that the judge tells."""
     scores: dict[str, Score] = {}
     for column, other in enumerate(tells):
         if other != attribute:
             change = on.probabilities[:, column].astype(np.float64) - off.probabilities[:, column]
-            scores[f"leak_shift_{attribute}->{other}"] = mean_score(
+            scores[numbers.LEAK_SHIFT.of(attribute, other)] = mean_score(
                 change, f"{how}; mean change of the judge's probability of {other}; 0 if only {attribute} changes"
             )
-            scores[f"leak_flips_{attribute}->{other}"] = share_score(
+            scores[numbers.LEAK_FLIPS.of(attribute, other)] = share_score(
                 off.sees(column) != on.sees(column), f"{how}; share where the judge sees {other} in one half only"
             )
     return scores
@@ -93,7 +91,8 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
 def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
     """How far the halves of pairs are apart, against unrelated faces; nothing where those do not differ at all."""
     half = len(unrelated.images) // 2
-    shuffled = np.random.default_rng(SEED).permutation(len(unrelated.images))  # they may be in the order of classes
+    # They may be in the order of classes.
+    shuffled = np.random.default_rng(Seed.UNRELATED).permutation(len(unrelated.images))
     one, other = unrelated.of(shuffled[:half]), unrelated.of(shuffled[half : 2 * half])
     over = f"between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
     scores: dict[str, Score] = {}
@@ -103,7 +102,7 @@ def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> d
     ):
         apart = distance(one, other)
         if half and apart.mean() > 0:
-            scores[f"change_{name}_{attribute}"] = ratio(distance(off, on), apart, f"{how}; {what} {over}")
+            scores[numbers.CHANGE[name].of(attribute)] = ratio(distance(off, on), apart, f"{how}; {what} {over}")
     return scores
 
 
@@ -141,14 +140,15 @@ def ceiling(
         f"test split; share of random pairs of a face without {attribute} and one with it that the judge sees so: "
         "its true-negative rate x its true-positive rate"
     )
-    scores = {f"flip_ceiling_{attribute}": product(without[:, column] <= SEEN, having[:, column] > SEEN, protocol)}
+    seen = product(without[:, column] <= SEEN, having[:, column] > SEEN, protocol)
+    scores = {numbers.FLIP_CEILING.of(attribute): seen}
     for place, other in enumerate(tells):
         if other != attribute:
             change = having[:, place], without[:, place]
             words = (
                 f"test split; the judge's mean probability of {other} of faces with {attribute}, less that without it"
             )
-            scores[f"leak_real_{attribute}->{other}"] = difference(*change, words, count)
+            scores[numbers.LEAK_REAL.of(attribute, other)] = difference(*change, words, count)
     return scores
 
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from mien.faces.batches import signed_chunks
 from mien.metrics.control.judge_accuracy import balanced_accuracy
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score
+from mien.metrics.numbers import HEAD_ACCURACY, HEAD_AGREEMENT
 from mien.models.base import Classifies
 from mien.pictures.of_models import evaluating
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel
 
 
@@ -26,12 +27,12 @@ def head_accuracy(subject: Subject) -> dict[str, Score]:
     for index, name in enumerate(trained.attributes):
         truth = faces.attributes[rows, faces.attribute_names.index(name)] == 1
         asked = labels[:, index].numpy() == 1
-        for what, seen, has, where in (
-            ("accuracy", real, truth, "test split"),
-            ("agreement", fake, asked, "own samples"),
+        for number, seen, has, where in (
+            (HEAD_ACCURACY, real, truth, "test split"),
+            (HEAD_AGREEMENT, fake, asked, "own samples"),
         ):
             if has.any() and not has.all():  # else there is nothing to tell apart
-                scores[f"head_{what}_{name}"] = balanced_accuracy(seen[:, index], has, f"{where}, {protocol}")
+                scores[number.of(name)] = balanced_accuracy(seen[:, index], has, f"{where}, {protocol}")
     return scores
 
 

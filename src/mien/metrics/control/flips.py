@@ -14,24 +14,26 @@ from torch import Tensor
 from mien.faces.drawn import drawn_faces
 from mien.faces.pack.open import factors
 from mien.faces.splits import spread
+from mien.metrics import numbers
 from mien.metrics.control.attribute_changes import Look, ceiling, look, report
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.latents.factor_readers import FactorReader, read_factors
-from mien.metrics.score import Score
+from mien.metrics.numbers import of_number
 from mien.models.base import Encodes, Model
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
+from mien.seeds import RendererSeed, Seed
 
 PAIRS = 2_000  # of a conditional model, for each attribute
-PAIR_SEED = 2  # of their noise and other attributes, and of the people that the renderer draws
 EDITED = 300  # test faces that are taken along each direction, at most
 AVERAGED = 4_000  # training faces that directions are taken from, at most
 RENDERED = 300  # pairs of drawn faces, for each attribute
 MOST_EDITED = 13  # attributes with a direction
 EDITED_FIRST = ("Male", "Smiling", "Eyeglasses")  # then those that divide the training faces most evenly
-OF_THE_RENDERER = {  # what names begin with, and what they begin with when they are of the renderer's pairs
-    "flip_rate_": "flip_renderer_",
-    "leak_shift_": "leak_renderer_",
-    "factor_shift_": "factor_renderer_",
+OF_THE_RENDERER = {
+    numbers.FLIP_RATE: numbers.FLIP_RENDERER,
+    numbers.LEAK_SHIFT: numbers.LEAK_RENDERER,
+    numbers.FACTOR_SHIFT: numbers.FACTOR_RENDERER,
 }
 
 
@@ -76,13 +78,13 @@ def look_at_samples(subject: Subject) -> Look:
 def pairs_of_labels(subject: Subject) -> Iterator[Pairs]:
     """Pairs from the same noise and the same other attributes, for each attribute that the judge tells."""
     model = subject.trained.model
-    z, y = of_models.latents(model, PAIRS, PAIR_SEED), subject.trained.labels(PAIRS, seed=PAIR_SEED)
+    z, y = of_models.latents(model, PAIRS, Seed.PAIRS), subject.trained.labels(PAIRS, seed=Seed.PAIRS)
     assert y is not None
     require_repeatable(model, z, y)
     for attribute in model.attributes:
         if attribute in subject.judge.attributes:
             off, on = of_models.pairs(model, z, y, attribute)
-            same = f"the same noise and the same other attributes (seed {PAIR_SEED})"
+            same = f"the same noise and the same other attributes (seed {Seed.PAIRS})"
             how = f"{PAIRS:,} pairs of {same}, {attribute} off and on"
             yield Pairs(attribute, look(subject.judge, off), look(subject.judge, on), how)
 
@@ -150,7 +152,7 @@ def reader_of(subject: Subject) -> FactorReader | None:
 def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: FactorReader) -> dict[str, Score]:
     """The same of pairs that the renderer of drawn faces draws: what a perfect model reads as."""
     off, on = (look(subject.judge, images) for images in renderer_pairs(attribute, RENDERED, subject.faces.size))
-    how = f"{RENDERED:,} people (seed {PAIR_SEED}) drawn by the renderer with {attribute} off and on"
+    how = f"{RENDERED:,} people (seed {RendererSeed.PAIRS}) drawn by the renderer with {attribute} off and on"
     if attribute in drawn_faces.HAIR_COLORS:
         how += (
             ", the other colours of hair off in both; a conditional model's pairs keep them as they are, so that they "
@@ -159,15 +161,14 @@ def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: F
     scores = report(off, on, attribute, subject.judge.attributes, unrelated, how)
     scores |= reader.shifts(off.features, on.features, attribute, how)
     return {
-        beside + name.removeprefix(stem): score
-        for name, score in scores.items()
-        for stem, beside in OF_THE_RENDERER.items()
-        if name.startswith(stem)
+        beside.of(*values): score
+        for number, beside in OF_THE_RENDERER.items()
+        for values, score in of_number(scores, number).items()
     }
 
 
 def renderer_pairs(
-    attribute: str, count: int, size: int, seed: int = PAIR_SEED
+    attribute: str, count: int, size: int, seed: int = RendererSeed.PAIRS
 ) -> tuple[arrays.Pictures, arrays.Pictures]:
     """The same drawn people without and with an attribute, which is all that differs.  -> [count,size,size,3] x 2
 

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from mien.faces import UNKNOWN
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score
+from mien.metrics.numbers import JUDGE_ACCURACY, JUDGE_AUC
+from mien.runs.score import Score
 
 
 def judgement(subject: Subject) -> dict[str, Score]:
@@ -18,10 +19,10 @@ def judgement(subject: Subject) -> dict[str, Score]:
         known = truth != UNKNOWN
         seen, has = probabilities[known, index], truth[known] == 1
         if has.any() and not has.all():
-            scores[f"judge_accuracy_{name}"] = balanced_accuracy(
+            scores[JUDGE_ACCURACY.of(name)] = balanced_accuracy(
                 seen > 0.5, has, "test split, balanced accuracy of the judge at a probability of 0.5; a guess has 0.5"
             )
-            scores[f"judge_auc_{name}"] = area_under_curve(seen, has)
+            scores[JUDGE_AUC.of(name)] = area_under_curve(seen, has)
     return scores
 
 

@@ -8,15 +8,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.faces import SPLITS
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.faces.splits import spread
-from mien.metrics.encoder.posterior import SEED, aggregate, encoded, exactly, latents
+from mien.metrics import numbers
+from mien.metrics.encoder.posterior import aggregate, encoded, exactly, latents
 from mien.metrics.encoder.principal_components import pixels
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score, mean_score
+from mien.metrics.intervals import mean_score
 from mien.models import losses
 from mien.models.base import Encodes
 from mien.pictures import arrays
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 WEIGHTED = 200  # test images of the importance-weighted bound at 32 x 32 pixels; of larger ones fewer, by their area
 FEWEST_WEIGHTED = 50
@@ -34,45 +38,49 @@ class Coded(NamedTuple):
 def likelihood(subject: Subject) -> dict[str, Score]:
     """ELBO, importance-weighted bound, KL, active units, and the aggregate posterior beside the prior."""
     model = subject.encoder
-    validated = subject.faces.images[subject.encoded_rows("validation")]
-    test = subject.faces.images[subject.encoded_rows("test")]
-    validation = code(model, validated, subject.labels_of(subject.encoded_rows("validation")))
+    rows = {split: subject.encoded_rows(split) for split in SPLITS}
+    if not all(map(len, rows.values())):  # a table may know the attributes of training images only
+        return {}
+    validated, test = subject.faces.images[rows["validation"]], subject.faces.images[rows["test"]]
+    validation = code(model, validated, subject.labels_of(rows["validation"]))
     variance = max(float(validation.mse.mean()), 1e-12)
     scores = {
-        "decoder_variance": mean_score(
+        numbers.VARIANCE.name: mean_score(
             validation.mse,
             "variance of the decoder's Gaussian, pixels in [-1, 1], that is likeliest on the validation split: "
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, subject.labels_of(subject.encoded_rows("test")), variance)
+    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.stated("test"))
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 
 
-def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float) -> dict[str, Score]:
-    """The bounds on log p(x) over test images, at a variance and at that of training."""
+def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: float, split: str) -> dict[str, Score]:
+    """The bounds on log p(x), or on log p(x given y), over test images, at a variance and at that of training."""
     dimensions = test[0].size
     coded = code(model, test, y)
-    stated = f"test split, decoder variance {variance:.3g}"
+    stated = f"{split}, decoder variance {variance:.3g}"
     elbo = evidence_lower_bound(coded, variance, dimensions)
     scores = {
-        "elbo_nats": mean_score(elbo, f"{stated} (optimal on validation), log density of pixels in [-1, 1], one draw"),
-        "elbo_bits_per_dim": mean_score(
+        numbers.ELBO.name: mean_score(
+            elbo, f"{stated} (optimal on validation), log density of pixels in [-1, 1], one draw"
+        ),
+        numbers.ELBO_BITS.name: mean_score(
             -elbo / (dimensions * math.log(2)) + BITS_OF_PIXEL,
             f"{stated}, bits for each of {dimensions:,} pixel values: log density times the pixel's step of 2/255; "
             "lower is better; pixels were not dequantized",
         ),
-        "kl_nats": mean_score(coded.kl, "test split, KL of q(z given x) to N(0, I) in nats an image"),
+        numbers.KL.name: mean_score(coded.kl, f"{split}, KL of q(z given x) to N(0, I) in nats an image"),
     }
     few = spread(np.arange(len(test)), max(FEWEST_WEIGHTED, WEIGHTED * 32**2 // model.image_size**2))
     weighted = importance_weighted_bound(model, test[few], None if y is None else y[few], variance, DRAWS)
     how = f"{stated}, importance-weighted bound of {DRAWS} draws"
-    scores["iwae_nats"] = mean_score(weighted, how)
-    scores["iwae_gain_nats"] = mean_score(weighted - elbo[few], f"{how}, minus the ELBO of the same images")
+    scores[numbers.IWAE.name] = mean_score(weighted, how)
+    scores[numbers.IWAE_GAIN.name] = mean_score(weighted - elbo[few], f"{how}, minus the ELBO of the same images")
     if trained := model.decoder_variance():
-        scores["decoder_variance_in_training"] = exactly(trained, len(test), "at which the objective was the ELBO")
-        scores["elbo_nats_in_training"] = mean_score(
+        scores[numbers.VARIANCE_IN_TRAINING.name] = exactly(trained, len(test), "at which the objective was the ELBO")
+        scores[numbers.ELBO_IN_TRAINING.name] = mean_score(
             evidence_lower_bound(coded, trained, dimensions), f"as elbo_nats, at training's variance of {trained:.3g}"
         )
     return scores
@@ -80,7 +88,7 @@ def bounds(model: Encodes, test: arrays.Pictures, y: Tensor | None, variance: fl
 
 def code(model: Encodes, images: arrays.Pictures, y: Tensor | None) -> Coded:
     """Squared error of one decoded draw from q(z given x) for each image, and the KL.  uint8 [N,S,S,3], [N,A]"""
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(Seed.POSTERIOR)
     errors, divergences = [], []
     for x, labels, mu, logvar in encoded(model, images, y):
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=random).to(mu.device)
@@ -107,7 +115,7 @@ def importance_weighted_bound(
 
     Source: Burda et al. 2016 (arXiv:1509.00519), equation 8.
     """
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(Seed.POSTERIOR)
     found = []
     for x, labels, mu, logvar in encoded(model, images, y):
         weights = []
@@ -132,4 +140,4 @@ def principal_baseline(subject: Subject, validated: arrays.Pictures, test: array
         f"test split, probabilistic PCA of pixels in [-1, 1], {gaussian.fitted}, noise variance {noise:.3g} (optimal "
         "on validation), exact log density; compare with elbo_nats"
     )
-    return {"baseline_ppca_nats": mean_score(gaussian.log_density(pixels(test), noise), protocol)}
+    return {numbers.PPCA.name: mean_score(gaussian.log_density(pixels(test), noise), protocol)}

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.metrics import numbers
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
-from mien.metrics.score import Score
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
+from mien.seeds import Seed
 
-SEED = 3  # of the draws from q(z given x)
 ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
 
 
@@ -53,8 +54,8 @@ def latents(means: NDArray[np.float32]) -> dict[str, Score]:
     left_out = (float(active(means[group != one])) for one in range(GROUPS))
     protocol = f"test split, latents whose mean has a variance above {ACTIVE} over images"
     return {
-        "active_units": not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
-        "latent_dim": exactly(means.shape[1], len(means), "numbers in a latent, from the recipe"),
+        numbers.ACTIVE_UNITS.name: not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
+        numbers.LATENT_DIM.name: exactly(means.shape[1], len(means), "numbers in a latent, from the recipe"),
     }
 
 
@@ -95,18 +96,18 @@ def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[
     if count * (GROUPS - 1) // GROUPS <= 2 * size:
         return {}
     how = f"KL in nats to N(0, I) of the Gaussian fitted to one draw from q(z given x) of {count:,} training images"
-    prior = np.random.default_rng(SEED + 1).standard_normal(means.shape, np.float32)
-    own, floor = divergences(draws(means, logvars, SEED)), divergences(prior)
+    prior = np.random.default_rng(Seed.PRIOR).standard_normal(means.shape, np.float32)
+    own, floor = divergences(draws(means, logvars, Seed.POSTERIOR)), divergences(prior)
     described = {
-        "aggregate_kl": (own, 0, f"{how}; the true aggregate is at least as far"),
-        "aggregate_kl_floor": (floor, 0, f"{how}, but with as many draws from N(0, I) itself: what is left by chance"),
-        "aggregate_total_correlation": (own, 1, f"{how}, the part for dependence between latents"),
-        "aggregate_total_correlation_floor": (floor, 1, "the same of as many draws from N(0, I) itself"),
-        "aggregate_dimension_kl": (own, 2, f"{how}, the part for each latent's own mean and variance, summed"),
+        numbers.AGGREGATE_KL: (own, 0, f"{how}; the true aggregate is at least as far"),
+        numbers.AGGREGATE_KL_FLOOR: (floor, 0, f"{how}, but of as many draws from N(0, I) itself: what chance leaves"),
+        numbers.CORRELATION: (own, 1, f"{how}, the part for dependence between latents"),
+        numbers.CORRELATION_FLOOR: (floor, 1, "the same of as many draws from N(0, I) itself"),
+        numbers.DIMENSION_KL: (own, 2, f"{how}, the part for each latent's own mean and variance, summed"),
     }
     return {
-        name: not_negative(jackknife(found[0][part], (left[part] for left in found[1:]), count, protocol))
-        for name, (found, part, protocol) in described.items()
+        number.name: not_negative(jackknife(found[0][part], (left[part] for left in found[1:]), count, protocol))
+        for number, (found, part, protocol) in described.items()
     }
 
 

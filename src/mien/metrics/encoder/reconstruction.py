@@ -1,6 +1,6 @@
 """How well a model gives back test images it never saw, beside what needs no model at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,11 @@ from mien.faces.batches import CHUNK, signed_chunks
 from mien.faces.pixel_range import to_stored
 from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.score import Score, mean_score
+from mien.metrics.intervals import mean_score
+from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number, by_extractor
 from mien.models.base import Encodes
 from mien.pictures.of_models import evaluating
+from mien.runs.score import Score
 
 Reconstruct = Callable[[Tensor, Tensor | None], Tensor]  # [N,3,S,S], [N,A] where the model is conditional
 SMALL_PCAS = (16, 64)  # components, besides as many as the model has latents
@@ -31,19 +33,24 @@ class Distances(NamedTuple):
 
 
 def reconstruction(subject: Subject) -> dict[str, Score]:
-    """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them."""
+    """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them.
+
+    Nothing where all test faces lack attributes that the model is told.
+    """
     model = subject.encoder
+    if not subject.told("test").any():
+        return {}
     own = compare(subject, lambda x, y: through(model, x, y))
-    scores = scored(subject, "test", "", own) | by_attribute(subject, own)
+    scores = scored(subject, TEST, "", own) | by_attribute(subject, own)
     gaussian = subject.principal()
     mean_face = torch.from_numpy(gaussian.mean)
     found = compare(subject, lambda x, _: as_images(mean_face.expand(len(x), -1), x))
-    scores |= scored(subject, "baseline_mean_face", f"mean of {gaussian.images:,} training images, ", found)
+    scores |= scored(subject, MEAN_FACE, f"mean of {gaussian.images:,} training images, ", found)
     most = len(gaussian.directions)
     for components in sorted({most, *(few for few in SMALL_PCAS if few < most)}):
         found = compare(subject, projection(gaussian, components))
         how = f"leading {components} of {gaussian.fitted}, "
-        scores |= scored(subject, f"baseline_pca_{components}", how, found)
+        scores |= scored(subject, PCA, how, found, str(components))
     return scores
 
 
@@ -58,11 +65,13 @@ def compare(subject: Subject, reconstruct: Reconstruct) -> Distances:
 
     Each goes to its place among all: many small tensors, kept where large ones come and go, would hold gigabytes.
     """
-    count, first = len(subject.rows("test")), 0
-    mse, ssim = np.empty(count), np.empty(count)
-    apart = {extractor.name: np.empty(count) for extractor in subject.extractors}
-    labels = subject.labels_of(subject.rows("test"))
-    for images in subject.real("test"):
+    places = np.flatnonzero(subject.told("test"))
+    faces = subject.rows("test")[places]
+    mse, ssim = np.empty(len(faces)), np.empty(len(faces))
+    apart = {extractor.name: np.empty(len(faces)) for extractor in subject.extractors}
+    labels = subject.labels_of(faces)
+    first = 0
+    for images in subject.read(faces):
         images_hat = np.empty_like(images)
         for start, x in zip(range(0, len(images), CHUNK), signed_chunks(images), strict=True):
             rows = slice(first + start, first + start + len(x))
@@ -72,7 +81,7 @@ def compare(subject: Subject, reconstruct: Reconstruct) -> Distances:
             images_hat[start : start + len(x)] = to_stored(x_hat)
         rows = slice(first, first + len(images))
         for extractor in subject.extractors:
-            features = subject.features(extractor, "test")[rows]
+            features = subject.features(extractor, "test")[places[rows]]
             apart[extractor.name][rows] = squared_distances(extractor(images_hat), features)
         first += len(images)
     psnr = 10 * np.log10(4 / np.maximum(mse, 1e-12))  # 4 is the square of the range of [-1, 1]
@@ -85,18 +94,20 @@ def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> N
     return distances
 
 
-def scored(subject: Subject, name: str, how: str, found: Distances) -> dict[str, Score]:
-    """The means of the distances."""
+def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Distances, *of: str) -> dict[str, Score]:
+    """The means of the distances.  numbers: by what is measured.  of: the parts of their names"""
+    split = subject.stated("test")
     scores = {
-        f"{name}_mse": mean_score(found.mse, f"{how}test split, {MSE}"),
-        f"{name}_psnr": mean_score(found.psnr, f"{how}test split, dB, mean over images"),
-        f"{name}_ssim": mean_score(found.ssim, f"{how}test split, on [0, 1], Gaussian window 11, sigma 1.5"),
+        numbers["mse"].of(*of): mean_score(found.mse, f"{how}{split}, {MSE}"),
+        numbers["psnr"].of(*of): mean_score(found.psnr, f"{how}{split}, dB, mean over images"),
+        numbers["ssim"].of(*of): mean_score(found.ssim, f"{how}{split}, on [0, 1], Gaussian window 11, sigma 1.5"),
     }
     for extractor in subject.extractors:
         distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
         if distances is not None:
             how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
-            scores[f"{name}_perceptual_{extractor.name}"] = mean_score(distances, f"{how}test split, {how_far}")
+            number, more = by_extractor(numbers, extractor.name, "perceptual_")
+            scores[number.of(*of, *more)] = mean_score(distances, f"{how}{split}, {how_far}")
     return scores
 
 
@@ -112,13 +123,13 @@ def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float
 
 def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:
     """The squared error of the test images that have an attribute, and of those that have it not."""
-    values = subject.faces.attributes[subject.rows("test")]
+    values = subject.faces.attributes[subject.rows("test")[subject.told("test")]]
     scores = {}
     for column, name in enumerate(subject.faces.attribute_names):
-        for words, value in (("with", 1), ("without", 0)):
+        for words, value, number in (("with", 1, MSE_WITH), ("without", 0, MSE_WITHOUT)):
             inside = found.mse[values[:, column] == value]
             if len(inside):
-                scores[f"mse_{words}_{name}"] = mean_score(inside, f"test images {words} {name}, {MSE}")
+                scores[number.of(name)] = mean_score(inside, f"test images {words} {name}, {MSE}")
     return scores
 
 

@@ -1,6 +1,6 @@
 """Do single latents stand for single things? Can attributes be read from latents better than from pixels?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +15,14 @@ from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import GROUPS, jackknife, not_negative
 from mien.metrics.latents.dci import PENALTIES, dci
 from mien.metrics.latents.mig_and_sap import mutual_information_gaps, separated_predictability
-from mien.metrics.score import Score
+from mien.metrics.numbers import OF_ATTRIBUTES, OF_FACTORS, PROBE, PROBE_OF_PCA, Number
 from mien.pictures import arrays
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 PENALTY = 0.03  # of the ridge regression, for each training image
 THRESHOLDED = 1_000  # test images that SAP looks for thresholds on, at most
 MOST_ATTRIBUTES = 13  # for MIG, SAP and DCI: those that divide the training faces most evenly
-SEED = 4  # of the shuffle and of the rotation
 
 Array = NDArray[np.float32]
 PROTOCOLS = {
@@ -47,6 +48,8 @@ class Codes(NamedTuple):
 def disentanglement(subject: Subject) -> dict[str, Score]:
     """Linear probes of every attribute, and MIG, SAP and DCI on attributes and on the factors of drawn faces."""
     rows = {"train": subject.encoded_rows("train"), "test": subject.encoded_rows("test")}
+    if not all(map(len, rows.values())):  # a table may know the attributes of training images only
+        return {}
     images = {split: subject.faces.images[at] for split, at in rows.items()}
     codes = Codes(subject.latents("train")[0], subject.latents("test")[0])
     scores = probes(subject, codes, principal_codes(subject.principal(), images["train"], images["test"]))
@@ -59,11 +62,11 @@ def disentanglement(subject: Subject) -> dict[str, Score]:
             *(attributes[rows[split]][known[split]][:, kept].astype(np.float32) for split in ("train", "test"))
         )
         names = ", ".join(subject.faces.attribute_names[column] for column in kept)
-        scores |= axis_scores(of_known, truth, "", f"on {len(kept)} attributes ({names})")
+        scores |= axis_scores(of_known, truth, OF_ATTRIBUTES, f"on {len(kept)} attributes ({names})")
     drawn = factors(subject.faces)
     if drawn is not None and len(rows["test"]) >= GROUPS:
         truth = Codes(drawn[rows["train"]], drawn[rows["test"]])
-        scores |= axis_scores(codes, truth, "_factors", f"on the {drawn.shape[1]} continuous factors of drawn faces")
+        scores |= axis_scores(codes, truth, OF_FACTORS, f"on the {drawn.shape[1]} continuous factors of drawn faces")
     return scores
 
 
@@ -87,9 +90,9 @@ def probes(subject: Subject, codes: Codes, principal: Codes) -> dict[str, Score]
     train, test = (subject.faces.attributes[subject.encoded_rows(split)] for split in SPLITS[::2])
     scores = {}
     for column, name in enumerate(subject.faces.attribute_names):
-        for prefix, some, what in (
-            ("probe", codes, "means of q(z given x)"),
-            ("baseline_probe_pca", principal, f"{principal.train.shape[1]} principal components of pixels"),
+        for number, some, what in (
+            (PROBE, codes, "means of q(z given x)"),
+            (PROBE_OF_PCA, principal, f"{principal.train.shape[1]} principal components of pixels"),
         ):
             seen = probe(some.train, train[:, column], some.test)
             known = test[:, column] != UNKNOWN
@@ -99,7 +102,7 @@ def probes(subject: Subject, codes: Codes, principal: Codes) -> dict[str, Score]
                     f"test split, balanced accuracy of a ridge classifier (classes weighed alike) of {what}, fitted "
                     f"to {len(train):,} training images; a guess has 0.5"
                 )
-                scores[f"{prefix}_{name}"] = balanced_accuracy(seen[known], has, how)
+                scores[number.of(name)] = balanced_accuracy(seen[known], has, how)
     return scores
 
 
@@ -121,17 +124,17 @@ def probe(codes: Array, values: NDArray[np.int8], others: Array) -> NDArray[np.b
 # Axes
 
 
-def axis_scores(codes: Codes, truth: Codes, end: str, what: str) -> dict[str, Score]:
+def axis_scores(codes: Codes, truth: Codes, numbers: Mapping[str, Mapping[str, Number]], what: str) -> dict[str, Score]:
     """MIG, SAP and DCI of codes, beside those of the codes shuffled over images, and of the codes rotated.
 
-    end: of the names.  what: the factors, in words.
+    numbers: by what is measured, and of which codes.  what: the factors, in words.
     """
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(Seed.ROTATED)
     rotation = np.linalg.qr(random.standard_normal((codes.train.shape[1],) * 2))[0].astype(np.float32)
     kinds = {
         "": (codes, "means of q(z given x)"),
-        "_floor_shuffled": (Codes(*map(random.permutation, codes)), "the latents of other images: knows nothing"),
-        "_floor_rotated": (
+        "shuffled": (Codes(*map(random.permutation, codes)), "the latents of other images: knows nothing"),
+        "rotated": (
             Codes(codes.train @ rotation, codes.test @ rotation),
             "the same latents in a random rotation: knows as much, and its axes mean nothing",
         ),
@@ -141,7 +144,7 @@ def axis_scores(codes: Codes, truth: Codes, end: str, what: str) -> dict[str, Sc
         for name, values, images in axis_values(some, truth):
             protocol = f"{PROTOCOLS[name]} ({LASSO})" if name.startswith("dci") else PROTOCOLS[name]
             found = jackknife(values[0], values[1:], images, f"{protocol}, {what}; {words}")
-            scores[f"{name}{end}{kind}"] = not_negative(found)
+            scores[numbers[name][kind].name] = not_negative(found)
     return scores
 
 

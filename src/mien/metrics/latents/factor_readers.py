@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.metrics.score import Score, mean_score
+from mien.metrics.intervals import mean_score
+from mien.metrics.numbers import FACTOR_R2, FACTOR_SHIFT
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 READABLE = 0.3  # R^2 on test faces below which a factor is not read: its shift would be near 0 whatever happened
 PENALTIES = np.logspace(-1, 4, 6)  # of the ridge regression, chosen by leave-one-out on training faces
@@ -29,7 +32,7 @@ class FactorReader:
         """How far each factor that can be read moves between the halves of pairs.  features [N,D] x 2"""
         change = self.regression.predict(on) - self.regression.predict(off)
         return {
-            f"factor_shift_{attribute}->{name}": mean_score(
+            FACTOR_SHIFT.of(attribute, name): mean_score(
                 change[:, column],
                 f"{how}; mean change of {name} in standard deviations, read from the judge's features by a ridge "
                 f"regression whose R² on real test faces is {quality.value:.2f}; 0 if only {attribute} changes",
@@ -40,7 +43,7 @@ class FactorReader:
 
     def scores(self) -> dict[str, Score]:
         """How well each factor can be read."""
-        return {f"factor_r2_{name}": quality for name, quality in zip(self.names, self.quality, strict=True)}
+        return {FACTOR_R2.of(name): quality for name, quality in zip(self.names, self.quality, strict=True)}
 
 
 def read_factors(
@@ -72,7 +75,7 @@ def read_factors(
 
 def explained(residual: NDArray[np.float64], truth: NDArray[np.float64], protocol: str) -> Score:
     """R²: the share of the truth's variance that is not left over, with a bootstrap interval over images.  [N] x 2"""
-    rows = np.random.default_rng(0).integers(len(truth), size=(DRAWS, len(truth)))
+    rows = np.random.default_rng(Seed.BOOTSTRAP).integers(len(truth), size=(DRAWS, len(truth)))
     left, whole = np.square(residual), np.square(truth - truth.mean())
     value = 1 - left.sum() / max(whole.sum(), 1e-12)
     drawn = 1 - left[rows].sum(1) / np.maximum(whole[rows].sum(1), 1e-12)

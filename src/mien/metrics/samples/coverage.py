@@ -6,8 +6,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mien.metrics.intervals import BLOCK, not_negative, share_score, tensor
-from mien.metrics.score import Score, mean_score
+from mien.metrics.intervals import BLOCK, mean_score, not_negative, share_score, tensor
+from mien.runs.score import Score
 
 NEIGHBOURS = 3  # of precision and recall, as in their paper
 DENSITY_NEIGHBOURS = 5  # of density and coverage, as in theirs

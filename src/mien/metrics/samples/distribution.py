@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.splits import spread
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics import numbers
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
+from mien.metrics.numbers import by_extractor
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
-from mien.metrics.score import Score
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000
@@ -24,13 +27,9 @@ Features = NDArray[np.float32]
 
 
 class Comparison(NamedTuple):
-    """Two sets of images to compare.
+    """Two sets of images to compare.  key: of the number that it gives, in what `numbers.compared` declares"""
 
-    place: what stands before the count in a number's name.    end: what stands after it.
-    """
-
-    place: str
-    end: str
+    key: str
     fake: Features
     real: Features
     what: str
@@ -49,16 +48,16 @@ class Looked(NamedTuple):
         count = round_count(min(most, len(self.samples)))
         samples, test, train = self.samples[:count], cut(self.test, count), cut(self.train, count)
         one, other = halves(self.train, count)
-        sampled = f"{self.extractor.protocol}; {count} samples of seed {SAMPLE_SEED} against {count}"
+        sampled = f"{self.extractor.protocol}; {count} samples of seed {Seed.MEASURED} against {count}"
         real = f"{self.extractor.protocol}; {count} training against {count} test images"
         if self.extractor.name == "judge":
             real += ", the judge having been fitted to the training images"
         apart = f"{self.extractor.protocol}; {len(one)} training images against {len(other)} others"
         return count, [
-            Comparison("", "", samples, test, f"{sampled} test images"),
-            Comparison("_train", "", samples, train, f"{sampled} training images"),
-            Comparison("", "_floor_train", train, test, real),
-            Comparison("", "_floor_halves", one, other, apart),
+            Comparison("test", samples, test, f"{sampled} test images"),
+            Comparison("train", samples, train, f"{sampled} training images"),
+            Comparison("floor_train", train, test, real),
+            Comparison("floor_halves", one, other, apart),
         ]
 
 
@@ -95,24 +94,21 @@ def look(subject: Subject, extractor: Extractor) -> Looked:
 
 def frechet_scores(looked: Looked) -> dict[str, Score]:
     """Fréchet distances; with the features of Inception they are called FID."""
-    name = looked.extractor.name
-    short = "fid" if name == "inception" else f"fd_{name}"
+    declared, of = by_extractor(numbers.FRECHET, looked.extractor.name)
     count, comparisons = looked.comparisons(FRECHET_IMAGES)
     return {
-        f"{short}{c.place}_{in_words(count)}{c.end}": frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
+        declared[c.key].of(*of, in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
         for c in comparisons
     }
 
 
 def kernel_scores(looked: Looked) -> dict[str, Score]:
     """Kernel distances; with the features of Inception they are called KID alone."""
-    name = looked.extractor.name
-    short = "kid" if name == "inception" else f"kid_{name}"
+    declared, of = by_extractor(numbers.KID, looked.extractor.name)
     count, comparisons = looked.comparisons(KERNEL_IMAGES)
     what = "unbiased squared MMD, kernel (x.y / D + 1)^3"
     return {
-        f"{short}{c.place}_{in_words(count)}{c.end}": kernel_score(c.fake, c.real, f"{what}, {c.what}")
-        for c in comparisons
+        declared[c.key].of(*of, in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons
     }
 
 
@@ -120,9 +116,10 @@ def coverages(looked: Looked) -> dict[str, Score]:
     """Precision, recall, density and coverage."""
     count, comparisons = looked.comparisons(COVERAGE_IMAGES)
     return {
-        f"{name}_{looked.extractor.name}{c.place}_{in_words(count)}{c.end}": score
+        declared[c.key].of(*of, in_words(count)): score
         for c in comparisons
         for name, score in coverage_scores(c.fake, c.real, c.what).items()
+        for declared, of in (by_extractor(numbers.COVERAGES[name], looked.extractor.name),)
     }
 
 
@@ -131,7 +128,7 @@ def copying(subject: Subject) -> dict[str, Score]:
     judge = subject.extractors[0]
     train = subject.features(judge, "train")
     of_samples, of_test = (nearest(subject.features(judge, where), train)[1].numpy() for where in ("samples", "test"))
-    how = f"{judge.protocol}; {len(of_samples)} samples of seed {SAMPLE_SEED}, {len(of_test)} test images, "
+    how = f"{judge.protocol}; {len(of_samples)} samples of seed {Seed.MEASURED}, {len(of_test)} test images, "
     how += f"{len(train)} training images"
     left_out = (
         of_samples[group_of(len(of_samples)) != g].mean() / of_test[group_of(len(of_test)) != g].mean()
@@ -142,8 +139,8 @@ def copying(subject: Subject) -> dict[str, Score]:
     near = of_samples <= np.quantile(of_test, COPIES)
     share = f"share nearer to a training image than all but {COPIES:.0%} of test images, which is the floor; {how}"
     return {
-        "nearest_train_samples": not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
-        "copies_samples": share_score(near, share),
+        numbers.NEAREST.name: not_negative(jackknife(ratio, left_out, min(len(of_samples), len(of_test)), words)),
+        numbers.COPIED.name: share_score(near, share),
     }
 
 

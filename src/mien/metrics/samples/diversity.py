@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics import numbers
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.image_counts import FEWEST, cut, round_count
 from mien.metrics.intervals import (
     jackknife,
@@ -16,7 +17,8 @@ from mien.metrics.intervals import (
     without_each,
 )
 from mien.metrics.samples.coverage import reaches
-from mien.metrics.score import Score
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
 QUANTILE = 0.01  # of real images have another one as near as what counts as a duplicate
@@ -34,13 +36,15 @@ def diversity(subject: Subject) -> dict[str, Score]:
         return {}
     samples, (train, test) = found["samples"][:count], (cut(found[split], count) for split in ("train", "test"))
     scores: dict[str, Score] = {}
-    kinds = {"": (samples, f"samples of seed {SAMPLE_SEED}"), "_floor_train": (train, "training images")}
-    for suffix, (features, what) in kinds.items():
+    for features, what, distance, twins in (
+        (samples, f"samples of seed {Seed.MEASURED}", numbers.DIVERSITY, numbers.DUPLICATES),
+        (train, "training images", numbers.DIVERSITY_FLOOR, numbers.DUPLICATES_FLOOR),
+    ):
         how = f"{judge.protocol}; {count} {what} and {count} test images"
-        scores[f"diversity_{judge.name}{suffix}"] = variety_score(
+        scores[distance.name] = variety_score(
             features, test, f"mean distance between pairs, over that of test images; {how}"
         )
-        scores[f"duplicates_samples{suffix}"] = share_score(
+        scores[twins.name] = share_score(
             duplicates(features, test),
             f"share nearer to another one than all but {QUANTILE:.0%} of test images are to another; {how}",
         )

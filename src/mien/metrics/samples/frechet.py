@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 
 @dataclass(frozen=True)

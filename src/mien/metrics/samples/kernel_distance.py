@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mien.metrics.intervals import GROUPS, group_of, jackknife, sizes_without_each, sums_between_groups, without_each
-from mien.metrics.score import Score
+from mien.runs.score import Score
 
 
 def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:

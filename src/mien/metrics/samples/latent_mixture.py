@@ -14,13 +14,16 @@ from torch import Tensor
 
 from mien.faces import SPLITS
 from mien.faces.splits import spread
-from mien.metrics.encoder.posterior import SEED, draws
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
+from mien.metrics.encoder.posterior import draws
+from mien.metrics.evaluated_model import Subject
 from mien.metrics.image_counts import FEWEST, cut, in_words, round_count
+from mien.metrics.intervals import mean_score
+from mien.metrics.numbers import FRECHET_OF_DRAWN, SHARPNESS_OF_DRAWN
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.sharpness import IMAGES, laplacian_variance, real_images
-from mien.metrics.score import Score, mean_score
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 MOST = 2_000  # samples of each kind, and test images
 LEADING = 32  # principal directions in which the mixture is a mixture; in the others it is one Gaussian
@@ -88,7 +91,7 @@ def fit_mixture(train: Latents, validation: Latents) -> LatentMixture:
 
 def mixture_of(subject: Subject) -> LatentMixture:
     """The mixture of a subject: fitted to one draw from q(z given x) of each training image."""
-    train, validation = (draws(*subject.latents(split), SEED) for split in SPLITS[:2])
+    train, validation = (draws(*subject.latents(split), Seed.POSTERIOR) for split in SPLITS[:2])
     return fit_mixture(train, validation)
 
 
@@ -108,14 +111,14 @@ def mixture(subject: Subject) -> dict[str, Score]:
     model = subject.trained.model
     count = round_count(min(MOST, subject.sample_count, fewest))
     fitted = mixture_of(subject)
-    drawn = draws(*subject.latents("train"), SEED)
+    drawn = draws(*subject.latents("train"), Seed.POSTERIOR)
     aggregate = torch.from_numpy(drawn[spread(np.arange(len(drawn)), count)])
     size = len(fitted.leading.weights_)
     kinds = {
-        "prior": (subject.samples[:count], f"{count} samples of seed {SAMPLE_SEED} from N(0, I)"),
+        "prior": (subject.samples[:count], f"{count} samples of seed {Seed.MEASURED} from N(0, I)"),
         "mixture": (
-            of_models.generate(model, fitted.sample(count, SAMPLE_SEED)),
-            f"{count} samples of seed {SAMPLE_SEED} from a Gaussian mixture of {size} components (of {SIZES}, the "
+            of_models.generate(model, fitted.sample(count, Seed.MEASURED)),
+            f"{count} samples of seed {Seed.MEASURED} from a Gaussian mixture of {size} components (of {SIZES}, the "
             "likeliest on validation) fitted to one draw from q(z given x) of each training image",
         ),
         "aggregate": (
@@ -134,8 +137,8 @@ def compared(subject: Subject, kinds: dict[str, tuple[arrays.Pictures, str]], co
     scores = {}
     for kind, (images, words) in kinds.items():
         distance = frechet_score(judge(images), test, f"Fréchet distance, {judge.protocol}; {words}; to test images")
-        scores[f"fd_judge_{in_words(count)}_{kind}"] = distance
+        scores[FRECHET_OF_DRAWN[kind].of(in_words(count))] = distance
         if real > 0:
             sharp = mean_score(laplacian_variance(images[:IMAGES]) / real, f"sharpness as a share of real; {words}")
-            scores[f"sharpness_ratio_{kind}"] = sharp
+            scores[SHARPNESS_OF_DRAWN[kind].name] = sharp
     return scores

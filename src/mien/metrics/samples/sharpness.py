@@ -5,11 +5,13 @@ from numpy.typing import NDArray
 
 from mien.faces.batches import CHUNK
 from mien.faces.splits import spread
-from mien.metrics.evaluated_model import SAMPLE_SEED, Subject
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
-from mien.metrics.score import Score, mean_score
+from mien.metrics import numbers
+from mien.metrics.evaluated_model import Subject
+from mien.metrics.intervals import GROUPS, group_of, jackknife, mean_score, not_negative
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
+from mien.runs.score import Score
+from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
 LAPLACIAN = "variance of the 4-neighbour Laplacian of the grey image in [0, 1], mean over images"
@@ -18,21 +20,21 @@ SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean pow
 
 def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    rows = spread(subject.rows("test"), IMAGES)
-    real = subject.faces.images[rows]
-    scores = {"sharpness_real": mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
-    kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {SAMPLE_SEED}")}
-    if isinstance(subject.trained.model, Encodes):
-        given_back = of_models.reconstruct(subject.trained.model, real, subject.labels_of(rows))
-        kinds = {"reconstructions": (given_back, "test split"), **kinds}
+    real, known = real_images(subject), spread(subject.rows("test")[subject.told("test")], IMAGES)
+    scores = {numbers.SHARPNESS_REAL.name: mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
+    kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {Seed.MEASURED}")}
+    if isinstance(subject.trained.model, Encodes) and len(known):
+        images = subject.faces.images[known]
+        given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(known))
+        kinds = {"reconstructions": (given_back, subject.stated("test")), **kinds}
     spectrum = power_spectra(real)
     for kind, (images, what) in kinds.items():
-        scores[f"sharpness_{kind}"] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
+        scores[numbers.SHARPNESS[kind].name] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
         against = f"{what}, {len(images)} against {len(real)} test images, {SPECTRUM}"
-        scores[f"spectrum_{kind}"] = spectrum_score(power_spectra(images), spectrum, against)
+        scores[numbers.SPECTRUM[kind].name] = spectrum_score(power_spectra(images), spectrum, against)
     if len(real) > 1:
         halves = f"every other test image against the rest, {len(real) // 2} each, {SPECTRUM}"
-        scores["spectrum_floor"] = spectrum_score(spectrum[::2], spectrum[1::2], halves)
+        scores[numbers.SPECTRUM_FLOOR.name] = spectrum_score(spectrum[::2], spectrum[1::2], halves)
     return scores
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -36,6 +37,7 @@ SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_n
 SEVERAL_TASKS = ("tasks_per_node", "ntasks_per_node", "ntasks")  # of a job, which all would take its first device
 MINUTES = 240  # that a job may take, where nobody says; it goes on in a new one
 TIMEOUTS = 50  # after which a job is not submitted anew
+ANSWER = 20  # seconds at most until Slurm says how a job stands; it kills one that is cancelled after 30
 
 Start = Callable[[], AbstractContextManager[Observer]]  # of an observer, in the job
 
@@ -132,14 +134,14 @@ class WorkerJob:
             torch.set_num_threads(self.threads)
         asked = Asked()
         with self.observer() as observer:
-            observer.note(f"worker: process {os.getpid()} of {socket.gethostname()}")
             try:
+                observer.note(f"worker: process {os.getpid()} of {socket.gethostname()}")
                 work_through(self.folder, plan_faces(self.folder, observer), observer)
             except Interrupted as stopped:
                 observer.note(str(stopped))
-                if asked.by is None:  # cancelled, and not to be submitted anew
-                    return str(stopped)
-        asked.requeue()
+                if asked.to_make_room():
+                    asked.requeue()  # and does not return
+                return str(stopped)
         return "nothing is left to do"
 
     def checkpoint(self) -> "DelayedSubmission":
@@ -150,7 +152,8 @@ class WorkerJob:
 
 
 class Asked:
-    """Whether the job was asked to make room, by the signal that submitit uses for the end of its time and preemption.
+    """Whether the job was asked to stop: by the signal that submitit uses for the end of its time and preemption, or by
+    SIGTERM, which Slurm sends where a job is cancelled, and first where preemption has a time of grace.
 
     A training finishes its step and saves, as with Ctrl-C; anything else ends at once.
     """
@@ -161,7 +164,8 @@ class Asked:
         self.number = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
         self.theirs, self.usual = signal.getsignal(self.number), signal.getsignal(signal.SIGINT)
         self.by: int | None = None
-        signal.signal(self.number, self.hear)
+        for number in (self.number, signal.SIGTERM):  # the latter submitit ignores
+            signal.signal(number, self.hear)
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """Have the work stopped, the first time."""
@@ -172,7 +176,27 @@ class Asked:
             raise Interrupted("stopped between two trainings")
         signal.raise_signal(signal.SIGINT)
 
+    def to_make_room(self) -> bool:
+        """Whether a job that was stopped is to be submitted anew, and was not cancelled."""
+        self.by = self.by or signal.SIGTERM  # which a training hears in our place; nothing more is to be stopped now
+        return self.by == self.number or is_preempted()
+
     def requeue(self) -> None:
-        """Have submitit submit the job anew where that was asked for; then this does not return."""
-        if self.by is not None and callable(self.theirs):
-            self.theirs(self.by, None)
+        """Have submitit submit the job anew; then this does not return."""
+        if callable(self.theirs):
+            self.theirs(self.number, None)
+
+
+def is_preempted() -> bool:
+    """Whether this is a job of Slurm's in its time of grace: it still runs, and Slurm has noted its preemption."""
+    from submitit import JobEnvironment
+
+    here = JobEnvironment()
+    if here.cluster != "slurm":
+        return False
+    ask = ["scontrol", "show", "job", "--oneliner", here.job_id]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=ANSWER).stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "JobState=RUNNING" in said and any(re.match(r"PreemptTime=\d", fact) for fact in said)

@@ -19,6 +19,7 @@ from mien.runs.plan_folder import is_through, plan_runs, read_plan
 from mien.sessions.measure import Measuring, measure_runs
 from mien.sessions.recipe_faces import plan_faces
 from mien.sessions.train import train_run
+from mien.studies.run_study import study_of
 from mien.studies.runner.processes import STOPPED, Relay, work_in_processes
 
 LOOK_AGAIN = 2.0  # seconds between two looks at runs that are in use
@@ -78,8 +79,8 @@ def work_through(folder: Path, faces: Faces, observer: Observer | None = None, *
 
 def metrics_of(folder: Path) -> Sequence[str]:
     """The kinds of metrics that a folder's runs are measured by: a study's own, or all."""
-    content = read_plan(folder)
-    return tuple(content["study"]["metrics"]) if "study" in content else tuple(METRICS)
+    plan = read_plan(folder)
+    return study_of(folder, plan)[0].metrics if plan.study is not None else tuple(METRICS)
 
 
 def names_of(runs: Sequence[Run]) -> str:

@@ -1,8 +1,8 @@
 """Kill mien at random moments (SIGKILL), let it go on, and compare with what an uninterrupted one leaves, bit for bit.
 
-    python benchmarks/kill_anywhere.py                             # 200 kills; recorded in results/kill_anywhere.csv
-    python benchmarks/kill_anywhere.py --kills 8 --jobs vae report
-    python benchmarks/kill_anywhere.py --aimed --kills 9 --jobs judge export --record   # added to what is recorded
+    python verification/kill_anywhere.py                             # 200 kills; recorded in results/kill_anywhere.csv
+    python verification/kill_anywhere.py --kills 8 --jobs vae report
+    python verification/kill_anywhere.py --aimed --kills 9 --jobs judge export --record   # added to what is recorded
 
 Each job is a process of its own, killed at a moment that is uniform over its length when nobody kills it. What goes on
 is killed again three times of four. Right after each kill, whatever stands under its final name must be whole; in the
@@ -29,11 +29,13 @@ from statistics import median
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # before torch and numpy; and a fork has no threads
-import measuring
+from recording import record, recorded
+
 import torch
-from killing import in_a_process, kill, lingering, start, unfinished, wait_for_a_write
+from measuring import table
 
 import mien.report.study_page  # noqa: F401  this and SLOW once, so that no process that is killed has to import them
+from killing import in_a_process, kill, lingering, start, unfinished, wait_for_a_write
 from mien.api import resume_plan, run_plan, run_study
 from mien.explorer.bundle import FILE_LIST, export_web
 from mien.export.onnx_export import export_onnx
@@ -479,7 +481,7 @@ def main() -> int:
     args = parser.parse_args()
     torch.set_num_threads(1)
     chance, rows = random.Random(args.seed), []
-    recorded = measuring.read_csv("kill_anywhere") if args.record else []
+    earlier = recorded("kill_anywhere") if args.record else []
     with tempfile.TemporaryDirectory() as folder:
         jobs = jobs_of(Path(folder), args.jobs)
         for name, job in jobs.items():
@@ -497,10 +499,10 @@ def main() -> int:
                     "seconds_to_go_on": median(tally.to_the_end or [0.0]),
                 }
             )
-            print(measuring.table(rows[-1:], {key: key for key in rows[-1]}), flush=True)
+            print(table(rows[-1:], {key: key for key in rows[-1]}), flush=True)
             print(*tally.half_files, *tally.different, sep="\n", end="", flush=True)
             if args.record or not (args.jobs or args.aimed):  # now, so that one that is stopped has recorded its part
-                measuring.write_csv("kill_anywhere", rows, trials=args.kills, recorded=recorded)
+                record("kill_anywhere", rows, trials=args.kills, earlier=earlier)
     return int(any(row["half_files"] or row["different"] for row in rows))
 
 

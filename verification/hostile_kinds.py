@@ -6,43 +6,39 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import tiny
-from hostile import Case, nobody
-from mien import open_run
-from mien.explorer.site import open_site
-from mien.report import health_pictures
-from mien.report.run_section import open_chapter
+from hostile_case import Case
+from hostile_readers import FACES
 from mien.runs.folder import Run
 from mien.runs.plan_folder import PLAN_FILE, write_plan
+from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, save_model
-from mien.sessions.measure import Measuring, measure_run, measure_runs
 from mien.sessions.train import train_run
-from mien.studies.plan import Plan
-from mien.studies.run_plan import evaluate_folder
 from mien.training import checkpoint
 
-FACES = replace(tiny.noise_faces(), card={"source": "noise", "crop_rule": "square"})
 HUGE = 3 * 2**30  # bytes, none of which is on the disk
 FILES = ("recipe.toml", "provenance.json", "log.jsonl", "metrics.json", "diverged.json")
 TENSORS = ("checkpoint.safetensors", "checkpoint-before.safetensors", "weights.safetensors", "best.safetensors")
+COMMANDS = ("sample", "report", "resume", "explore", "evaluate")
 
 
 def cases() -> Iterator[Case]:
     """All of them."""
-    for file in (*FILES, *TENSORS):
-        for kind in KINDS:
-            for command in COMMANDS:
-                yield Case("kinds of file", f"{command}: {file} is {kind}", partial(tried, file, kind, command))
     for kind in KINDS:
-        for command in ("explore", "evaluate"):
-            yield Case("kinds of file", f"{command}: {PLAN_FILE} is {kind}", partial(planned, kind, command))
+        locked = kind.startswith(("not", "in"))
+        for file in (*FILES, *TENSORS):
+            for command in COMMANDS:
+                make = partial(replaced, file, kind, command)
+                yield Case("kinds of file", f"{command}: {file} is {kind}", make, command, without_rights=locked)
+        for command, reader in (("explore", "explore"), ("evaluate", "evaluate a plan")):
+            make = partial(planned, kind)
+            yield Case("kinds of file", f"{command}: {PLAN_FILE} is {kind}", make, reader, without_rights=locked)
     for name in ("weights.safetensors", "best.safetensors"):
-        yield Case("kinds of file", f"{name} has a tensor more of 3 GiB", partial(one_more, name), must="refusal")
+        more = partial(one_more, name)
+        yield Case("kinds of file", f"{name} has a tensor more of 3 GiB", more, "weights", "refusal")
 
 
 def pipe(path: Path) -> None:
@@ -93,41 +89,12 @@ def sound() -> Path:
     train_run(run, FACES)
     save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
     shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
-    run.write_metrics({"test_mse": {"value": 1.0}})
+    run.write_metrics({"test_mse": Score(1.0)})
     run.write_divergence("vae/kl is nan")
     return run.path
 
 
 KEPT: list["tempfile.TemporaryDirectory[str]"] = []
-
-
-def sample(path: Path) -> None:
-    assert len(open_run(path).sample(1)) == 1
-
-
-def report(path: Path) -> None:
-    """What the report reads of a run; its pictures take longer than a case may."""
-    run = Run.open(path)
-    measure_runs([run], Measuring(FACES, names=()))
-    chapter = open_chapter(run, 1)
-    health_pictures.told(run.log())
-    assert chapter.effort is not None
-    run.divergence()
-
-
-def resume(path: Path) -> None:
-    train_run(Run.open(path), FACES)
-
-
-def explore(path: Path) -> None:
-    open_site([path])
-
-
-def evaluate(path: Path) -> None:
-    measure_run(Run.open(path), Measuring(FACES, names=()))
-
-
-COMMANDS = {"sample": sample, "report": report, "resume": resume, "explore": explore, "evaluate": evaluate}
 
 
 def copied(folder: Path) -> Run:
@@ -139,30 +106,31 @@ def copied(folder: Path) -> Run:
     return Run(path)
 
 
-def tried(file: str, kind: str, command: str, folder: Path) -> None:
-    """One command on such a run. Of what is read in the end alone, as when a run goes on, the weights are away."""
+def replaced(file: str, kind: str, command: str, folder: Path) -> Path:
+    """A run in which a file is of a kind.
+
+    Where a command reads the file in the end alone, as when a run goes on, the weights are away.
+    """
     run = copied(folder)
     if command == "resume" and file not in ("weights.safetensors", "best.safetensors"):
         run.weights.unlink()
     if file == "diverged.json" and command in ("explore", "report"):
         run.weights.unlink(missing_ok=True)
     KINDS[kind](run.path / file)
-    with nobody() if kind.startswith(("not", "in")) else nullcontext():
-        COMMANDS[command](run.path)
+    return run.path
 
 
-def planned(kind: str, command: str, folder: Path) -> None:
+def planned(kind: str, folder: Path) -> Path:
     """A plan of one run, whose own file is of such a kind."""
     top = folder / "plan"
     top.mkdir()
     copied(top)
-    write_plan(top, Plan(name="p", title="t", recipes=["gan"]), ["run"], {})
+    write_plan(top, "p", "t", ["run"], {})
     KINDS[kind](top / PLAN_FILE)
-    with nobody() if kind.startswith(("not", "in")) else nullcontext():
-        {"explore": explore, "evaluate": evaluate_folder}[command](top)
+    return top
 
 
-def one_more(name: str, folder: Path) -> None:
+def one_more(name: str, folder: Path) -> Path:
     """Weights with one tensor of nothing but a hole in the file, which no network has a use for."""
     run = copied(folder)
     path = run.path / name
@@ -175,4 +143,4 @@ def one_more(name: str, folder: Path) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + content[begins:])
         file.truncate(8 + len(text) + end + HUGE)
-    open_run(path)
+    return path

@@ -1,8 +1,8 @@
 """Bytes that nobody has seen before, for the readers, for a stated time: tables, .zips, pictures, recipes, requests.
 
-    python benchmarks/fuzz.py [--minutes 10] [--seed 0] [--only table]
+    python verification/fuzz.py [--minutes 10] [--seed 0] [--only "a table"]
 
-The inputs are those of tests/hostile_*.py, cut, spliced and spoilt at random, by a stream that the seed decides. What a
+The inputs are those of hostile_*.py, cut, spliced and spoilt at random, by a stream that the seed decides. What a
 reader may do is to succeed, or to raise its own error; anything else is printed with the input and ends in exit code 1.
 fuzz_guided.py changes the same inputs with an eye on which lines they reach.
 """
@@ -12,23 +12,16 @@ import random
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import write_csv
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from recording import record
 
 from fuzz_targets import targets
-
-import hostile
-from mien.errors import MienError
-from mien.faces.source.decode import BadPicture
+from hostile_case import SECONDS, Reader, attempted, peak_memory, placed
 
 SPLICED = (
     b"\x00",
@@ -44,7 +37,6 @@ SPLICED = (
     b"1e999",
     b".",
 )
-SECONDS = 10  # a single input may take
 
 
 def spoilt(seeds: Sequence[bytes], dice: random.Random) -> bytes:
@@ -71,35 +63,25 @@ def spoilt(seeds: Sequence[bytes], dice: random.Random) -> bytes:
     return bytes(content)
 
 
-def tried(reading: Callable[[bytes, Path], None], content: bytes, folder: Path, *, limited: bool = True) -> str:
-    """How a reader ended: 'success', 'refusal', or the traceback of what it must not do.
-
-    limited: stop what takes longer than it may, which needs the alarm clock.
-    """
-    try:
-        with warnings.catch_warnings(), hostile.limited(SECONDS) if limited else nullcontext():
-            warnings.simplefilter("ignore")
-            reading(content, folder)
-    except (MienError, BadPicture) as error:
-        return hostile.unfit(str(error)) or "refusal"
-    except Exception:
-        return traceback.format_exc()
-    return "success"
+def tried(reader: Reader, content: bytes, folder: Path, *, limited: bool = True) -> tuple[str, str]:
+    """How a reader ended, as `attempted`.  limited: stop what takes longer than it may, which needs the alarm clock"""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return attempted(lambda: reader.read(placed(content, reader, folder)), SECONDS if limited else 0)
 
 
 def fuzz(name: str, seconds: float, seed: int, most: int = sys.maxsize) -> tuple[Counter[str], list[tuple[bytes, str]]]:
     """Try a reader for so long, or so often.  -> how many ended how, and each input that found something, with what"""
-    reading, beginnings = targets()[name]
+    reader, beginnings = targets()[name]
     seeds, dice = beginnings(), random.Random(f"{seed} {name}")
     endings, found = Counter[str](), []
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end and endings.total() < most:
             content = spoilt(seeds, dice)
-            ending = tried(reading, content, Path(folder))
-            if ending not in ("success", "refusal"):
-                found.append((content, ending))
-                ending = "failure"
+            ending, words = tried(reader, content, Path(folder))
+            if ending == "failure":
+                found.append((content, words))
             endings[ending] += 1
     return endings, found
 
@@ -125,10 +107,8 @@ def main() -> int:
         print(name, dict(endings), flush=True)
         for content, words in found[:3]:
             print(f"{content[:400]!r} ({len(content)} bytes)\n{words[-1500:]}", flush=True)
-    rows.append(
-        {"reader": "all", "inputs": sum(row["inputs"] for row in rows), "peak_mebibytes": hostile.peak_memory()}
-    )
-    print(write_csv("fuzz", rows, trials=1))
+    rows.append({"reader": "all", "inputs": sum(row["inputs"] for row in rows), "peak_mebibytes": peak_memory()})
+    print(record("fuzz", rows, trials=1))
     return int(any(row.get("failure") for row in rows))
 
 

@@ -1,7 +1,7 @@
 """The explorer's two questions, asked by an off-the-shelf API fuzzer: schemathesis, from an OpenAPI document.
 
-    python benchmarks/api_fuzz.py runs/quick/vae runs/quick/acgan    # results/api_fuzz.csv
-    python benchmarks/api_fuzz.py runs/quick/vae --examples 100
+    python verification/api_fuzz.py runs/quick/vae runs/quick/acgan    # results/api_fuzz.csv
+    python verification/api_fuzz.py runs/quick/vae --examples 100
 
 Schemathesis is no dependency of mien: it gets an environment of its own in .environments/, from the package index. It
 sends requests that the document allows and requests that it forbids. The server fails where it has a traceback, answers
@@ -19,8 +19,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from recording import record
+
 from explorer import generation, photograph, serving
-from measuring import table, write_csv
+from measuring import table
 
 VERSION = "4.32.5"
 ENVIRONMENT = Path(__file__).parent / ".environments" / f"schemathesis-{VERSION}"
@@ -46,7 +48,7 @@ def main() -> None:
     program = installed()
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for run in given.runs for row in fuzz(run, program, given.examples, Path(folder))]
-    path = write_csv("api_fuzz", rows, trials=1)
+    path = record("api_fuzz", rows, trials=1)
     columns = {name: name for name in ("run", "requests", "failures", "answers", "seconds")}
     print(f"{table(rows, columns)}\n\nwritten to {path}")
     sys.exit(any(row["failures"] for row in rows))

@@ -1,8 +1,8 @@
 """Under load: many clients for minutes, a training of very many steps, a million pictures; is memory flat?
 
-    python benchmarks/soak.py explorer runs/coursework/vae    # 50 clients for 3 minutes: results/soak_explorer.csv
-    python benchmarks/soak.py training                        # 2,000,000 steps: results/soak_training.csv
-    python benchmarks/soak.py pictures                        # a million, 3.2 GB of disk: results/soak_pictures.csv
+    python verification/soak.py explorer runs/coursework/vae    # 50 clients for 3 minutes: results/soak_explorer.csv
+    python verification/soak.py training                        # 2,000,000 steps: results/soak_training.csv
+    python verification/soak.py pictures                        # a million, 3.2 GB of disk: results/soak_pictures.csv
 
 Each watches a process of `mien` and its children from outside, twice a second: the memory that is theirs and the files
 that they have open. Growth is the slope of a line through the second half of a soak, when caches are warm. `explorer`
@@ -27,10 +27,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recording import record
+
 import numpy as np
 from explorer import generation, photograph, serving_process
+from measuring import table
+
 from killing import family
-from measuring import table, write_csv
 
 PERCENTILES = (50, 95, 99, 100)
 MEBIBYTE = 2**20
@@ -61,7 +64,7 @@ def main() -> None:
         rows = {"explorer": soak_explorer, "training": soak_training, "pictures": soak_pictures}[given.part](
             given, Path(folder)
         )
-    path = write_csv(f"soak_{given.part}", rows, trials=1)
+    path = record(f"soak_{given.part}", rows, trials=1)
     columns = {name: name for row in rows for name in row}
     print(f"{table(rows, columns)}\n\nwritten to {path}")
 

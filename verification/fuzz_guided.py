@@ -1,11 +1,11 @@
 """The readers of fuzz_targets.py, fuzzed with an eye on the lines that each input reaches: by atheris and libFuzzer.
 
     pip install atheris==3.0.0
-    python benchmarks/fuzz_guided.py [--minutes 15] [--seed 1] [--only table]    # results/fuzz_guided.csv
+    python verification/fuzz_guided.py [--minutes 15] [--seed 1] [--only "a table"]    # results/fuzz_guided.csv
 
 An input that reaches something new of mien, or of the parsers in Python that it uses, is kept and changed further. What
 counts as a failure is what fuzz.py takes for one; also an input that takes more than 10 seconds, one that ends the
-process, and a process that exceeds the memory which tests/hostile.py allows for the whole corpus. Each reader is tried
+process, and a process that exceeds the memory which hostile.py allows for the whole corpus. Each reader is tried
 in a process of its own, on one core.
 """
 
@@ -30,8 +30,9 @@ def main() -> int:
     if importlib.util.find_spec("atheris") is None:
         print(f"atheris, which guides the fuzzer, is not installed: pip install atheris=={VERSION}", file=sys.stderr)
         return 2
+    from recording import record
+
     from fuzz_targets import targets
-    from measuring import write_csv
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=15, help="in all")
@@ -45,16 +46,16 @@ def main() -> int:
             rows.append(fuzz(name, 60 * options.minutes / len(names), options.seed, Path(folder)))
         print(rows[-1], flush=True)
     rows.append({"reader": "all"} | {key: sum(row[key] for row in rows) for key in ("inputs", "seconds", "failure")})
-    print(write_csv("fuzz_guided", rows, trials=1))
+    print(record("fuzz_guided", rows, trials=1))
     return int(rows[-1]["failure"] > 0)
 
 
 def fuzz(name: str, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
     """Try a reader for so long, and print what it must not do.  -> a row of the results"""
-    from fuzz import SECONDS, SPLICED
+    from fuzz import SPLICED
     from fuzz_targets import targets
-
     from hostile import MOST_MEMORY
+    from hostile_case import SECONDS
 
     for part in ("seeds", "grown", "artifacts", "work"):
         (folder / part).mkdir()
@@ -113,18 +114,17 @@ def work(name: str, folder: Path, arguments: Sequence[str]) -> None:
 
     with atheris.instrument_imports(include=list(INSTRUMENTED)):
         import fuzz
-    reading = fuzz.targets()[name][0]
+    reader = fuzz.targets()[name][0]
     found = set[str]()
     endings = (folder / "endings").open("wb", buffering=0)  # a letter each, as libFuzzer ends the process when it likes
 
     def one(content: bytes) -> None:
-        ending = fuzz.tried(reading, content, folder / "work", limited=False)  # libFuzzer has the alarm clock
-        if ending not in ("success", "refusal"):
-            where = "\n".join(ending.splitlines()[-3:])
+        ending, words = fuzz.tried(reader, content, folder / "work", limited=False)  # libFuzzer has the alarm clock
+        if ending == "failure":
+            where = "\n".join(words.splitlines()[-3:])
             if where not in found and len(found) < MOST_SHOWN:
-                print(f"FAILURE of {name}: {content[:2000]!r}\n{ending[-2000:]}", file=sys.stderr, flush=True)
+                print(f"FAILURE of {name}: {content[:2000]!r}\n{words[-2000:]}", file=sys.stderr, flush=True)
             found.add(where)
-            ending = "failure"
         endings.write(ending[:1].encode())
 
     atheris.Setup([sys.argv[0], *arguments], one)

@@ -1,6 +1,6 @@
 """How far weights drift apart where only the number of threads differs; and that nothing else makes them differ.
 
-    python benchmarks/determinism.py [--threads 1 2] [--steps 1 10 300]
+    python verification/determinism.py [--threads 1 2] [--steps 1 10 300]
 
 A VAE and a GAN are trained on drawn faces from the same seed, twice with each number of threads. Drift is the root of
 the mean squared difference of all weights to those by the first number of threads, over the root mean square of how
@@ -13,8 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import measuring
+from recording import record
+
 import torch
+from measuring import table
 from torch import Tensor
 
 from mien.faces import Faces, open_faces
@@ -81,8 +83,8 @@ def main() -> int:
     args = parser.parse_args()
     faces = open_faces("drawn:2000", size=32)
     rows = [row for name in MODELS for steps in args.steps for row in rows_of(name, steps, args.threads, faces)]
-    print(measuring.table(rows, {key: key for key in rows[0]}))
-    print(measuring.write_csv("determinism", rows, trials=2))
+    print(table(rows, {key: key for key in rows[0]}))
+    print(record("determinism", rows, trials=2))
     return int(any(row["again"] != "equal" for row in rows))
 
 

@@ -1,0 +1,60 @@
+"""Drawing faces in several processes: painting is many small steps of NumPy, which hold the interpreter.
+
+Each process draws every so-many-th chunk and writes its pixels to a pipe, which holds it up until they are read. It is
+started by its own command rather than by multiprocessing, which would run the user's script anew in it.
+"""
+
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+from mien.faces.drawn.drawn_faces import draw
+from mien.seeds import RendererSeed
+
+PROGRAM = "import sys; from mien.faces.drawn.drawing_processes import main; main(*map(int, sys.argv[1:]))"
+
+
+def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iterator[NDArray[np.uint8]]:
+    """The first so many drawn faces, a chunk at a time.  -> uint8 [n,S,S,3]
+
+    Raises: DataError where a process ends before its time.
+    """
+    with ExitStack() as started:
+        pipes = []
+        for place in range(processes):
+            given = map(str, (count, size, chunk, place, processes))
+            process = subprocess.Popen([sys.executable, "-c", PROGRAM, *given], stdout=subprocess.PIPE)
+            started.callback(process.wait)
+            started.callback(process.kill)  # which comes first
+            assert process.stdout is not None
+            pipes.append(started.enter_context(process.stdout))
+        for start, pipe in zip(range(0, count, chunk), itertools.cycle(pipes), strict=False):
+            yield read_faces_from(pipe, min(chunk, count - start), size)
+
+
+def read_faces_from(pipe: IO[bytes], count: int, size: int) -> NDArray[np.uint8]:
+    """So many faces as a process wrote them.  Raises: DataError where it ends before."""
+    content = pipe.read(count * size * size * 3)
+    if len(content) < count * size * size * 3:
+        raise DataError("A process that draws faces ended: no memory left, or it was killed. Run the command again.")
+    return np.frombuffer(content, np.uint8).reshape(count, size, size, 3)
+
+
+def main(count: int, size: int, chunk: int, place: int, processes: int) -> None:
+    """Write the chunks of one process to its output; it ends when nobody reads them any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads
+    try:
+        for start in range(place * chunk, count, processes * chunk):
+            faces = draw(min(chunk, count - start), size=size, seed=RendererSeed.FACES, start=start)
+            sys.stdout.buffer.write(faces.images.tobytes())
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        sys.stderr.close()  # or Python says at its end that the pipe is broken
