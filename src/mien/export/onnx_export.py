@@ -30,7 +30,7 @@ from mien.pictures import of_models
 from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 BATCHES = (1, 2, 7)  # that a file is checked with
 MOST_GREY_LEVELS = 0.1  # that an image may differ by from PyTorch's: far less than what rounding to 8 bits does
@@ -164,9 +164,19 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
     assert program is not None
     model: ModelProto = program.model_proto
     graph = model.graph
+    name_images(graph)
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces, with paths of this machine
     return model
+
+
+def name_images(graph: "GraphProto") -> None:
+    """Call the free number of images N, for which PyTorch has a name of its own."""
+    found = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_param == found:
+                side.dim_param = "N"
 
 
 def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
