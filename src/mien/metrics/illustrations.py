@@ -1,4 +1,4 @@
-"""Pictures that only a measurement can make: they need the judge, or what was fitted to the training latents."""
+"""Pictures that only a measurement can make: they need the judge, or the mixture fitted to training latents."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ SAMPLED = 16  # samples from the prior, over as many from the mixture
 
 
 def neighbours(subject: Subject) -> arrays.Pictures | None:
-    """Samples over the training image that is nearest to each, in the judge's eyes.  -> [2,10,S,S,3]"""
+    """Samples over the training image that is nearest to each in the judge's features.  -> [2,10,S,S,3]"""
     samples = subject.samples[:NEIGHBOURS]
     return np.stack([samples, subject.faces.images[nearest_training(subject, len(samples))]])
 

@@ -24,7 +24,7 @@ EXPECTED = (
 
 
 class InceptionFeatures:
-    """What the FID's network sees; it resizes pictures itself. Run by ONNX Runtime, since ONNX holds no code of Python.
+    """Features of the FID's network, which resizes pictures itself. ONNX Runtime runs it, as ONNX holds no Python code.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500).
 
@@ -73,5 +73,5 @@ def open_session(content: bytes) -> "InferenceSession":
 
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what is wrong is raised
+    options.log_severity_level = 4  # errors are raised
     return InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""What a run's log says in words, and its best snapshot beside its last weights."""
+"""The sentences of a run's log, and its best snapshot beside its last weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ COMPARED = 8  # samples of each, from the first latents that all sheets of sampl
 
 
 def told(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """When something turned, and what was said of it."""
+    """The sentences of a log on the health of the training, each with its images seen."""
     return [(f"{line['images_seen']:,} images", words) for line in log for words in line.get("words", ())]
 
 

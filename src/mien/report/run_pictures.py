@@ -81,7 +81,7 @@ def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:
         images_of_panels.append(Inline(svg, "image/svg+xml", f"{panel.title}: {ends}."))
     return Plate(
         f"{chapter.number}.{place}",
-        f"Training curves of the {chapter.title}; each point is the mean since the one before.",
+        f"Training curves of the {chapter.title}; each point is the mean since the point before.",
         tuple(images_of_panels),
         file=f"fig{chapter.number}_{place}.jpg",
         jpeg=figure_jpeg(figures.curves(list(panels.values()), unit, images)),

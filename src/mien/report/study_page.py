@@ -102,7 +102,7 @@ def summary(facts: Facts, chapters: Sequence[ArmChapter], answers: Sequence[Answ
 
 
 def claimed(one: Answer) -> str:
-    """What a claim says of its metric, with its margin."""
+    """What a claim states of its metric, with its margin."""
     claim = one.claim
     if claim.kind in ("fails", "trains"):
         less = "not " if claim.kind == "trains" else ""
@@ -172,7 +172,7 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def provenance(runs: Sequence[Run], faces: Faces) -> list[tuple[str, str]]:
-    """Where the runs come from: what they share once, and what they do not as a list."""
+    """Where the runs come from: a value that all share once, different values as a list."""
     facts: dict[str, list[str]] = {}
     for run in runs:
         try:

@@ -61,7 +61,7 @@ class Looked(NamedTuple):
 
 
 def distribution(subject: Subject) -> dict[str, Score]:
-    """Distances of samples to test and training images in the eyes of every extractor, with floors; and copying.
+    """Distances of samples to test and training images in the features of every extractor, with floors; and copying.
 
     Nothing where there are fewer than ten images to train or to test on.
     """
