@@ -20,12 +20,13 @@ SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean pow
 
 def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    real, known = real_images(subject), spread(subject.rows("test")[subject.told("test")], IMAGES)
+    real = real_images(subject)
     scores = {numbers.SHARPNESS_REAL.name: mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
     kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {Seed.MEASURED}")}
-    if isinstance(subject.trained.model, Encodes) and len(known):
+    model = subject.trained.model
+    if isinstance(model, Encodes) and len(known := spread(subject.rows("test")[subject.told("test")], IMAGES)):
         images = subject.faces.images[known]
-        given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(known))
+        given_back = of_models.reconstruct(model, images, subject.labels_of(known))
         kinds = {"reconstructions": (given_back, subject.stated("test")), **kinds}
     spectrum = power_spectra(real)
     for kind, (images, what) in kinds.items():
