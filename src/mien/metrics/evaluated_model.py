@@ -40,6 +40,8 @@ class Subject:
     extractors: tuple[Extractor, ...]
     seen: Seen = field(default_factory=dict)
     components: dict[int, PrincipalGaussian] = field(default_factory=dict)
+    _of_samples: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
+    _of_faces: dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict, init=False)
 
     @property
     def sample_count(self) -> int:
@@ -134,11 +136,3 @@ class Subject:
             rows = self.encoded_rows(split)
             self._of_faces[split] = of_models.encode(self.encoder, self.faces.images[rows], self.labels_of(rows))
         return self._of_faces[split]
-
-    @cached_property
-    def _of_faces(self) -> dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        return {}
-
-    @cached_property
-    def _of_samples(self) -> dict[str, NDArray[np.float32]]:
-        return {}

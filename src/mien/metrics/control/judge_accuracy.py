@@ -1,4 +1,4 @@
-"""How far the judge itself can be trusted: its accuracy on real test images, before it says anything of samples."""
+"""The judge's own accuracy on real test images, which says how far its numbers of samples can be trusted."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def judgement(subject: Subject) -> dict[str, Score]:
 def balanced_accuracy(seen: NDArray[np.bool_], truth: NDArray[np.bool_], protocol: str) -> Score:
     """Mean of the shares of the two classes that are seen right; a class without images counts as half right.
 
-    For the interval, one right and one wrong are added to each class: a few that are all right are no certainty.
+    For the interval, one right and one wrong are added to each class: a few hits without a miss are no certainty.
     """
     rates, variances = [], []
     for answer in (True, False):
@@ -43,7 +43,7 @@ def balanced_accuracy(seen: NDArray[np.bool_], truth: NDArray[np.bool_], protoco
 
 
 def area_under_curve(seen: NDArray[np.float32], truth: NDArray[np.bool_]) -> Score:
-    """How often an image with the attribute is thought likelier to have it than one without.  [N] x 2
+    """How often the judge gives an image with the attribute a higher probability than one without.  [N] x 2
 
     Source of the interval: Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve", equation 1.
     """

@@ -1,4 +1,4 @@
-"""How well a model gives back test images it never saw, beside what needs no model at all."""
+"""How well a model reconstructs test images that it was not trained on, beside baselines that need no model."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Distances(NamedTuple):
 def reconstruction(subject: Subject) -> dict[str, Score]:
     """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them.
 
-    Nothing where all test faces lack attributes that the model is told.
+    Empty where all test faces lack attributes that the model needs.
     """
     model = subject.encoder
     if not subject.told("test").any():
@@ -112,7 +112,7 @@ def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Dis
 
 
 def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N], [N,D] -> [N]
+    """How far each image is from its reconstruction; 0: the same, 1: as far as any other face.  [N], [N,D] -> [N]
 
     In units of the mean squared distance of two different images, which is twice the features' total variance; None
     where they do not vary.

@@ -1,4 +1,4 @@
-"""How sharp images are: the variance of their Laplacian, and how much of each spatial frequency they have."""
+"""Sharpness of images: the variance of their Laplacian, and their power at each spatial frequency."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +65,8 @@ def greys(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 def power_spectra(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Power of each image at each radial frequency, averaged over directions.  uint8 [N,S,S,3] -> [N,S//2]
 
-    Frequencies 1 to S//2, in periods an image. A Hann window keeps the edges of the image, which do not meet, out of
-    it. Source: Durall et al. 2020 (arXiv:2003.01826), with means for sums.
+    Frequencies 1 to S//2, in periods an image. A Hann window keeps out the edges of the image, which do not meet.
+    Source: Durall et al. 2020 (arXiv:2003.01826), with means for sums.
     """
     size = images.shape[1]
     window = np.hanning(size + 2)[1:-1]
