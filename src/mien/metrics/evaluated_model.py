@@ -66,15 +66,15 @@ class Subject:
             raise TypeError(f"{self.trained.model.title} does not encode: this metric is not for it")
         return self.trained.model
 
-    def told(self, split: Split) -> NDArray[np.bool_]:
-        """Which of the measured faces of a split have all attributes known that the model is told.  -> [N]"""
+    def labelled(self, split: Split) -> NDArray[np.bool_]:
+        """Whether all attributes that the model is given are known, for each measured face of a split.  -> [N]"""
         values = self.faces.attributes[self.rows(split)][:, self.faces.columns(self.trained.attributes)]
         known: NDArray[np.bool_] = (values != UNKNOWN).all(1)
         return known
 
-    def stated(self, split: Split) -> str:
+    def split_in_words(self, split: Split) -> str:
         """A split in words, with the number of its faces that are left out because their attributes are unknown."""
-        left_out = int((~self.told(split)).sum())
+        left_out = int((~self.labelled(split)).sum())
         return f"{split} split" + (f" without {left_out:,} faces whose attributes are unknown" if left_out else "")
 
     def labels_of(self, rows: NDArray[np.int64]) -> Tensor | None:

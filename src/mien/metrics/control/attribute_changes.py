@@ -10,12 +10,11 @@ from mien.faces.batches import CHUNK
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
 from mien.metrics import numbers
-from mien.metrics.intervals import mean_score, share_score
+from mien.metrics.intervals import Z, mean_score, share_score
 from mien.pictures.arrays import Pictures
 from mien.runs.score import Score
 from mien.seeds import Seed
 
-Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen
 
 

@@ -51,7 +51,7 @@ def likelihood(subject: Subject) -> dict[str, Score]:
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.stated("test"))
+    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.split_in_words("test"))
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 

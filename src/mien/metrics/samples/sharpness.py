@@ -24,10 +24,10 @@ def sharpness(subject: Subject) -> dict[str, Score]:
     scores = {numbers.SHARPNESS_REAL.name: mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
     kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {Seed.MEASURED}")}
     model = subject.trained.model
-    if isinstance(model, Encodes) and len(known := spread(subject.rows("test")[subject.told("test")], IMAGES)):
+    if isinstance(model, Encodes) and len(known := spread(subject.rows("test")[subject.labelled("test")], IMAGES)):
         images = subject.faces.images[known]
         given_back = of_models.reconstruct(model, images, subject.labels_of(known))
-        kinds = {"reconstructions": (given_back, subject.stated("test")), **kinds}
+        kinds = {"reconstructions": (given_back, subject.split_in_words("test")), **kinds}
     spectrum = power_spectra(real)
     for kind, (images, what) in kinds.items():
         scores[numbers.SHARPNESS[kind].name] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
