@@ -184,7 +184,7 @@ def run_log(path: Path) -> None:
     log = run.log()
     assert len(log) >= 2
     loss_curves.panels(log, MODEL)
-    health_pictures.told(log)
+    health_pictures.read_turns(log)
     assert all(np.isfinite(line.get("seconds", 0.0)) for line in log)
     run.rewind_log(100)
 
@@ -229,7 +229,7 @@ def report(path: Path) -> None:
     run = Run.open(path)
     measure_runs([run], Measuring(FACES, names=()))
     chapter = open_chapter(run, 1)
-    health_pictures.told(run.log())
+    health_pictures.read_turns(run.log())
     assert chapter.effort is not None
     run.divergence()
 

@@ -48,7 +48,7 @@ def build_report(folder: Path, runs: Sequence[Run], faces: Faces, *, title: str,
 
 
 def colouring_attribute(faces: Faces, chapters: Sequence[Chapter]) -> str | None:
-    """What maps of latents are coloured by: what a model is conditioned on, else the attribute nearest to half."""
+    """The attribute that colours maps of latents: one that a model is conditioned on, else the one nearest to half."""
     for chapter in chapters:
         for name in chapter.model.attributes:
             if name in faces.attribute_names:
@@ -136,9 +136,7 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
         return None
     matrix = np.array(card["correlation"], dtype=np.float64)
     alt = "Correlations of the attributes. The strongest: " + "; ".join(strongest(dict(card))) + "."
-    caption = (
-        "Correlation (phi) of every two attributes in the training split. Grey: nothing to tell, as one does not vary."
-    )
+    caption = "Correlation (phi) of every two attributes in the training split. Grey: one of the two does not vary."
     svg = figure_svg(figures.heat_map(matrix, names))
     return Plate("0.3", caption, (Inline(svg, "image/svg+xml", alt),), narrow=len(names) <= figures.CELLS_WITH_NUMBERS)
 
@@ -154,7 +152,7 @@ def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
 
 
 def write(folder: Path, page: str, pictures: Mapping[str, bytes]) -> Path:
-    """Write the report beside the old one, then put it in its place; what a killed process left of one goes.
+    """Write the report beside the old report, then replace that; remains of a killed process are deleted.
 
     Raises: RunError where the folder cannot be written.
     """

@@ -19,7 +19,7 @@ from mien.report.run_section import Chapter
 from mien.runs.score import Score
 
 FEW_COLUMNS = 6  # which are not stretched over the page
-TOLD = 3  # of the strongest leaks, to those who cannot see the picture
+TOLD = 3  # of the strongest leaks, in the description of the picture
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Leakage:
 
 
 def read_leakage(scores: Mapping[str, Score]) -> Leakage | None:
-    """What leaks into attributes; None where no attribute was switched, or no other one was looked at.
+    """What leaks into attributes; None where no attribute was switched, or no other attribute was looked at.
 
     Of the columns, those of the rows come first.
     """
@@ -84,7 +84,7 @@ def by_pair(scores: Mapping[str, Score], number: Number, rows: Collection[str]) 
 
 
 def matrix(values: Mapping[tuple[str, ...], float], rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
-    """Values in rows and columns, NaN where there is none.  -> [A,B]"""
+    """Values in rows and columns, NaN for a pair without a value.  -> [A,B]"""
     return np.array([[values.get((row, column), math.nan) for column in columns] for row in rows], dtype=np.float64)
 
 

@@ -10,9 +10,9 @@ from mien.pictures.arrays import Pictures
 from mien.report.encoded_pictures import GAP, Plate, sheet
 from mien.report.run_section import Chapter
 
-CAPTIONS = {  # name of the picture -> caption, and what stands beside its rows
+CAPTIONS = {  # name of the picture -> caption, and names of its rows
     "neighbours": (
-        "Samples over the training image that is nearest to each in the judge's eyes: a copy would show.",
+        "Samples over the training image that is nearest to each in the judge's features: a copy would show.",
         ("sample", "nearest in training"),
     ),
     "mixture": (

@@ -57,7 +57,7 @@ def write_study(
         "study.html.jinja",
         facts=facts,
         summary=summary(facts, chapters, answers, faces),
-        answers=[(one, claimed(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
+        answers=[(one, claim_in_words(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
         left_out=left_out,
         trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
         plots=plots_plate(facts.axes, chapters),
@@ -101,8 +101,8 @@ def summary(facts: Facts, chapters: Sequence[ArmChapter], answers: Sequence[Answ
     return told
 
 
-def claimed(one: Answer) -> str:
-    """What a claim says of its metric, with its margin."""
+def claim_in_words(one: Answer) -> str:
+    """What a claim states of its metric, with its margin."""
     claim = one.claim
     if claim.kind in ("fails", "trains"):
         less = "not " if claim.kind == "trains" else ""
@@ -172,7 +172,7 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def provenance(runs: Sequence[Run], faces: Faces) -> list[tuple[str, str]]:
-    """Where the runs come from: what they share once, and what they do not as a list."""
+    """Where the runs come from: a value that all share once, different values as a list."""
     facts: dict[str, list[str]] = {}
     for run in runs:
         try:

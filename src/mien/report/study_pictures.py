@@ -26,7 +26,7 @@ RECONSTRUCTED = 10
 
 @dataclass(frozen=True)
 class ArmChapter:
-    """One arm: its runs, what of them is trained, and its first run that is, to show."""
+    """One arm: its runs, the trained and the diverged ones, and the first trained run, which is shown."""
 
     name: str
     runs: tuple[ArmRun, ...]
@@ -45,25 +45,25 @@ class ArmChapter:
         return ", ".join(parts)
 
     def dots(self, metric: str, aligned_with: str = "") -> figures.Dots:
-        """The metric for a plot; only of runs that have the other one as well, where one is given."""
+        """The metric for a plot; only of runs that have the other metric as well, where another is given."""
         values = values_of([run for run in self.runs if run.value(aligned_with or metric) is not None], metric)
         return figures.Dots(self.name, np.array(values, np.float64), *mean_interval(values))
 
 
 def open_arm(name: str, runs: Sequence[ArmRun]) -> ArmChapter:
-    """What there is of an arm."""
+    """An arm with its first trained run opened; its first run where no run is trained."""
     trained = tuple(run for run in runs if run.trained)
     diverged = tuple(run for run in runs if run.divergence)
     return ArmChapter(name, tuple(runs), trained, diverged, open_chapter((trained or tuple(runs))[0].run, 0))
 
 
 def number(value: float | None) -> str:
-    """Four digits of a value; a dash where there is none."""
+    """Four digits of a value; a dash for None."""
     return cell(Score(math.nan if value is None else value)).value
 
 
 def words_of(axis: Axis) -> str:
-    """What is measured, and which way is better."""
+    """The label of an axis, and which way is better."""
     return f"{axis.label} ({axis.better} is better)" if axis.better else axis.label
 
 
@@ -118,7 +118,7 @@ def as_number(name: str) -> float:
 
 
 def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
-    """The first samples of the first trained run of each arm; None where there is none."""
+    """The first samples of the first trained run of each arm; None without runs of one image size."""
     shown = [chapter for chapter in chapters if chapter.shown.trained]
     sizes = {chapter.shown.model.image_size for chapter in shown}
     if len(sizes) != 1:

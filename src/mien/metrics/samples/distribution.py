@@ -21,7 +21,7 @@ from mien.seeds import Seed
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000
 COVERAGE_IMAGES = 2_000
-COPIES = 0.01  # of test images are as near to a training image as what counts as a copy
+COPIES = 0.01  # of test images are as near to a training image as a copy is
 
 Features = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class Comparison(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What an extractor sees in samples, in test images, and in up to twice as many training images."""
+    """An extractor's features of samples, of test images, and of up to twice as many training images."""
 
     extractor: Extractor
     samples: Features
@@ -62,7 +62,7 @@ class Looked(NamedTuple):
 
 
 def distribution(subject: Subject) -> dict[str, Score]:
-    """Distances of samples to test and training images in the eyes of every extractor, with floors; and copying.
+    """Distances of samples to test and training images in the features of every extractor, with floors; and copying.
 
     Nothing where there are fewer than ten images to train or to test on.
     """
@@ -82,7 +82,7 @@ def common_count(subject: Subject, most: int) -> int:
 
 
 def look(subject: Subject, extractor: Extractor) -> Looked:
-    """What an extractor sees in as many samples, test and training images as are compared, and in no more."""
+    """An extractor's features of as many samples, test and training images as are compared, and of no more."""
     count = common_count(subject, FRECHET_IMAGES)
     test = subject.features(extractor, "test")
     if extractor is subject.extractors[0]:  # other metrics need all of these too
