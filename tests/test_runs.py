@@ -51,7 +51,7 @@ def test_a_new_run_holds_its_whole_recipe_and_where_it_comes_from(run: Run) -> N
 )
 def test_the_command_line_is_kept_as_it_was_typed(program: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [program, "train", "a b"])
-    assert provenance_module.provenance("fingerprint", 0).command == command
+    assert provenance_module.surroundings()["command"] == command
 
 
 def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:

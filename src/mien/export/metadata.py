@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.export.runtime import FORMAT
+from mien.faces.pack.statistics import crop_words
 from mien.files.writing import digest
 from mien.models.base import Encodes
 from mien.runs.folder import Run
@@ -106,15 +107,6 @@ It makes RGB images of {size} x {size} pixels from {model["latent_dim"]} numbers
 
 ## What it learnt from
 
-{faces:,} training faces of `{recipe["data"]["source"]}` ({known}), kept of each picture: {kept(trained)}.
+{faces:,} training faces of `{recipe["data"]["source"]}` ({known}), kept of each picture: {crop_words(trained.crop)}.
 It saw {trained.images_seen:,} images, {trained.images_seen / max(faces, 1):.1f} times each face.
 {USES}"""
-
-
-def kept(trained: TrainedModel) -> str:
-    """What was kept of the training pictures, in words."""
-    if trained.crop == "square":
-        return "the square in its middle"
-    if trained.crop == "celeba":
-        return "the usual box for CelebA's layout"
-    return "left, top, right, bottom = {}, {}, {}, {}".format(*trained.crop)

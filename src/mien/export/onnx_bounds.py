@@ -132,11 +132,6 @@ def varint_of(value: int) -> bytes:
     return bytes([*written, value])
 
 
-def metadata(model: "ModelProto", key: str) -> str | None:
-    """What stands in a model's metadata under a key."""
-    return next((entry.value for entry in model.metadata_props if entry.key == key), None)
-
-
 def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapping[str, Shape]) -> int:
     """Whether a network takes and gives this, within bounds of memory and time.  -> its largest map
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -99,7 +99,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
                 f"than {most:g}; nothing was written. Look at the weights: do samples of the run look right?"
             )
-        set_metadata(graph, metadata(source, part, {unit: difference}))
+        graph.metadata_props.add(key=KEY, value=json.dumps(metadata(source, part, {unit: difference})))
         contents[path] = graph.SerializeToString()
         written.append(Written(path, len(contents[path]), difference, unit))
     write_together(contents)
@@ -235,12 +235,6 @@ def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]
                 scale = max(1.0, float(expected.abs().max()))
                 largest = np.maximum(largest, np.abs(expected.numpy() - given).max() / scale)
     return float(largest)
-
-
-def set_metadata(graph: "ModelProto", content: Mapping[str, Any]) -> None:
-    """Write what mien has to say into an ONNX model."""
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(content)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

@@ -16,11 +16,7 @@ from mien.files.reading import json_object, require_readable
 from mien.files.writing import replacing
 
 Shapes = dict[str, tuple[int, ...]]
-
-
 KEY = "mien"  # of the metadata, whose other keys safetensors would write in any order
-
-
 UNREADABLE = (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError)  # what a damaged file raises
 
 

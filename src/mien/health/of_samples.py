@@ -45,13 +45,8 @@ def for_variety(line: Line) -> str:
 def regains_variety(lines: Lines, since: int) -> str:
     """Four fifths of what it was are back."""
     was = min(1.0, max(line[VARIETY] for line in lines[:since]))
-    now = lines[-1][VARIETY]
-    return "" if now < 0.8 * was else f"samples are varied again: {now:.2f} of real, fell to {fell(lines, since):.2f}."
-
-
-def fell(lines: Lines, since: int) -> float:
-    """The lowest variety of a spell."""
-    return float(lowest(lines[since:], VARIETY)[VARIETY])
+    now, fell = lines[-1][VARIETY], lowest(lines[since:], VARIETY)[VARIETY]
+    return "" if now < 0.8 * was else f"samples are varied again: {now:.2f} of real, fell to {fell:.2f}."
 
 
 def never_varied(lines: Lines) -> str:

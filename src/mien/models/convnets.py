@@ -38,12 +38,7 @@ class Encoder(nn.Module):
     """Stride-2 convolutions of doubling width, then one linear layer.  [N,3,S,S] -> [N,out_features]"""
 
     def __init__(
-        self,
-        image_size: int,
-        width: int,
-        depth: int,
-        out_features: int,
-        normalization: Normalization = "none",
+        self, image_size: int, width: int, depth: int, out_features: int, normalization: Normalization = "none"
     ) -> None:
         super().__init__()
         side = bottom_side(image_size, depth)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mien.errors import RecipeError, did_you_mean
 from mien.faces import Faces
 
+FEWEST_FOR_TSNE = 30  # points; its neighbourhoods are about as large
 Pictures = NDArray[np.uint8]  # [N,S,S,3]
 Combinations = list[tuple[list[int], int]]  # values of the model's attributes, and how many training faces have them
 
@@ -87,9 +88,6 @@ def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return sheet
-
-
-FEWEST_FOR_TSNE = 30  # its neighbourhoods are about as large
 
 
 def attribute_direction(latents: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float32]:

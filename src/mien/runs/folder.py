@@ -19,7 +19,7 @@ from mien.files.writing import write_text
 from mien.models import class_of
 from mien.models.own_code import CODE_FILE, code_of
 from mien.recipes.recipe import Recipe, check, read_toml, to_toml
-from mien.runs.provenance import provenance, surroundings
+from mien.runs.provenance import surroundings
 from mien.runs.records import FORMAT, Divergence, LogLine, Provenance, Start
 from mien.runs.score import Score, jsonable_scores, read_scores
 
@@ -64,7 +64,8 @@ class Run:
             run.require_room()
             if code := code_of(class_of(recipe.model)):
                 write_text(run.path / CODE_FILE, code.decode())
-            run.write_provenance(provenance(fingerprint, recipe.training.seed))
+            origin = {"format": FORMAT, "data_fingerprint": fingerprint, "seed": recipe.training.seed}
+            run.write_provenance(Provenance.model_validate(origin | surroundings()))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
         return run
 

@@ -9,13 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mien.runs.records import FORMAT, Provenance
 from mien.version import __version__
-
-
-def provenance(fingerprint: str, seed: int) -> Provenance:
-    """Versions, machine, data and command of a run that is made now."""
-    return Provenance(format=FORMAT, data_fingerprint=fingerprint, seed=seed, **surroundings())
 
 
 def surroundings() -> dict[str, Any]:

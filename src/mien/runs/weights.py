@@ -67,12 +67,7 @@ class TrainedModel:
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
         y = arrays.labels(
-            self.attributes,
-            self.combinations,
-            count,
-            seed=seed,
-            given=attributes or {},
-            model=self.recipe.model.name,
+            self.attributes, self.combinations, count, seed=seed, given=attributes or {}, model=self.recipe.model.name
         )
         return None if y is None else torch.from_numpy(y)
 

@@ -92,7 +92,7 @@ class Trainer:
         saved = self.since = time.monotonic()
         if not resumed and self.hardware.rank == 0:
             self._snapshot()
-        with self.hardware.generators_kept(), stop_requested(True) as stop:
+        with self.hardware.generators_kept(), stop_requested() as stop:
             while self.images_seen < self.total and not self._stopping(stop):
                 before = self.images_seen
                 self._step()

@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,35 +43,11 @@ class Chunk:
     bad: list[tuple[str, str]] = field(default_factory=list)  # name, reason
 
 
-class Source(Protocol):
-    """What packing needs to know."""
-
-    words: str  # the source as the user gave it
-    name: str  # a readable part of the pack's name
-    identity: tuple[Any, ...]  # what, besides the content, decides the pack
-    signature: str  # changes with the content
-    doing: str  # for the progress bar
-    skip_bad: bool
-
-    def layout(self) -> Layout:
-        """Pictures, labels and the given split."""
-        ...
-
-    def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
-        """The packed pictures, in the order of the layout's, made by so many threads or processes."""
-        ...
-
-    def crop(self, layout: Layout) -> Crop | None:
-        """Which part of a picture is kept; None where nothing is cropped."""
-        ...
-
-    def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
-        """Names and values [N,F] of the continuous factors, where they are known."""
-        ...
-
-
 class Photographs:
     """A folder or a .zip.
+
+    words: the source as the user gave it.    name: a readable part of the pack's name.    signature: changes with the
+    content.    identity: what else decides the pack.    doing: for the progress bar.
 
     Raises: DataError, see `list_source` and `find_table`.
     """
@@ -166,6 +141,9 @@ class Drawn:
         from mien.faces.drawn.drawn_faces import FACTORS, sample
 
         return FACTORS, sample(self._count, seed=RendererSeed.FACES)[1]
+
+
+Source = Photographs | Drawn
 
 
 def read_in_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[str], list[bytes | BadPicture]]]:

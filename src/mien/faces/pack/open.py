@@ -72,7 +72,8 @@ def open_faces(
     if faces is None:
         layout = found.layout()
         _check_count(found.words, len(layout.pictures), "pictures")
-        with unfinished(folder, _bytes_needed(len(layout.pictures), size)) as fresh:
+        needed = len(layout.pictures) * (size * size * 3 + 512) + 2**24  # names, attributes, card beside the pixels
+        with unfinished(folder, needed) as fresh:
             _write(found, layout, fresh, size, workers, progress or (lambda words, done, total: None))
         faces = _read_just_written(folder, found.signature)
     bad = faces.card["bad"]
@@ -230,7 +231,3 @@ def _check_bad(source: Source, count: int, total: int, bad: Sequence[Sequence[st
         f"{source.words}: {count:,} or more of {total:,} files are bad, more than 1 %: {first}. "
         "Mend or remove them, or leave them out with --skip-bad (skip_bad=True)."
     )
-
-
-def _bytes_needed(count: int, size: int) -> int:
-    return count * (size * size * 3 + 512) + 2**24  # names, attributes and the card beside the pixels

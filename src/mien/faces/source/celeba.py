@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.faces.source.layout import Layout, Tables, folder_names
+from mien.faces.source.layout import Layout, Tables
 from mien.faces.source.listing import Listing
 from mien.faces.source.tables import no_labels, parse_partition
 from mien.faces.splits import NOT_GIVEN, TEST
@@ -14,7 +14,8 @@ CELEBA_FOLDER, CELEBA_TABLE, CELEBA_PARTITION = "img_align_celeba", "list_attr_c
 
 def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
     """`img_align_celeba/` (once more inside, as some unpack it), its table and, if there, its partition."""
-    parts = {part.casefold() for part in folder_names(listing.pictures)}
+    folders = {p.rpartition("/")[0] for p in listing.pictures}
+    parts = {part.casefold() for folder in folders for part in folder.split("/")}
     parts.add(listing.path.resolve().name.casefold())
     if not any(celeba_files(listing, CELEBA_TABLE)) and CELEBA_FOLDER not in parts:
         return None

@@ -24,11 +24,7 @@ class Finder:
     def find(self, name: str) -> tuple[int | None, int]:
         """Where the picture stands (None: nowhere, SEVERAL: not to be told) and how many parts of its path agree."""
         plain = _plain(name)
-        for index, wanted in (
-            (self._whole, plain),
-            (self._stems, plain),
-            (self._stems, _without_ending(plain)),
-        ):
+        for index, wanted in ((self._whole, plain), (self._stems, plain), (self._stems, _without_ending(plain))):
             for key, parts in _tails(wanted):
                 if key in index:
                     return index[key], parts

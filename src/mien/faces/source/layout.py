@@ -99,13 +99,3 @@ def first_folder(picture: str, top: str) -> str:
     """The first folder of a path below `top`, or '' where it lies at the top."""
     folder, slash, _ = picture[len(top) :].partition("/")
     return folder if slash else ""
-
-
-def first_folders(pictures: Sequence[str], top: str) -> list[str]:
-    """The folders just below `top`."""
-    return sorted({first_folder(p, top) for p in pictures} - {""})
-
-
-def folder_names(pictures: Sequence[str]) -> set[str]:
-    """The names of all folders on the way to the pictures."""
-    return {part for folder in {p.rpartition("/")[0] for p in pictures} for part in folder.split("/")}

@@ -6,11 +6,7 @@ from pathlib import Path
 from mien.errors import DataError
 from mien.faces.source.celeba import read_celeba
 from mien.faces.source.decode import extensions
-from mien.faces.source.layout import (
-    Layout,
-    Tables,
-    top_folder,
-)
+from mien.faces.source.layout import Layout, Tables, top_folder
 from mien.faces.source.listing import Listing, missing
 from mien.faces.source.plain_folder import read_folder
 from mien.faces.source.split_folders import read_split_folders
