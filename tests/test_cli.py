@@ -434,7 +434,7 @@ def test_a_log_that_cannot_be_read_is_found_before_anything_is_measured(
     run = run_of("gan")
     run.log_file.unlink()
     run.log_file.mkdir()
-    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, where a file is due")
+    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, not a regular file")
     assert not run.metrics_file.exists()
 
 

@@ -225,7 +225,7 @@ NOT_UTF8 = os.fsdecode(b"u\xff")
 
 def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(
-        RunError, match=r"path is not UTF-8, as that of weights has to be. .* another folder with --out"
+        RunError, match=r"path is not UTF-8, and safetensors opens no other. .* another folder with --out"
     ):
         Run.create(tmp_path / NOT_UTF8, tiny.recipe("vae"), "fingerprint")
     assert not list(tmp_path.iterdir())
@@ -273,7 +273,10 @@ def test_a_folder_in_the_place_of_weights_is_said_by_every_command(
     run.weights.unlink()
     run.weights.mkdir()
     assert main([command, str(run.path)]) == 2
-    assert "weights.safetensors: is a folder, where a file is due. Put the file back" in capsys.readouterr().err
+    assert (
+        "weights.safetensors: is a folder, not a regular file. Restore the file, or delete the folder"
+        in capsys.readouterr().err
+    )
 
 
 # Trained models

@@ -78,7 +78,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
     run: a run's folder, or a file of weights.
 
-    Raises: RunError where there is no trained run, the check fails, or the disk takes no more; RecipeError where the
+    Raises: RunError where there is no trained run, the check fails, or a file cannot be written; RecipeError where the
         file's name does not end in .onnx, or the packages for it are not installed.
     """
     if file.suffix != SUFFIX:
@@ -107,7 +107,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
 
 def require_packages() -> None:
-    """Raises: RecipeError where what the export needs is not installed."""
+    """Raises: RecipeError where a package that the export needs is not installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -188,7 +188,7 @@ def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.exp
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the exporter's talk of packages that nobody needs, and of its own deprecations, from the user."""
+    """Hide the exporter's messages about packages that are not needed and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -238,7 +238,7 @@ def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole, all or none.  Raises: RunError where the disk takes no more."""
+    """Write files whole, all or none.  Raises: RunError where the file cannot be written."""
     try:
         with replacing(*contents, shared=True) as places:
             for place, content in zip(places, contents.values(), strict=True):

@@ -46,7 +46,7 @@ class Part:
     chunk: int
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails."""
+        """The outputs of the network for a chunk of images or latents.  Raises: RunError where it fails."""
         try:
             results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
         except Exception as error:  # ONNX Runtime's errors have no base of their own
@@ -67,7 +67,7 @@ class ExportedModel:
     latent_dim: int
     images_seen: int  # in training, each as often as it was seen
     combinations: arrays.Combinations
-    crop: "Crop"  # what was kept of the training pictures, and so of any other
+    crop: "Crop"  # the part kept of each training picture, and so of others
     threads: int = 0
 
     def sample(
@@ -122,7 +122,7 @@ class ExportedModel:
         return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
 
     def known(self, count: int, y: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-        """What the encoder is told of pictures.  -> [count,A], or None for a model without conditions"""
+        """Attributes of pictures for the encoder; 0.5 where unknown.  -> [count,A], or None where it takes none"""
         if not self.attributes:
             return None
         return np.full((count, len(self.attributes)), 0.5, np.float32) if y is None else y
@@ -136,14 +136,14 @@ class ExportedModel:
 
     @cached_property
     def encoder(self) -> Part:
-        """The encoder beside it.
+        """The encoder, from the file beside the generator's.
 
-        Raises: RecipeError where the model has none; RunError where its file is not there, or of another export.
+        Raises: RecipeError where the model has no encoder; RunError where its file is missing or of another export.
         """
         if not self.generator.facts.encodes:
             raise RecipeError(
                 f"{self.path}: its model ({self.name}) has no encoder, so it cannot take a picture. "
-                "Give the export of a model that has."
+                "Give the export of a model with one."
             )
         file = encoder_file(self.path)
         if not file.is_file():
@@ -185,9 +185,9 @@ def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
 
 
 def read(path: Path, threads: int) -> Part:
-    """A file as ONNX Runtime opens it, after a look at what it would compute, and what mien wrote in its metadata.
+    """A file of an exported model, opened by ONNX Runtime after a check of its cost and its metadata.
 
-    Raises: RunError where there is no such file, or it is not of `mien export`; RecipeError without ONNX Runtime.
+    Raises: RunError where there is no such file, or `mien export` did not write it; RecipeError without ONNX Runtime.
     """
     if not path.is_file():
         raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
@@ -215,9 +215,9 @@ def read(path: Path, threads: int) -> Part:
 
 
 def mapped(path: Path) -> memoryview:
-    """A file's bytes, of which only those are read that are looked at.
+    """A file's bytes, mapped, so that only the pages that are used are read.
 
-    Raises: OSError; ValueError for one that is empty, or larger than an ONNX file can be.
+    Raises: OSError; ValueError for a file that is empty, or larger than an ONNX file can be.
     """
     with path.open("rb") as file:
         if path.stat().st_size >= onnx_bounds.LARGEST:
@@ -241,7 +241,7 @@ def require_sound(network: "ModelProto", facts: ExportedFacts) -> int:
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
     """A session of ONNX Runtime on the CPU, from a file or from its bytes.
 
-    Raises: RunError for what is not an ONNX model; RecipeError where ONNX Runtime is not installed.
+    Raises: RunError for bytes that are not an ONNX model; RecipeError where ONNX Runtime is not installed.
     """
     try:
         import onnxruntime
@@ -249,7 +249,7 @@ def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
         raise RecipeError("ONNX Runtime is not installed: pip install 'mien[export]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # errors are raised; what it prints of them is not ours to check
+    options.log_severity_level = 4  # errors are raised, so they need not be printed too
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no base of their own

@@ -14,7 +14,7 @@ DEVICE_SHARE = 0.5  # of the memory that is free on a device, for pixels
 
 
 def pixels_of(images: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> "Mapped | OnDevice":
-    """The pixels of these rows: on a GPU all of them, where they take at most half of its free memory; else mapped."""
+    """The pixels of these rows: held by a GPU where they fit into half of its free memory, else memory-mapped."""
     if device.type == "cuda":
         needed = len(rows) * images[0].nbytes
         if needed <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
@@ -46,7 +46,7 @@ class Mapped:
         return torch.from_numpy(images).to(self.device, non_blocking=True)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """Begin to read what will be taken next, in a thread."""
+        """Begin to read the images that will be taken next, in a thread."""
         self._coming = rows, self._reader.submit(self._gather, rows)
 
     def _gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -75,4 +75,4 @@ class OnDevice:
         return self.images[self.place[torch.from_numpy(rows).to(self.place.device, non_blocking=True)]]
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """They are there already."""
+        """Nothing to do: the images are on the device."""

@@ -1,4 +1,4 @@
-"""What a rule of health is, and the names of the numbers that rules look at."""
+"""A rule of health, and the names of the numbers that rules read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 Line = Mapping[str, Any]
 Lines = Sequence[Line]
 
-SNAPSHOT = "validation/"  # what the terms of a snapshot begin with; the others are of training
+SNAPSHOT = "validation/"  # prefix of a snapshot's terms; the others are of training
 DISTANCE = "validation/fd_judge"
 VARIETY = "validation/variety"
 SHARPNESS = "validation/sharpness"
@@ -20,11 +20,11 @@ PATIENCE = 5  # snapshots without a better distance
 
 @dataclass(frozen=True)
 class Rule:
-    """What can be wrong with a training.
+    """One fault that a training can have.
 
-    state: its name in a word or two, for a progress bar.    counts: whether the rule looks at a line of the log.
-    begins: words for the last of these lines, or '' while all is well.
-    ends: the same for what began at lines[since], '' while it lasts.
+    state: its name in a word or two, for a progress bar.    counts: whether the rule reads a line of the log.
+    begins: a sentence if the fault begins at the last of these lines, else ''.
+    ends: a sentence if a fault that began at lines[since] ends at the last, else ''.
     """
 
     state: str
@@ -34,12 +34,12 @@ class Rule:
 
 
 def having(*terms: str) -> Callable[[Line], bool]:
-    """Whether a line has some terms, and is of a model that has learnt something: before, there is no health."""
+    """Whether a line has these terms and is not of the untrained model, at 0 images."""
     return lambda line: line["images_seen"] > 0 and all(term in line for term in terms)
 
 
 def twice(lines: Lines, holds: Callable[[Line], bool]) -> bool:
-    """Whether something holds in each of the last two lines: once, it may pass by itself."""
+    """Whether a condition holds in each of the last two lines; in one alone it may pass by itself."""
     return len(lines) > 1 and holds(lines[-1]) and holds(lines[-2])
 
 
@@ -49,7 +49,7 @@ def lowest(lines: Lines, term: str) -> Line:
 
 
 def at(line: Line) -> str:
-    """Where a line stands."""
+    """The images seen at a line, in words."""
     return f"at {line['images_seen']:,} images"
 
 

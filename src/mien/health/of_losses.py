@@ -1,4 +1,4 @@
-"""Rules about how a model learns: at its snapshots, and from the lines that training writes between them."""
+"""Rules about a model's losses: at its snapshots, and in the lines of training between them."""
 
 from mien.health.alarm import (
     ACTIVE,
@@ -19,12 +19,12 @@ from mien.health.alarm import (
 
 WINDOW = 10  # lines of training that a jump is compared with
 LOOK_BACK = 50  # lines of training among which the lowest error is looked for
-SMALLEST = 1e-3  # a term below it may move as it likes,
+SMALLEST = 1e-3  # changes of a term below it do not count,
 SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
 
 
 def discriminator_wins(lines: Lines) -> str:
-    """Nearly all is told apart, twice in succession."""
+    """The discriminator is right about 98 % of real and of generated images, twice in succession."""
     if not twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
         return ""
     return (
@@ -35,7 +35,7 @@ def discriminator_wins(lines: Lines) -> str:
 
 
 def generator_is_back(lines: Lines, since: int) -> str:
-    """One image in ten is taken for the other kind, twice in succession."""
+    """The discriminator is wrong about more than 10 % of real or of generated images, twice in succession."""
     if not twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
         return ""
     real, fake = lines[-1][REAL], lines[-1][FAKE]
@@ -53,7 +53,7 @@ def encodes_nothing(lines: Lines) -> str:
 
 
 def encodes_something(lines: Lines, since: int) -> str:
-    """Some latent does, twice in succession."""
+    """Some latent depends on the image, twice in succession."""
     if not twice(lines, lambda line: line[ACTIVE] > 0):
         return ""
     return f"latents are in use again: {lines[-1][ACTIVE]:.0f} are active (KL {lines[-1][KL]:.2g} nats)."
@@ -73,7 +73,7 @@ def learns_by_heart(lines: Lines) -> str:
 
 
 def generalises(lines: Lines, since: int) -> str:
-    """The error of unseen faces is back."""
+    """The error of unseen faces is within 2 % of its lowest."""
     was, now = lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
     return "" if now > 1.02 * was else f"validation error has come down again: {now:.2g}, was {was:.2g} at its best."
 
@@ -84,7 +84,7 @@ def training_terms(line: Line) -> list[str]:
 
 
 def weight_of(line: Line, term: str) -> float:
-    """What a term is multiplied by in the loss; 1 in older logs, which hold the product."""
+    """The weight of a term in the loss; 1 in older logs, which hold the product."""
     return float(line.get("weights", {}).get(term, 1))
 
 
@@ -106,18 +106,18 @@ def jumps(lines: Lines) -> str:
         return ""
     known = [term for term in training_terms(now) if any(term in line for line in before)]  # a phase may start late
     largest = {term: usual(before, term, now) for term in known}
-    told = [
+    jumped = [
         f"{term} to {now[term]:.3g}, from {most / abs(weight_of(now, term)):.3g} or less"
         for term, most in largest.items()
         if size_of(now, term, now) > 4 * most
     ]
-    if not told:
+    if not jumped:
         return ""
-    return f"training has jumped: {'; '.join(told)}. If it does not come back, try a lower training.learning_rate."
+    return f"training has jumped: {'; '.join(jumped)}. If it does not come back, try a lower training.learning_rate."
 
 
 def comes_back(lines: Lines, since: int) -> str:
-    """Every term is near where it was; or so many lines have passed that this is where it is now."""
+    """Every term is at most twice its usual size, or WINDOW lines have passed since the jump."""
     before, now = lines[max(0, since - WINDOW) : since], lines[-1]
     if all(size_of(now, term, now) <= 2 * usual(before, term, now) for term in training_terms(now)):
         return "training has come back from its jump."
@@ -125,7 +125,7 @@ def comes_back(lines: Lines, since: int) -> str:
 
 
 def training_error(line: Line) -> str:
-    """The name of a model's own reconstruction error in a line of training; '' where there is none."""
+    """The name of a model's own reconstruction error in a line of training; '' where the line has no such term."""
     return next((name for name in training_terms(line) if name.endswith("/reconstruction")), "")
 
 
@@ -149,7 +149,7 @@ def rises(lines: Lines) -> str:
 
 
 def falls(lines: Lines, since: int) -> str:
-    """The error in training is back."""
+    """The error in training is within 5 % of its lowest."""
     was, now = min(mean_errors(lines[max(0, since - LOOK_BACK) : since]))[0], mean_errors(lines[-WINDOW:])[-1][0]
     return "" if now > 1.05 * was else f"training error has come down again: {now:.2g}, was {was:.2g}."
 

@@ -16,12 +16,12 @@ from mien.health.alarm import (
     twice,
 )
 
-VARIED = 0.2  # of real images' variety, from which on samples have any
+VARIED = 0.2  # of real images' variety; samples below it are alike
 BETTER = 0.98  # of the best distance, or less: an improvement
 
 
 def loses_variety(lines: Lines) -> str:
-    """Less than half as varied as once, which is said in shares of real images' variety."""
+    """The variety is less than half of the highest before, which counts as 1 at most."""
     before = lines[:-1]
     if not before:
         return ""
@@ -36,21 +36,21 @@ def loses_variety(lines: Lines) -> str:
 
 
 def for_variety(line: Line) -> str:
-    """What may make samples more varied, of a model that encodes and of one that does not."""
+    """Advice that fits a model with an encoder, or one without."""
     if ACTIVE in line:
         return "Try a lower model.kl_weight or training.learning_rate."
     return "Try model.r1_weight=1 or a lower training.learning_rate."
 
 
 def regains_variety(lines: Lines, since: int) -> str:
-    """Four fifths of what it was are back."""
+    """The variety is at four fifths of the highest before the fault."""
     was = min(1.0, max(line[VARIETY] for line in lines[:since]))
     now, fell = lines[-1][VARIETY], lowest(lines[since:], VARIETY)[VARIETY]
     return "" if now < 0.8 * was else f"samples are varied again: {now:.2f} of real, fell to {fell:.2f}."
 
 
 def never_varied(lines: Lines) -> str:
-    """Alike from the start, which several snapshots have to show."""
+    """The variety was below VARIED at every snapshot so far."""
     if len(lines) < PATIENCE - 1 or any(line[VARIETY] >= VARIED for line in lines):
         return ""
     return (
@@ -60,13 +60,13 @@ def never_varied(lines: Lines) -> str:
 
 
 def becomes_varied(lines: Lines, since: int) -> str:
-    """Clearly above what counts as varied."""
+    """The variety is half as much again as VARIED."""
     now = lines[-1][VARIETY]
     return "" if now < 1.5 * VARIED else f"samples are no longer alike: {now:.2f} of real images' variety."
 
 
 def is_noisy(lines: Lines) -> str:
-    """Twice as sharp as life, twice in succession."""
+    """Samples are more than twice as sharp as real images, twice in succession."""
     if not twice(lines, lambda line: line[SHARPNESS] > 2):
         return ""
     return (
@@ -76,13 +76,13 @@ def is_noisy(lines: Lines) -> str:
 
 
 def is_calm(lines: Lines, since: int) -> str:
-    """Near to life."""
+    """Samples are at most 1.5 times as sharp as real images."""
     now = lines[-1][SHARPNESS]
     return "" if now > 1.5 else f"samples are no longer noise: {now:.1f} times as sharp as real images."
 
 
 def gets_worse(lines: Lines) -> str:
-    """A quarter further away than at best, twice in succession."""
+    """The distance is a quarter above the best, twice in succession."""
     best, now = lowest(lines, DISTANCE), lines[-1]
     if not twice(lines, lambda line: line[DISTANCE] > 1.25 * best[DISTANCE]):
         return ""
@@ -93,7 +93,7 @@ def gets_worse(lines: Lines) -> str:
 
 
 def is_good_again(lines: Lines, since: int) -> str:
-    """Nearly as near as at best, twice in succession."""
+    """The distance is within 10 % of the best before, twice in succession."""
     was, now = lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
     if not twice(lines, lambda line: line[DISTANCE] <= 1.1 * was):
         return ""
@@ -101,7 +101,7 @@ def is_good_again(lines: Lines, since: int) -> str:
 
 
 def stalls(lines: Lines) -> str:
-    """No better distance for several snapshots."""
+    """No snapshot of the last PATIENCE has a better distance."""
     if len(lines) <= PATIENCE:
         return ""
     best, now = lowest(lines[:-PATIENCE], DISTANCE), lines[-1]
@@ -114,7 +114,7 @@ def stalls(lines: Lines) -> str:
 
 
 def improves(lines: Lines, since: int) -> str:
-    """A distance that is better than all before."""
+    """The distance is better than all before."""
     was, now = lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
     if now >= BETTER * was:
         return ""

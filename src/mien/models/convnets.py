@@ -1,4 +1,4 @@
-"""The bodies every model is made of: an encoder (image in) and a decoder (image out).
+"""The networks that models are made of: an encoder (image in) and a decoder (image out).
 
 Both return float32 whatever the precision they compute in, so that losses are never summed in bfloat16.
 """

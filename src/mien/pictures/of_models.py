@@ -48,7 +48,7 @@ def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
 
 
 def labels_of(model: Model, faces: Faces, rows: NDArray[np.int64]) -> Tensor | None:
-    """What a conditional model is told of faces; 0.5 for an attribute that nobody knows.  -> [N,A], None for another"""
+    """The attributes of faces for a conditional model; 0.5 where unknown.  -> [N,A], or None for another model"""
     if not model.attributes:
         return None
     values = faces.attributes[rows][:, faces.columns(model.attributes)]

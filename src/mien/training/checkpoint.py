@@ -1,7 +1,7 @@
 """The state of a training on disk: one safetensors file with a checksum, no pickle, and the one before it.
 
-A file is written beside its place, then renamed, so that a kill leaves the old one or the new one, whole. What a disk
-does to it afterwards shows in its checksum.
+A file is written beside its place, then renamed, so that a kill leaves the old one or the new one, whole. Its checksum
+shows later damage by a disk.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer states and numbers (plain JSON) in one file; the one that was there stays beside it.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the file cannot be written.
     """
     tensors = {f"{name}/{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
     for name, optimizer in optimizers.items():
@@ -56,16 +56,16 @@ def one_before(path: Path) -> Path:
 def recover(path: Path) -> str:
     """Put the checkpoint before the last one in its place, where the last one is damaged or missing.
 
-    -> in words, what was wrong and where the training goes on; '' where nothing was.
+    -> a sentence: the damage, and where the training goes on; '' for a sound checkpoint.
 
-    Raises: RunError where there is a checkpoint, and none that is sound and of this version.
+    Raises: RunError where no checkpoint that is there is sound and of this version.
     """
     earlier = one_before(path)
     is_left = is_there(earlier)
     if not (is_there(path) or is_left):
         return ""
     if not (wrong := damage(path)):
-        read_progress(path)  # of this version, or nothing is touched
+        read_progress(path)  # raises for another version, before any file is moved
         return ""
     if not is_left:
         raise RunError(f"{path}: is not a checkpoint that can be read ({wrong}). Delete it to train from the start.")
@@ -80,9 +80,9 @@ def recover(path: Path) -> str:
 
 
 def damage(path: Path) -> str:
-    """What keeps a file of tensors from being read, in words; '' for one that is sound.
+    """The damage of a file of tensors, in words; '' for a sound file.
 
-    Raises: RunError where it is not the file's fault.
+    Raises: RunError where the file may not be read.
     """
     try:
         read_tensors(path)
@@ -134,7 +134,7 @@ def load_checkpoint(
     except UNREADABLE as error:
         raise RunError(
             f"{path}: does not fit the run's recipe ({in_one_line(error)}). "
-            "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
+            "Was recipe.toml edited? Restore it, or delete the checkpoint to train from the start."
         ) from error
     return progress
 

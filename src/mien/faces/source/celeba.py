@@ -28,7 +28,7 @@ def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
     labels = tables.label(table, pictures) if table else no_labels(len(pictures))
     above = listing.path.resolve().parent
     if not table and any((above / f"{CELEBA_TABLE}{ending}").exists() for ending in (".txt", ".csv")):
-        notes.append(f"{CELEBA_TABLE} lies beside; give {above} as the source, and the attributes are read")
+        notes.append(f"{CELEBA_TABLE} lies beside the source; give {above} to read the attributes too")
     words = f"CelebA's layout: {CELEBA_FOLDER}/" if inside else "CelebA's layout"
     words += f" with {tables.called(table).rpartition('/')[2]}" if table else " without a table"
     given = np.full(len(pictures), NOT_GIVEN, np.int8)
@@ -45,5 +45,5 @@ def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
 
 
 def celeba_files(listing: Listing, stem: str) -> Iterator[str]:
-    """The tables of a name, whatever folder they lie in and however they end."""
+    """The tables of this name, in any folder and with any ending."""
     return (name for name in listing.tables if name.rpartition("/")[2].casefold().rpartition(".")[0] == stem)
