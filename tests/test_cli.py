@@ -351,7 +351,7 @@ def test_mistakes_in_reconstructing(
     vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
     assert "a gan has no encoder" in mistake(capsys, "reconstruct", gan, "me.png")
     text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
-    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, PNG")
+    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, a PNG")
     assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")
 
 

@@ -28,7 +28,7 @@ from mien.runs.plan_folder import is_plan
 from mien.runs.weights import load_model
 from mien.sessions.snapshots import rewind_best
 from mien.sessions.train import change_length, train_run
-from mien.training.checkpoint import damage
+from mien.training.checkpoint import find_damage
 from tiny import Killed, kill
 
 
@@ -235,8 +235,8 @@ def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path
 def test_sound_weights_under_a_name_that_is_not_utf8_are_not_called_damaged(run_of: Any, tmp_path: Path) -> None:
     path = tmp_path / f"{NOT_UTF8}.safetensors"
     shutil.copy(run_of("vae").weights, path)
-    for read in (load_model, damage):
-        with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: give it, or its folder, another name"):
+    for read in (load_model, find_damage):
+        with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: rename the file, or its folder"):
             read(path)
 
 

@@ -140,7 +140,7 @@ def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapp
     Raises: ValueError where not.
     """
     require_plain(model)
-    weights = {tensor.name: stored(tensor) for tensor in model.graph.initializer}
+    weights = {tensor.name: shape_stored(tensor) for tensor in model.graph.initializer}
     if len(weights) != len(model.graph.initializer):
         raise ValueError("two of its tensors have one name")
     require_inputs(model, takes)
@@ -173,10 +173,10 @@ def require_plain(model: "ModelProto") -> None:
             if attribute.name == "auto_pad" and attribute.s not in (b"", b"NOTSET"):
                 raise ValueError(f"its step {node.op_type[:40]!r} pads by {shown(attribute.s)}, which is not read")
             if attribute.HasField("t"):
-                stored(attribute.t)
+                shape_stored(attribute.t)
 
 
-def stored(tensor: "TensorProto") -> Shape:
+def shape_stored(tensor: "TensorProto") -> Shape:
     """The shape of a tensor of the file, which must be as long as it says.  Raises: ValueError."""
     name, shape = tensor.name[:40], tuple(tensor.dims)
     if tensor.data_location or tensor.external_data:

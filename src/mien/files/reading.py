@@ -33,14 +33,14 @@ def is_there(path: Path) -> bool:
         raise not_allowed(path, error) from error
     except (OSError, ValueError) as error:  # OSError, ValueError: also for a name that no file can have
         if getattr(error, "errno", None) in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
-            raise in_the_way(path, "a link that leads nowhere") from None
+            raise not_a_file(path, "a link that leads nowhere") from None
         return False
     if not stat.S_ISREG(mode):
-        raise in_the_way(path, KINDS.get(stat.S_IFMT(mode), "a device"))
+        raise not_a_file(path, KINDS.get(stat.S_IFMT(mode), "a device"))
     return True
 
 
-def in_the_way(path: Path, kind: str) -> RunError:
+def not_a_file(path: Path, kind: str) -> RunError:
     """The error for a path that is not a regular file.  kind: such as 'a pipe'"""
     found = kind.replace("a ", "the ", 1)
     return RunError(f"{path}: is {kind}, not a regular file. Restore the file, or delete {found}.")
@@ -66,7 +66,7 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
 def require_readable(path: Path) -> None:
     """Check a file that a library opens.  Raises: as `open_file`, and RunError for a path that is not UTF-8."""
     open_file(path).close()
-    require_utf8(path, "Rename the file, or its folder.")
+    require_utf8(path, "The content may be sound: rename the file, or its folder.")
 
 
 def require_utf8(path: Path, do: str) -> None:

@@ -33,22 +33,22 @@ class Rule:
     ends: Callable[[Lines, int], str]
 
 
-def having(*terms: str) -> Callable[[Line], bool]:
+def has_terms(*terms: str) -> Callable[[Line], bool]:
     """Whether a line has these terms and is not of the untrained model, at 0 images."""
     return lambda line: line["images_seen"] > 0 and all(term in line for term in terms)
 
 
-def twice(lines: Lines, holds: Callable[[Line], bool]) -> bool:
+def holds_twice(lines: Lines, holds: Callable[[Line], bool]) -> bool:
     """Whether a condition holds in each of the last two lines; in one alone it may pass by itself."""
     return len(lines) > 1 and holds(lines[-1]) and holds(lines[-2])
 
 
-def lowest(lines: Lines, term: str) -> Line:
+def find_lowest(lines: Lines, term: str) -> Line:
     """The line where a term is lowest; the first of several."""
     return min(lines, key=lambda line: float(line[term]))
 
 
-def at(line: Line) -> str:
+def moment_of(line: Line) -> str:
     """The images seen at a line, in words."""
     return f"at {line['images_seen']:,} images"
 
@@ -56,4 +56,4 @@ def at(line: Line) -> str:
 def best_snapshot(lines: Lines) -> str:
     """Where the best snapshot is, as the end of a sentence; '' where distances were not measured."""
     measured = [line for line in lines if DISTANCE in line]
-    return f"; best snapshot is {at(lowest(measured, DISTANCE))}" if measured else ""
+    return f"; best snapshot is {moment_of(find_lowest(measured, DISTANCE))}" if measured else ""

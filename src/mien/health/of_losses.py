@@ -11,10 +11,10 @@ from mien.health.alarm import (
     Line,
     Lines,
     Rule,
-    at,
-    having,
-    lowest,
-    twice,
+    find_lowest,
+    has_terms,
+    holds_twice,
+    moment_of,
 )
 
 WINDOW = 10  # lines of training that a jump is compared with
@@ -25,7 +25,7 @@ SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
 
 def discriminator_wins(lines: Lines) -> str:
     """The discriminator is right about 98 % of real and of generated images, twice in succession."""
-    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
+    if not holds_twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
         return ""
     return (
         f"the discriminator has won: it tells {lines[-1][REAL]:.0%} of real and {lines[-1][FAKE]:.0%} of generated "
@@ -36,7 +36,7 @@ def discriminator_wins(lines: Lines) -> str:
 
 def generator_is_back(lines: Lines, since: int) -> str:
     """The discriminator is wrong about more than 10 % of real or of generated images, twice in succession."""
-    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
+    if not holds_twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
         return ""
     real, fake = lines[-1][REAL], lines[-1][FAKE]
     return f"the discriminator no longer wins: it tells {real:.0%} of real and {fake:.0%} of generated images."
@@ -44,7 +44,7 @@ def generator_is_back(lines: Lines, since: int) -> str:
 
 def encodes_nothing(lines: Lines) -> str:
     """No latent depends on the image, twice in succession."""
-    if not twice(lines, lambda line: line[ACTIVE] == 0):
+    if not holds_twice(lines, lambda line: line[ACTIVE] == 0):
         return ""
     return (
         f"nothing is encoded: none of the latents is active (KL {lines[-1][KL]:.2g} nats), so all reconstructions are "
@@ -54,27 +54,27 @@ def encodes_nothing(lines: Lines) -> str:
 
 def encodes_something(lines: Lines, since: int) -> str:
     """Some latent depends on the image, twice in succession."""
-    if not twice(lines, lambda line: line[ACTIVE] > 0):
+    if not holds_twice(lines, lambda line: line[ACTIVE] > 0):
         return ""
     return f"latents are in use again: {lines[-1][ACTIVE]:.0f} are active (KL {lines[-1][KL]:.2g} nats)."
 
 
 def learns_by_heart(lines: Lines) -> str:
     """The error of unseen faces rises, twice in succession, while that of training faces is lower than ever."""
-    best = lowest(lines, ERROR)
-    rises = twice(lines, lambda line: line[ERROR] > 1.05 * best[ERROR])
+    best = find_lowest(lines, ERROR)
+    rises = holds_twice(lines, lambda line: line[ERROR] > 1.05 * best[ERROR])
     if not rises or lines[-1][TRAINING_ERROR] >= best[TRAINING_ERROR]:
         return ""
     return (
-        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {at(best)}) while "
-        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or with "
-        "more faces, data.horizontal_flips=true or a smaller model.width."
+        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {moment_of(best)}) "
+        f"while that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or "
+        "with more faces, data.horizontal_flips=true or a smaller model.width."
     )
 
 
 def generalises(lines: Lines, since: int) -> str:
     """The error of unseen faces is within 2 % of its lowest."""
-    was, now = lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
+    was, now = find_lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
     return "" if now > 1.02 * was else f"validation error has come down again: {now:.2g}, was {was:.2g} at its best."
 
 
@@ -155,9 +155,9 @@ def falls(lines: Lines, since: int) -> str:
 
 
 RULES = (
-    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back),
-    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something),
-    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
+    Rule("discriminator has won", has_terms(REAL, FAKE), discriminator_wins, generator_is_back),
+    Rule("nothing encoded", has_terms(ACTIVE, KL), encodes_nothing, encodes_something),
+    Rule("learning by heart", has_terms(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
     Rule("training jumped", lambda line: bool(training_terms(line)), jumps, comes_back),
     Rule("training error rising", lambda line: bool(training_error(line)), rises, falls),
 )

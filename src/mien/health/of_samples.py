@@ -9,11 +9,11 @@ from mien.health.alarm import (
     Line,
     Lines,
     Rule,
-    at,
     best_snapshot,
-    having,
-    lowest,
-    twice,
+    find_lowest,
+    has_terms,
+    holds_twice,
+    moment_of,
 )
 
 VARIED = 0.2  # of real images' variety; samples below it are alike
@@ -30,7 +30,7 @@ def loses_variety(lines: Lines) -> str:
     if was < VARIED or now >= was / 2:
         return ""
     return (
-        f"samples are losing variety: {now:.2f} of real, was {highest[VARIETY]:.2f} {at(highest)}"
+        f"samples are losing variety: {now:.2f} of real, was {highest[VARIETY]:.2f} {moment_of(highest)}"
         f"{best_snapshot(lines)}. {for_variety(lines[-1])}"
     )
 
@@ -45,7 +45,7 @@ def for_variety(line: Line) -> str:
 def regains_variety(lines: Lines, since: int) -> str:
     """The variety is at four fifths of the highest before the fault."""
     was = min(1.0, max(line[VARIETY] for line in lines[:since]))
-    now, fell = lines[-1][VARIETY], lowest(lines[since:], VARIETY)[VARIETY]
+    now, fell = lines[-1][VARIETY], find_lowest(lines[since:], VARIETY)[VARIETY]
     return "" if now < 0.8 * was else f"samples are varied again: {now:.2f} of real, fell to {fell:.2f}."
 
 
@@ -67,7 +67,7 @@ def becomes_varied(lines: Lines, since: int) -> str:
 
 def is_noisy(lines: Lines) -> str:
     """Samples are more than twice as sharp as real images, twice in succession."""
-    if not twice(lines, lambda line: line[SHARPNESS] > 2):
+    if not holds_twice(lines, lambda line: line[SHARPNESS] > 2):
         return ""
     return (
         f"samples are noise or full of edges: {lines[-1][SHARPNESS]:.1f} times as sharp as real images"
@@ -83,19 +83,19 @@ def is_calm(lines: Lines, since: int) -> str:
 
 def gets_worse(lines: Lines) -> str:
     """The distance is a quarter above the best, twice in succession."""
-    best, now = lowest(lines, DISTANCE), lines[-1]
-    if not twice(lines, lambda line: line[DISTANCE] > 1.25 * best[DISTANCE]):
+    best, now = find_lowest(lines, DISTANCE), lines[-1]
+    if not holds_twice(lines, lambda line: line[DISTANCE] > 1.25 * best[DISTANCE]):
         return ""
     return (
         f"samples are getting worse: validation Fréchet distance {now[DISTANCE]:.3g}, best {best[DISTANCE]:.3g} "
-        f"{at(best)}; that snapshot is kept. Try a lower training.learning_rate."
+        f"{moment_of(best)}; that snapshot is kept. Try a lower training.learning_rate."
     )
 
 
 def is_good_again(lines: Lines, since: int) -> str:
     """The distance is within 10 % of the best before, twice in succession."""
-    was, now = lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
-    if not twice(lines, lambda line: line[DISTANCE] <= 1.1 * was):
+    was, now = find_lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
+    if not holds_twice(lines, lambda line: line[DISTANCE] <= 1.1 * was):
         return ""
     return f"samples are good again: validation Fréchet distance {now:.3g}, best before {was:.3g}."
 
@@ -104,27 +104,27 @@ def stalls(lines: Lines) -> str:
     """No snapshot of the last PATIENCE has a better distance."""
     if len(lines) <= PATIENCE:
         return ""
-    best, now = lowest(lines[:-PATIENCE], DISTANCE), lines[-1]
-    if lowest(lines[-PATIENCE:], DISTANCE)[DISTANCE] < BETTER * best[DISTANCE]:
+    best, now = find_lowest(lines[:-PATIENCE], DISTANCE), lines[-1]
+    if find_lowest(lines[-PATIENCE:], DISTANCE)[DISTANCE] < BETTER * best[DISTANCE]:
         return ""
     return (
         f"samples have stopped getting better: validation Fréchet distance {now[DISTANCE]:.3g}, best "
-        f"{best[DISTANCE]:.3g} {at(best)}. More of the same will change little; the best snapshot is kept."
+        f"{best[DISTANCE]:.3g} {moment_of(best)}. More of the same will change little; the best snapshot is kept."
     )
 
 
 def improves(lines: Lines, since: int) -> str:
     """The distance is better than all before."""
-    was, now = lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
+    was, now = find_lowest(lines[:since], DISTANCE)[DISTANCE], lines[-1][DISTANCE]
     if now >= BETTER * was:
         return ""
     return f"samples are getting better again: validation Fréchet distance {now:.3g}, best before {was:.3g}."
 
 
 RULES = (
-    Rule("losing variety", having(VARIETY), loses_variety, regains_variety),
-    Rule("samples alike", having(VARIETY), never_varied, becomes_varied),
-    Rule("noisy samples", having(SHARPNESS), is_noisy, is_calm),
-    Rule("samples getting worse", having(DISTANCE), gets_worse, is_good_again),
-    Rule("stalled", having(DISTANCE), stalls, improves),
+    Rule("losing variety", has_terms(VARIETY), loses_variety, regains_variety),
+    Rule("samples alike", has_terms(VARIETY), never_varied, becomes_varied),
+    Rule("noisy samples", has_terms(SHARPNESS), is_noisy, is_calm),
+    Rule("samples getting worse", has_terms(DISTANCE), gets_worse, is_good_again),
+    Rule("stalled", has_terms(DISTANCE), stalls, improves),
 )

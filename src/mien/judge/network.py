@@ -59,7 +59,7 @@ class JudgeNetwork(Model):
         """The inputs of the head.  [N,3,S,S] -> [N,F]"""
         return nn.functional.leaky_relu(self.body(x), 0.2)
 
-    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features of images, and the logit of each attribute (of each turn, without attributes).
 
         Features are activations, centred and scaled by one number so that their variance over training images is 1 on
@@ -70,7 +70,7 @@ class JudgeNetwork(Model):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logit of each attribute (of each turn, without attributes).  [N,3,S,S] -> [N,A]"""
-        return self.both(x)[1]
+        return self.features_and_logits(x)[1]
 
     def loss(self, batch: Batch) -> Terms:
         """Cross-entropy of the attributes, or of the turns."""

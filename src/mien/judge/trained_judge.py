@@ -58,7 +58,7 @@ class Judge:
         probabilities = [np.empty((0, len(self.attributes)), np.float32)]
         with torch.no_grad():
             for x in signed_chunks(images, next(self.network.parameters()).device):
-                seen, logits = self.network.both(x)
+                seen, logits = self.network.features_and_logits(x)
                 features.append(seen.float().cpu().numpy())
                 probabilities.append(logits[:, : len(self.attributes)].sigmoid().cpu().numpy())
         return np.concatenate(features), np.concatenate(probabilities)

@@ -64,12 +64,12 @@ def recover(path: Path) -> str:
     is_left = is_there(earlier)
     if not (is_there(path) or is_left):
         return ""
-    if not (wrong := damage(path)):
+    if not (wrong := find_damage(path)):
         read_progress(path)  # raises for another version, before any file is moved
         return ""
     if not is_left:
         raise RunError(f"{path}: is not a checkpoint that can be read ({wrong}). Delete it to train from the start.")
-    if wrong_too := damage(earlier):
+    if wrong_too := find_damage(earlier):
         raise RunError(
             f"{path}: is not a checkpoint that can be read ({wrong}), nor is the one before it ({wrong_too}). "
             f"Delete it and {earlier.name} to train from the start."
@@ -79,7 +79,7 @@ def recover(path: Path) -> str:
     return f"{path}: {wrong}; the checkpoint before it is sound, and training goes on from its {images_seen:,} images"
 
 
-def damage(path: Path) -> str:
+def find_damage(path: Path) -> str:
     """The damage of a file of tensors, in words; '' for a sound file.
 
     Raises: RunError where the file may not be read.
@@ -120,11 +120,11 @@ def load_checkpoint(
     try:
         tensors = {name: tensor.to(device) for name, tensor in read_tensors(path)[1].items()}
         for name, module in modules.items():
-            module.load_state_dict(under(f"{name}/", tensors))
+            module.load_state_dict(select_prefix(f"{name}/", tensors))
         for name, optimizer in optimizers.items():
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             state: dict[int, dict[str, Tensor]] = {}
-            for index_and_key, tensor in under(f"optimizer/{name}/", tensors).items():
+            for index_and_key, tensor in select_prefix(f"optimizer/{name}/", tensors).items():
                 index, key = index_and_key.split("/")
                 state.setdefault(int(index), {})[key] = laid_out_like(parameters[int(index)], tensor)
             fresh = optimizer.state_dict()
@@ -144,6 +144,6 @@ def laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def select_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -43,7 +43,7 @@ class Replays:
         key = phase, number
         self.calls[key] = self.calls.get(key, 0) + 1
         if self.calls[key] <= WARM_UP:
-            return aside(partial(update, batches))
+            return run_aside(partial(update, batches))
         place = self._fill(number, batches[0])
         if key not in self.recorded:
             try:
@@ -70,7 +70,7 @@ class Replays:
         return place
 
 
-def aside(update: Callable[[], Terms]) -> Terms:
+def run_aside(update: Callable[[], Terms]) -> Terms:
     """Carry out an update on a stream of its own where there is a GPU, as PyTorch asks for before a recording."""
     if not torch.cuda.is_available():
         return update()

@@ -134,7 +134,7 @@ class Trainer:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
         self.images_seen, self.seconds, self.halvings = progress.images_seen, progress.seconds, progress.halvings
         if self.halvings and self.hardware.rank == 0:
-            self.note(f"a batch did not fit into memory before: {in_words(self.halvings)}")
+            self.note(f"a batch did not fit into memory before: {describe_halvings(self.halvings)}")
         self.meter.restore(progress.model_dump(), self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
@@ -149,7 +149,7 @@ class Trainer:
         part = slice(self.hardware.rank * share, (self.hardware.rank + 1) * share)
         starts = range(self.images_seen, self.images_seen + self.images_per_step, size)
         progress = self.images_seen / self.total
-        batches = [in_pieces(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
+        batches = [split_batch(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
         learning_rate = self._learning_rate()
         for index, phase in enumerate(self.model.phases):
             if phase.is_active(step, progress):
@@ -191,7 +191,7 @@ class Trainer:
                 terms = phase.loss(piece)
             share = len(piece.x) / images
             torch.stack([term.weighted * share for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-            sums = added(sums, terms, share)
+            sums = add_terms(sums, terms, share)
         self.hardware.average_gradients(self.moved[phase.moves])
         optimizer.step()
         return sums
@@ -205,11 +205,11 @@ class Trainer:
             )
         self.halvings += 1
         self.replays = None  # recordings hold memory
-        batches[:] = [[half for piece in pieces for half in in_pieces(piece, 1)] for pieces in batches]
+        batches[:] = [[half for piece in pieces for half in split_batch(piece, 1)] for pieces in batches]
         if self.hardware.device.type == "cuda":
             torch.cuda.empty_cache()
         if self.hardware.rank == 0:
-            self.note(f"a batch does not fit into memory in the {phase.name} phase: {in_words(self.halvings)}")
+            self.note(f"a batch does not fit into memory in the {phase.name} phase: {describe_halvings(self.halvings)}")
 
     def _learning_rate(self) -> float:
         if self.config.schedule == "cosine":
@@ -277,7 +277,7 @@ def make_optimizer(moved: list[Tensor], config: TrainConfig) -> Adam:
     return Adam(moved, config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
 
 
-def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
+def add_terms(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
     """Means over a batch, with those of one more piece of it.  share: of the batch that is in the piece"""
 
     def mean(name: str, term: Term) -> Term:
@@ -291,7 +291,7 @@ def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
     return {name: mean(name, term) for name, term in terms.items()}
 
 
-def in_words(halvings: int) -> str:
+def describe_halvings(halvings: int) -> str:
     """The remedy for a batch that does not fit into memory, in words."""
     return (
         f"from here on its gradients are added up from {2**halvings} pieces: the same mathematics, more slowly; but "
@@ -299,7 +299,7 @@ def in_words(halvings: int) -> str:
     )
 
 
-def in_pieces(batch: Batch, halvings: int) -> list[Batch]:
+def split_batch(batch: Batch, halvings: int) -> list[Batch]:
     """A batch, halved so many times."""
     pieces = [batch]
     for _ in range(halvings):
