@@ -5,7 +5,7 @@ than that for the end. The sentences follow from the log alone, so that a run th
 snapshots or lines of training, not both, since how these interleave depends on when checkpoints were written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from mien.health import of_losses, of_samples
@@ -34,10 +34,12 @@ class Watch:
     """Follows a log line by line.
 
     lines: those that each rule has read, by its state.    since: the index of the line at which a rule began to hold.
+    options: of the model, such as 'model.width'; advice names no others. None: unknown, so all advice is given.
     """
 
     lines: dict[str, list[Line]] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+    options: Collection[str] | None = None
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -55,6 +57,7 @@ class Watch:
             began = self.since.get(rule.state)
             words = rule.begins(lines) if began is None else rule.ends(lines, began)
             if words and began is None:
+                words += rule.advise(self.options)
                 self.since[rule.state] = len(lines) - 1
             elif words:
                 del self.since[rule.state]
@@ -63,7 +66,7 @@ class Watch:
         return turned
 
 
-def turns(history: Iterable[Line]) -> list[Turn]:
-    """All beginnings and ends of rules in a log, in the order of its lines."""
-    watch = Watch()
+def turns(history: Iterable[Line], options: Collection[str] | None = None) -> list[Turn]:
+    """All beginnings and ends of rules in a log, in the order of its lines.  options: as of Watch"""
+    watch = Watch(options=options)
     return [turn for line in history for turn in watch.see(line)]

@@ -1,6 +1,7 @@
 """A rule of health, and the names of the numbers that rules read."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,24 @@ class Rule:
     state: its name in a word or two, for a progress bar.    counts: whether the rule reads a line of the log.
     begins: a sentence if the fault begins at the last of these lines, else ''.
     ends: a sentence if a fault that began at lines[since] ends at the last, else ''.
+    advice: remedies, each a noun; one with an option of a model is given only for models that have it.
     """
 
     state: str
     counts: Callable[[Line], bool]
     begins: Callable[[Lines], str]
     ends: Callable[[Lines, int], str]
+    advice: tuple[str, ...] = ()
+
+    def advise(self, options: Collection[str] | None) -> str:
+        """The advice as a sentence.  options: of the model, such as 'model.width'; None: unknown, so all is given"""
+        kept = [
+            words
+            for words in self.advice
+            if options is None or all(option in options for option in re.findall(r"model\.\w+", words))
+        ]
+        beginning = ", ".join(kept[:-1])
+        return f" Try {beginning}{' or ' if beginning else ''}{kept[-1]}." if kept else ""
 
 
 def has_terms(*terms: str) -> Callable[[Line], bool]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.faces.batches import to_signed
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
-from mien.metrics.inception import InceptionFeatures
+from mien.metrics.inception import open_session
 from mien.pictures.arrays import Pictures
 
 CHUNK = 32  # images at a time: half the time of 128, measured on a CPU
@@ -74,12 +73,7 @@ class FaceFeatures:
     mean = np.array([122.781998, 117.000999, 104.297997], np.float32)[:, None, None]
 
     def __init__(self, path: Path) -> None:
-        from onnxruntime import InferenceSession, SessionOptions
-
-        options = SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        network = path.read_bytes() + one_more_output(self.layer)
-        self.session = InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        self.session = open_session(path.read_bytes() + one_more_output(self.layer))
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,256]"""
@@ -112,14 +106,6 @@ def missing_extractors() -> list[str]:
         for kind in PACKAGED
         if packaged_file(kind) is None
     ]
-
-
-def load_inception(path: str | Path) -> Extractor:
-    """The network of the Fréchet inception distance, from an ONNX file.
-
-    Raises: RecipeError where the file is not there, or not that network.
-    """
-    return InceptionFeatures(path)
 
 
 def packaged_file(kind: type[FaceFeatures]) -> Path | None:

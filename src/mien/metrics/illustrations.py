@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.samples.distribution import nearest_training
-from mien.metrics.samples.latent_mixture import mixture_latents
+from mien.metrics.samples.latent_mixture import mixture_of
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.seeds import Seed
@@ -29,7 +29,7 @@ def mixture_samples(subject: Subject) -> arrays.Pictures | None:
     model = subject.trained.model
     if not isinstance(model, Encodes) or subject.trained.attributes:
         return None
-    drawn = of_models.generate(model, mixture_latents(subject, SAMPLED, Seed.MEASURED))
+    drawn = of_models.generate(model, mixture_of(subject).sample(SAMPLED, Seed.MEASURED))
     return np.stack([subject.samples[:SAMPLED], drawn])
 
 

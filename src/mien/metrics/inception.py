@@ -41,7 +41,7 @@ class InceptionFeatures:
         digest = hashlib.sha256(content).hexdigest()
         self.protocol = f"features of Inception, ONNX file sha256:{digest[:12]}, resized by the network itself"
         try:
-            self.session = opened(content)
+            self.session = open_session(content)
             self.input = self.session.get_inputs()[0].name
             shapes = {self.seen(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
         except ImportError as error:
@@ -67,7 +67,7 @@ class InceptionFeatures:
         return features
 
 
-def opened(content: bytes) -> "InferenceSession":
+def open_session(content: bytes) -> "InferenceSession":
     """A session of ONNX Runtime on the CPU, from a file's bytes: it can name no other file to be read."""
     from onnxruntime import InferenceSession, SessionOptions
 

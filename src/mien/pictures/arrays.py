@@ -1,6 +1,7 @@
 """Latents and attributes of samples, and pictures side by side: NumPy alone, as an exported model needs no PyTorch.
 
-A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device.
+A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device, and in
+the explorer, whose page draws them itself (`explorer/page/app/random.js`).
 """
 
 from collections.abc import Mapping, Sequence

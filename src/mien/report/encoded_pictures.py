@@ -51,6 +51,13 @@ class Plate:
     narrow: bool = False
 
 
+def picture_plate(
+    number: str, caption: str, jpeg: bytes, rows: tuple[str, ...] = (), *, file: str = "", narrow: bool = False
+) -> Plate:
+    """A figure that is one JPEG, described by its caption."""
+    return Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), rows, file, jpeg if file else b"", narrow)
+
+
 def sheet(images: Pictures, columns: int) -> bytes:
     """Faces side by side, enlarged by a whole factor, as JPEG.  uint8 [N,S,S,3]"""
     side = images.shape[1]

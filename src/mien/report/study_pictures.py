@@ -12,7 +12,7 @@ from mien.faces import Faces
 from mien.models.base import Encodes
 from mien.pictures import of_models
 from mien.report import figures
-from mien.report.encoded_pictures import Inline, Plate, figure_svg, sheet
+from mien.report.encoded_pictures import Inline, Plate, figure_svg, picture_plate, sheet
 from mien.report.number_tables import cell
 from mien.report.run_section import Chapter, open_chapter
 from mien.runs.score import Score
@@ -129,7 +129,7 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
         "none was picked."
     )
     rows = tuple(name for chapter in shown for name in (chapter.name, *[""] * (SAMPLED // COLUMNS - 1)))
-    return Plate("3", caption, (Inline(sheet(np.concatenate(sheets), COLUMNS), "image/jpeg", caption),), rows)
+    return picture_plate("3", caption, sheet(np.concatenate(sheets), COLUMNS), rows)
 
 
 def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
@@ -146,4 +146,4 @@ def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate
         return None
     caption = "Faces of the test split over their reconstructions by each arm's first trained seed."
     content = sheet(np.concatenate([images for _, images in rows]), RECONSTRUCTED)
-    return Plate("4", caption, (Inline(content, "image/jpeg", caption),), tuple(name for name, _ in rows))
+    return picture_plate("4", caption, content, tuple(name for name, _ in rows))

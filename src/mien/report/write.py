@@ -65,7 +65,6 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 
     Raises: RunError where the folder is neither, or the faces are not those that the runs were trained on.
     """
-
     path = Path(folder)
     runs = runs_in(path)
     for run in runs:
@@ -81,7 +80,6 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 
 def write_report(folder: Path, faces: Faces) -> PlanResult:
     """Write a plan's report and metrics.json from what is there."""
-
     plan, runs = read_plan(folder), plan_runs(folder)
     with alone(folder):
         metrics = write_plan_metrics(folder, runs, faces)
@@ -91,7 +89,6 @@ def write_report(folder: Path, faces: Faces) -> PlanResult:
 
 def report_study(folder: str | Path, faces: Faces | None = None, observer: Observer | None = None) -> StudyResult:
     """Write the page and study.json from the runs that are there, trained or not."""
-
     path = Path(folder)
     plan = read_plan(path)
     study, length = study_of(path, plan)
@@ -133,7 +130,6 @@ def compare_runs(
     Raises: RunError for runs of different faces, of which no number can be compared, or that are not trained, and for
     a folder that cannot be written to or where somebody has other files of these names.
     """
-
     runs = runs_at(paths)
     require_same_fingerprint(runs)
     arms = grouped(runs)

@@ -33,9 +33,11 @@ class Provenance(Record):
 
 
 class LogLine(Record):
-    """A line of log.jsonl: after so many images, numbers by name, such as "vae/kl", or what was said of the training.
+    """A line of log.jsonl: after so many images, numbers by name, or what was said of the training.
 
-    Numbers that are not finite are left out.    weights: of terms of the loss, by their names.
+    Names are PHASE/TERM for the mean of a term of a loss since the line before, and validation/NAME for a snapshot's
+    number; numbers that are not finite are left out.    weights: of terms in the loss, by their names; 1 is left out.
+    A line of terms without weights is of an older log, whose terms are products with their weights.
     """
 
     images_seen: Count

@@ -63,12 +63,13 @@ def evaluate_folder(
 
     Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.
     """
-    from mien.metrics.extractors import load_inception, missing_extractors
+    from mien.metrics.extractors import missing_extractors
+    from mien.metrics.inception import InceptionFeatures
 
     path = Path(folder)
     runs = runs_in(path)
     faces = faces_of(runs[0], observer, source)
-    more = (load_inception(inception),) if inception else ()
+    more = (InceptionFeatures(inception),) if inception else ()
     measuring = Measuring(faces, names or tuple(METRICS), more, again)
     for words in missing_extractors():
         if observer:

@@ -13,7 +13,7 @@ from mien.faces.pixel_range import to_stored
 from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import mean_score
-from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number
+from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number, by_extractor
 from mien.models.base import Encodes
 from mien.pictures.of_models import evaluating
 from mien.runs.score import Score
@@ -106,7 +106,8 @@ def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Dis
         distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
         if distances is not None:
             how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
-            scores[numbers[f"perceptual_{extractor.name}"].of(*of)] = mean_score(distances, f"{how}{split}, {how_far}")
+            number, more = by_extractor(numbers, extractor.name, "perceptual_")
+            scores[number.of(*of, *more)] = mean_score(distances, f"{how}{split}, {how_far}")
     return scores
 
 
