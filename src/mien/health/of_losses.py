@@ -67,8 +67,8 @@ def learns_by_heart(lines: Lines) -> str:
     if not rises or lines[-1][TRAINING_ERROR] >= best[TRAINING_ERROR]:
         return ""
     return (
-        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {moment_of(best)}) while "
-        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g})."
+        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {moment_of(best)}) "
+        f"while that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g})."
     )
 
 
