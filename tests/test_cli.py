@@ -351,7 +351,7 @@ def test_mistakes_in_reconstructing(
     vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
     assert "a gan has no encoder" in mistake(capsys, "reconstruct", gan, "me.png")
     text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
-    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, PNG")
+    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, a PNG")
     assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")
 
 
@@ -434,7 +434,7 @@ def test_a_log_that_cannot_be_read_is_found_before_anything_is_measured(
     run = run_of("gan")
     run.log_file.unlink()
     run.log_file.mkdir()
-    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, where a file is due")
+    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, not a regular file")
     assert not run.metrics_file.exists()
 
 

@@ -15,7 +15,7 @@ from mien.faces.batches import Batch
 from mien.models.base import Model, Phase, Term, Terms
 from mien.runs.folder import Run
 from mien.sessions import train as session
-from mien.training.loop import in_pieces
+from mien.training.loop import split_batch
 
 ANY = "gan"  # a model of two networks; nothing here depends on which
 
@@ -91,7 +91,7 @@ def test_what_is_drawn_for_a_batch_in_pieces_is_what_is_drawn_for_the_whole() ->
         lambda part: part.drawn(lambda count: torch.randint(9, (count,))),
     ):
         drawn = []
-        for part in (batch, *in_pieces(batch, 2)):
+        for part in (batch, *split_batch(batch, 2)):
             torch.manual_seed(5)
             drawn.append(draw(part))
         assert torch.cat(drawn[1:]).equal(drawn[0])

@@ -1,9 +1,9 @@
-"""What an ONNX file would cost, found out before ONNX Runtime gets it: a file may come from anybody.
+"""Bounds on the cost of an ONNX file, checked before ONNX Runtime opens it: a file may come from a stranger.
 
 An ONNX file is a program. One of a few hundred bytes can ask for terabytes, or never end, and runtimes compute part of
 it as they open it. So its description is read first, without its weights, and the package onnx says which shape every
-step gives. Which steps a network has is its own affair; bounded are the numbers that they give, how much they multiply,
-and what else they reach for: loops, other files, operators that are not ONNX's.
+step gives. A network may have any of ONNX's steps. Bounded are the numbers that they give and their multiplications;
+loops, other files and operators that are not ONNX's are refused.
 
 Source: onnx.proto of ONNX 1.19; the shape inference of the package onnx.
 """
@@ -42,8 +42,8 @@ Values = dict[str, Shape]
 def read_description(content: memoryview) -> "ModelProto":
     """An ONNX file without its weights: of each, raw_data holds the number of its bytes, as text.
 
-    Raises: ValueError for what is no ONNX file, or has a description of too many bytes or fields; RecipeError where the
-    package onnx is not installed.
+    Raises: ValueError for a file that is not ONNX, or whose description has too many bytes or fields; RecipeError where
+    the package onnx is not installed.
     """
     try:
         from onnx import ModelProto
@@ -90,7 +90,7 @@ def without_weights(message: memoryview, descriptor: Any, left: Iterator[int], d
 def fields(message: memoryview, left: Iterator[int]) -> Iterator[tuple[int, bytes, memoryview | None, int, int]]:
     """The fields of a message: number, tag, content (None: it is a number), where it begins and ends.
 
-    left: runs out where there are too many.  Raises: ValueError for what is no message.
+    left: an iterator that is exhausted by too many fields.  Raises: ValueError for bytes that are not a message.
     """
     at = 0
     while at < len(message):
@@ -132,20 +132,15 @@ def varint_of(value: int) -> bytes:
     return bytes([*written, value])
 
 
-def metadata(model: "ModelProto", key: str) -> str | None:
-    """What stands in a model's metadata under a key."""
-    return next((entry.value for entry in model.metadata_props if entry.key == key), None)
-
-
 def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapping[str, Shape]) -> int:
-    """Whether a network takes and gives this, within bounds of memory and time.  -> its largest map
+    """Check a network's inputs, outputs, memory and time.  -> its largest map
 
     takes, gives: inputs and outputs, with the shape of one image. Its largest map is of so many numbers an image.
 
     Raises: ValueError where not.
     """
     require_plain(model)
-    weights = {tensor.name: stored(tensor) for tensor in model.graph.initializer}
+    weights = {tensor.name: shape_stored(tensor) for tensor in model.graph.initializer}
     if len(weights) != len(model.graph.initializer):
         raise ValueError("two of its tensors have one name")
     require_inputs(model, takes)
@@ -160,7 +155,7 @@ def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapp
 
 
 def require_plain(model: "ModelProto") -> None:
-    """Whether a model is steps of ONNX's own and nothing else.  Raises: ValueError where not."""
+    """Check that a model consists of ONNX's own steps.  Raises: ValueError for anything else."""
     graph = model.graph
     versions = [(entry.version, entry.domain) for entry in model.opset_import]
     if len(versions) != 1 or versions[0][0] not in VERSIONS or versions[0][1]:
@@ -178,10 +173,10 @@ def require_plain(model: "ModelProto") -> None:
             if attribute.name == "auto_pad" and attribute.s not in (b"", b"NOTSET"):
                 raise ValueError(f"its step {node.op_type[:40]!r} pads by {shown(attribute.s)}, which is not read")
             if attribute.HasField("t"):
-                stored(attribute.t)
+                shape_stored(attribute.t)
 
 
-def stored(tensor: "TensorProto") -> Shape:
+def shape_stored(tensor: "TensorProto") -> Shape:
     """The shape of a tensor of the file, which must be as long as it says.  Raises: ValueError."""
     name, shape = tensor.name[:40], tuple(tensor.dims)
     if tensor.data_location or tensor.external_data:
@@ -198,7 +193,7 @@ def stored(tensor: "TensorProto") -> Shape:
 
 
 def require_inputs(model: "ModelProto", takes: Mapping[str, Shape]) -> None:
-    """Whether a network takes any number of such images.  Raises: ValueError where not."""
+    """Check that a network takes any number of such images.  Raises: ValueError where not."""
     found = {}
     for value in model.graph.input:
         first, *sides = value.type.tensor_type.shape.dim or [None]
@@ -216,8 +211,7 @@ def shapes_of(
 ) -> Values:
     """The shape of everything that a network computes for so many images.
 
-    Raises: ValueError where onnx finds that steps do not fit or that something else is given, or cannot tell what comes
-    out of a step.
+    Raises: ValueError where onnx finds that steps or outputs do not fit, or cannot infer the shape of an output.
     """
     from onnx import TensorProto, checker, helper, shape_inference
 
@@ -247,12 +241,12 @@ def shapes_of(
     for node in model.graph.node:
         for name in node.output:
             if name and name not in found:
-                raise ValueError(f"how large what its step {node.op_type[:40]!r} gives is, cannot be told")
+                raise ValueError(f"the size of the output of its step {node.op_type[:40]!r} cannot be inferred")
     return found
 
 
 def require_affordable(model: "ModelProto", weights: Values, shapes: Values, image: int) -> None:
-    """Whether an image costs no more memory and time than a model with these weights has reason to.
+    """Check that an image costs no more memory and time than a model with these weights needs.
 
     Weights are used at every place of an image at the most, so that a small file cannot ask for much.
 

@@ -48,9 +48,9 @@ def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
 
 
 def labels_of(model: Model, faces: Faces, rows: NDArray[np.int64]) -> Tensor | None:
-    """What a conditional model is told of faces.  -> [N,A] in {0, 1}, or None for another model
+    """The attributes of faces for a conditional model.  -> [N,A] in {0, 1}, or None for another model
 
-    Raises: ValueError for a face of which an attribute is unknown: it has to be left out.
+    Raises: ValueError for a face with an unknown attribute, which has to be left out.
     """
     if not model.attributes:
         return None

@@ -38,7 +38,7 @@ def work_in_processes(folder: Path, processes: int, observer: Observer | None = 
     Raises: Interrupted, once all have saved; RunError with the output of a process that failed.
     """
     heard: queue.SimpleQueue[str] = queue.SimpleQueue()
-    with tempfile.TemporaryFile("w+") as complaints, stop_requested(True) as stop:
+    with tempfile.TemporaryFile("w+") as complaints, stop_requested() as stop:
         workers = [start(folder, share(place, processes), complaints) for place in range(processes)]
         listeners = [threading.Thread(target=listen, args=(worker, heard)) for worker in workers]
         try:
