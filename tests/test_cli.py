@@ -165,7 +165,7 @@ def test_data_shows_packs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixtur
         capsys.readouterr().out,
         "Male",
         f"packed: 200 faces of drawn:200, fingerprint {faces.fingerprint}",
-        "as they were packed: 200",
+        "undamaged: 200",
     )
     assert pixels(tmp_path / "drawn.png").shape == (32, 3 * 34 - 2, 3)
     assert (tmp_path / "sheet.png").exists()
@@ -272,8 +272,8 @@ def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "vae-quick", "--crop", "1,2"], ["data.crop is [1, 2]", "left, top, right, bottom"]),
         (["data", "show", "--crop", "middle"], ["crop is '[middle]'", "left, top, right, bottom"]),
         (["data", "draw", "--count", "0"], ["count of 0"]),
-        (["data", "draw", "drawn:9"], ["data draw: PATH has no meaning there. Leave it out"]),
-        (["data", "pack", "drawn:9", "--out", "x.png"], ["data pack: --out has no meaning there"]),
+        (["data", "draw", "drawn:9"], ["data draw: PATH has no effect there. Leave it out"]),
+        (["data", "pack", "drawn:9", "--out", "x.png"], ["data pack: --out has no effect there"]),
         (["data", "show", "drawn:many"], ["drawn:many"]),
     ],
     ids=str,

@@ -618,7 +618,7 @@ def test_runs_of_different_faces_are_not_compared(run_of: Any, tmp_path: Path) -
 
 def test_one_recipe_and_seed_given_twice_is_refused(run_of: Any, trained_runs: dict[str, Run], tmp_path: Path) -> None:
     copied = run_of("vae")
-    with pytest.raises(RunError, match=r"two of these runs are of one recipe and one seed"):
+    with pytest.raises(RunError, match=r"two of these runs have the same recipe and seed"):
         compare_runs([copied.path, trained_runs["vae"].path], out=tmp_path / "out", names=["reconstruction"])
 
 

@@ -22,6 +22,11 @@ def group_of(count: int) -> NDArray[np.int64]:
     return np.arange(count) % GROUPS
 
 
+def rows_without_each(count: int) -> list[NDArray[np.bool_]]:
+    """Which of so many images are left without each group.  -> GROUPS x [count]"""
+    return [group_of(count) != group for group in range(GROUPS)]
+
+
 def jackknife(value: float, left_out: Iterable[float], images: int, protocol: str) -> Score:
     """A value with the interval that follows from what it is without each group of images.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.metrics import numbers
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
+from mien.metrics.intervals import GROUPS, jackknife, not_negative, rows_without_each
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
@@ -50,8 +50,7 @@ def latents(means: NDArray[np.float32]) -> dict[str, Score]:
 
     Source: Burda et al. 2016 (arXiv:1509.00519).
     """
-    group = group_of(len(means))
-    left_out = (float(active(means[group != one])) for one in range(GROUPS))
+    left_out = (float(active(means[rows])) for rows in rows_without_each(len(means)))
     protocol = f"test split, latents whose mean has a variance above {ACTIVE} over images"
     return {
         numbers.ACTIVE_UNITS.name: not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
@@ -113,5 +112,4 @@ def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[
 
 def divergences(values: NDArray[np.float32]) -> list[Divergence]:
     """Of all latents, and of all but those of each group.  [N,Z] -> GROUPS + 1"""
-    group = group_of(len(values))
-    return [divergence(values), *(divergence(values[group != one]) for one in range(GROUPS))]
+    return [divergence(values), *(divergence(values[rows]) for rows in rows_without_each(len(values)))]

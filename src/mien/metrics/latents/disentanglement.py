@@ -33,7 +33,7 @@ PROTOCOLS = {
     "dci_informativeness": "R² on test images, mean over factors",
 }
 LASSO = (
-    f"lasso fitted to training images, penalty from {PENALTIES[0]} to {PENALTIES[-1]}: the largest that predicts the "
+    f"lasso fitted to training images, penalty from {PENALTIES[0]} to {PENALTIES[-1]}: the largest that predicts "
     "every fifth of them about as well as the best"
 )
 

@@ -10,7 +10,7 @@ from mien.metrics import numbers
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
+from mien.metrics.intervals import jackknife, not_negative, rows_without_each, share_score
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
@@ -61,7 +61,7 @@ class Looked(NamedTuple):
 
 
 def distribution(subject: Subject) -> dict[str, Score]:
-    """Distances of samples to test and training images in the eyes of every extractor, with floors; and copying.
+    """Distances of samples to test and training images in the features of every extractor, with floors; and copying.
 
     Nothing where there are fewer than ten images to train or to test on.
     """
@@ -126,10 +126,8 @@ def copying(subject: Subject) -> dict[str, Score]:
     of_samples, of_test = (nearest(subject.features(judge, where), train)[1].numpy() for where in ("samples", "test"))
     how = f"{judge.protocol}; {len(of_samples)} samples of seed {Seed.MEASURED}, {len(of_test)} test images, "
     how += f"{len(train)} training images"
-    left_out = (
-        of_samples[group_of(len(of_samples)) != g].mean() / of_test[group_of(len(of_test)) != g].mean()
-        for g in range(GROUPS)
-    )
+    kept = zip(rows_without_each(len(of_samples)), rows_without_each(len(of_test)), strict=True)
+    left_out = (of_samples[samples].mean() / of_test[test].mean() for samples, test in kept)
     ratio = float(of_samples.mean() / of_test.mean())
     words = f"mean distance to the nearest training image, over that of test images (copies have 0); {how}"
     near = of_samples <= np.quantile(of_test, COPIES)

@@ -51,21 +51,16 @@ def diversity(subject: Subject) -> dict[str, Score]:
     return scores
 
 
-def variety(features: ArrayLike, real_features: ArrayLike) -> float:
-    """Mean distance between pairs of images over that of real ones: 1 is as varied, 0 is one image.  [N,D], [M,D]
-
-    It falls when samples grow alike. A few faces over and over leave it high: `duplicates` sees those.
-    """
-    return mean_distance(features) / mean_distance(real_features)
-
-
 def mean_distance(features: ArrayLike) -> float:
     """Mean Euclidean distance between pairs of different images.  [N,D]"""
     return float(torch.nn.functional.pdist(tensor(features)).mean())
 
 
 def variety_score(features: ArrayLike, real_features: ArrayLike, protocol: str) -> Score:
-    """`variety` with its interval.  [N,D], [M,D]"""
+    """Mean distance between pairs of images over that of real ones: 1 is as varied, 0 is one image.  [N,D], [M,D]
+
+    It falls when samples grow alike. A few faces over and over leave it high: `duplicates` sees those.
+    """
     sums = [sums_between_groups(x, x, torch.cdist) for x in (features, real_features)]
     sizes = [len(np.asarray(x)) for x in (features, real_features)]
 

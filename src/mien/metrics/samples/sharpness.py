@@ -7,7 +7,7 @@ from mien.faces.batches import CHUNK
 from mien.faces.splits import spread
 from mien.metrics import numbers
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.intervals import GROUPS, group_of, jackknife, mean_score, not_negative
+from mien.metrics.intervals import jackknife, mean_score, not_negative, rows_without_each
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
@@ -88,5 +88,6 @@ def spectrum_score(spectra: NDArray[np.float64], real: NDArray[np.float64], prot
     def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(np.abs(np.log10((a.mean(0) + 1e-12) / (b.mean(0) + 1e-12))).mean())
 
-    left_out = (distance(spectra[group_of(len(spectra)) != g], real[group_of(len(real)) != g]) for g in range(GROUPS))
+    kept = zip(rows_without_each(len(spectra)), rows_without_each(len(real)), strict=True)
+    left_out = (distance(spectra[of_spectra], real[of_real]) for of_spectra, of_real in kept)
     return not_negative(jackknife(distance(spectra, real), left_out, min(len(spectra), len(real)), protocol))
