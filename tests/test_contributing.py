@@ -147,7 +147,9 @@ def test_a_reader_is_a_function_and_a_line(tmp_path: Path) -> None:
     (command,) = commands(READER)
     said = run(command, folder)
     assert "UTKFace's layout" in said
-    assert re.search(r"Female\s+25(\.0)? ?%", said)
+    counts = map(int, re.search(r"(\d+) train, (\d+) validation, (\d+) test", said).groups())
+    shares = map(float, re.search(r"Female +([\d.]+)% +([\d.]+)% +([\d.]+)%", said).groups())
+    assert round(sum(count * share / 100 for count, share in zip(counts, shares, strict=True))) == 10
 
 
 def test_a_view_is_a_function_and_a_line(with_a_run: Path) -> None:
