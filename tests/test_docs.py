@@ -66,6 +66,6 @@ def test_the_python_of_the_documentation_runs(tmp_path):
 def test_the_tables_of_numbers_are_those_that_are_declared():
     page = (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
     script = runpy.run_path(str(ROOT / "docs" / "write_metric_tables.py"))
-    assert script["written"](page) == page, "run python docs/write_metric_tables.py"
+    assert script["written"](page) == page, "run python docs/write_numbers.py"
     listed = {metric for _, metrics, _ in script["BLOCK"].findall(page) for metric in metrics.split(", ")}
     assert listed == {number.metric for number in NUMBERS}

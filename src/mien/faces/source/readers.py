@@ -12,7 +12,11 @@ from mien.faces.source.plain_folder import read_folder
 from mien.faces.source.split_folders import read_split_folders
 
 Reader = Callable[[Listing, Tables, str], Layout | None]
-READERS: tuple[Reader, ...] = (read_celeba, read_split_folders, read_folder)  # the first that knows the layout reads it
+READERS: tuple[Reader, ...] = (  # the first that knows a layout reads it
+    read_celeba,
+    read_split_folders,
+    read_folder,  # knows every layout, so it stays last
+)
 
 
 def read_layout(listing: Listing, table: Path | str | None) -> Layout:
