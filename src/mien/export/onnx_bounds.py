@@ -101,8 +101,8 @@ def fields(message: memoryview, left: Iterator[int]) -> Iterator[tuple[int, byte
         after, kind = at, tag & 7
         if kind == 0:
             _, at = varint(message, at)
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
+        elif kind == 5:
+            at += 4
         elif kind == 2:
             length, after = varint(message, at)
             at = after + length
@@ -144,8 +144,7 @@ def require_bounded(model: "ModelProto", takes: Mapping[str, Shape], gives: Mapp
     if len(weights) != len(model.graph.initializer):
         raise ValueError("two of its tensors have one name")
     require_inputs(model, takes)
-    if [value.name for value in model.graph.output] != list(gives):
-        raise ValueError(f"it gives {shown([value.name for value in model.graph.output])}, not {shown(list(gives))}")
+    require_outputs(model, gives)
     one, two = (shapes_of(model, weights, takes, gives, count) for count in (1, 2))
     for name, shape in one.items():
         if math.prod(two[name]) > 2 * math.prod(shape):
@@ -204,6 +203,21 @@ def require_inputs(model: "ModelProto", takes: Mapping[str, Shape]) -> None:
         found[value.name] = tuple(side.dim_value for side in sides)
     if found != dict(takes):
         raise ValueError(f"it takes {shown(found)}, where the metadata asks for {shown(dict(takes))}")
+
+
+def require_outputs(model: "ModelProto", gives: Mapping[str, Shape]) -> None:
+    """Check that a network says that it gives this, or leaves sizes open.  Raises: ValueError otherwise."""
+    found = {
+        value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim)[1:]
+        for value in model.graph.output
+    }
+    open_or_same = (
+        len(found[name]) == len(shape) and all(n in (0, m) for n, m in zip(found[name], shape, strict=True))
+        for name, shape in gives.items()
+        if name in found
+    )
+    if list(found) != list(gives) or not all(open_or_same):
+        raise ValueError(f"it says that it gives {shown(found)}, where the metadata asks for {shown(dict(gives))}")
 
 
 def shapes_of(
