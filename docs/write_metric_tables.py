@@ -7,7 +7,7 @@ from mien.metrics.numbers import EXTRACTORS, NUMBERS, Number
 
 BLOCK = re.compile(r"(<!-- numbers of ([\w, ]+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
 HEAD = "| name | what it is | unit | better | beside it |\n|---|---|---|---|---|\n"
-LETTERS = {"attribute": "A", "other": "B", "factor": "F", "count": "N", "components": "K"}
+LETTERS = {"extractor": "X", "attribute": "A", "other": "B", "factor": "F", "count": "N", "components": "K"}
 BETTER = {"nearer": "nearer to real images"}
 
 
@@ -45,7 +45,7 @@ def families(numbers: Iterable[Number]) -> dict[str, list[Number]]:
 
 def any_extractor(name: str) -> str:
     """A name with X in place of its extractor."""
-    return re.sub(rf"(?<!mean)_({'|'.join(EXTRACTORS)})(?=_|$)", "_X", name)  # but for the mean face
+    return re.sub(rf"(?<!mean)_({'|'.join(map(re.escape, EXTRACTORS))})(?=_|$)", "_X", name)  # but for the mean face
 
 
 def name_is_of_several(name: str) -> bool:

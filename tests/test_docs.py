@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import last_results
 from mien.cli import build_parser
 from mien.metrics.numbers import NUMBERS, UNKNOWN, find
 from mien.studies.plan import load_plan, plan_recipes
@@ -47,6 +48,11 @@ def test_a_documented_command_is_one_that_mien_has(line):
 @pytest.mark.parametrize("line", [line for _, _, line in COMMANDS if line.startswith("make ")])
 def test_a_documented_word_of_make_is_in_the_makefile(line):
     assert f"\n{line.split()[1]}: " in (ROOT / "Makefile").read_text()
+
+
+def test_the_results_that_verification_tells_of_are_those_recorded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["last_results.py", "--check"])
+    assert last_results.main() == 0
 
 
 def test_the_python_of_the_documentation_runs(tmp_path):

@@ -55,12 +55,12 @@ def answer(namespace: argparse.Namespace) -> int:
         if isinstance(error, MienError):
             complain(str(error))
         else:
-            complain(*what_and_do(error), kept)
+            complain(*explain(error), kept)
         return 2
     return 0
 
 
-def what_and_do(error: OSError | MemoryError) -> tuple[str, str]:
+def explain(error: OSError | MemoryError) -> tuple[str, str]:
     """The error, and what to do next, for errors of the system."""
     if isinstance(error, MemoryError):
         what = f"needs more memory than this machine has to give ({error or 'none is left'})."

@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def given(text: str) -> str:
+def not_empty(text: str) -> str:
     """A text that is not empty, as a variable of the shell that is not set would be."""
     if not text:
         raise argparse.ArgumentTypeError("is empty. Give a path, or leave the option out.")
@@ -30,7 +30,7 @@ def given(text: str) -> str:
 
 def path(text: str) -> Path:
     """A path; '' would be the current folder."""
-    return Path(given(text))
+    return Path(not_empty(text))
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -52,7 +52,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if name not in ("run", "train", "study", "data", "doctor"):  # these read no run from elsewhere
             sub.add_argument(
-                "--model-code", type=given, metavar="FILE", help="code of a run's own model, which may run"
+                "--model-code", type=not_empty, metavar="FILE", help="code of a run's own model, which may run"
             )
         sub.set_defaults(function=function)
         commands[name] = sub
@@ -215,7 +215,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "run", type=path, metavar="RUN", help="folder of a run; for onnx also a file of weights, for web also a plan"
     )
     to = "onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server"
-    sub.add_argument("--to", nargs=2, type=given, required=True, metavar=("onnx|web", "PATH"), help=to)
+    sub.add_argument("--to", nargs=2, type=not_empty, required=True, metavar=("onnx|web", "PATH"), help=to)
     faces = "web: add the map and the report, which show photographs that models were tested on (default: no)"
     sub.add_argument("--with-test-faces", action="store_true", help=faces)
 
@@ -230,7 +230,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     sub.add_argument("action", choices=["show", "pack", "verify", "draw"])
     sub.add_argument(
-        "path", nargs="?", type=given, metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT"
+        "path", nargs="?", type=not_empty, metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT"
     )
     add_preparation(sub)
     count = f"faces of the contact sheet, or to draw, at most {viewing_commands.MOST:,} (default: 48)"
@@ -259,7 +259,7 @@ def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> No
 def add_faces(sub: argparse.ArgumentParser) -> None:
     """The options that say which faces are trained on."""
     source = "a folder, a .zip, drawn or drawn:COUNT (default: what the recipes say)"
-    sub.add_argument("--data", type=given, metavar="PATH", help=source)
+    sub.add_argument("--data", type=not_empty, metavar="PATH", help=source)
     add_preparation(sub)
 
 
@@ -277,7 +277,8 @@ def add_workers(sub: argparse.ArgumentParser) -> None:
 
 def add_moved_faces(sub: argparse.ArgumentParser) -> None:
     """The option that says where the faces of a run are now."""
-    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
+    where = "where the faces are now (default: where they were)"
+    sub.add_argument("--data", type=not_empty, metavar="PATH", help=where)
 
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
@@ -285,6 +286,6 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
     sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
     sub.add_argument(
-        "--attributes", type=given, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
+        "--attributes", type=not_empty, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
     )
     sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")

@@ -82,6 +82,7 @@ def metadata(source: Source, part: str, tolerance: dict[str, float]) -> dict[str
 def recipe_to_give_away(trained: TrainedModel) -> dict[str, Any]:
     """The recipe with the names of its files, and not where they lie on the disk of whoever trained it."""
     recipe: dict[str, Any] = trained.recipe.model_dump(mode="json", exclude_none=True)
+    recipe["model"]["name"] = recipe["model"]["name"].rpartition("/")[2]  # of a model of the user's own: its file
     for key in ("source", "attributes_table"):
         if key in recipe["data"]:
             recipe["data"][key] = Path(recipe["data"][key]).name

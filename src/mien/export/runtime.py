@@ -151,9 +151,8 @@ class ExportedModel:
 
     def known(self, count: int, y: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         """What the encoder is told of pictures.  -> [count,A], or None for a model without conditions"""
-        if not self.attributes:
-            return None
-        return np.full((count, len(self.attributes)), 0.5, np.float32) if y is None else y
+        known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        return known if self.attributes else None
 
     def reconstruct(self, images: arrays.Pictures, y: NDArray[np.float32] | None = None) -> arrays.Pictures:
         """Faces through the model and back.  uint8 [N,S,S,3], [N,A] -> uint8 [N,S,S,3]

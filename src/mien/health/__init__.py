@@ -6,7 +6,7 @@ again. Snapshots and lines of training are looked at apart, since how they inter
 written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from mien.health import of_losses, of_samples
@@ -35,10 +35,12 @@ class Watch:
     """Follows a log line by line.
 
     lines: those that each rule has looked at, by its state.    since: where among them it began, while it lasts.
+    options: that the model has, such as 'model.width', so that no other is advised; None: they are not known.
     """
 
     lines: dict[str, list[Line]] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+    options: Collection[str] | None = None
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -56,6 +58,7 @@ class Watch:
             began = self.since.get(rule.state)
             words = rule.begins(lines) if began is None else rule.ends(lines, began)
             if words and began is None:
+                words += rule.advise(self.options)
                 self.since[rule.state] = len(lines) - 1
             elif words:
                 del self.since[rule.state]
@@ -64,7 +67,7 @@ class Watch:
         return turned
 
 
-def turns(history: Iterable[Line]) -> list[Turn]:
-    """Everything that turned in a log, in the order in which its lines were written."""
-    watch = Watch()
+def turns(history: Iterable[Line], options: Collection[str] | None = None) -> list[Turn]:
+    """Everything that turned in a log, in the order in which its lines were written.  options: as of Watch"""
+    watch = Watch(options=options)
     return [turn for line in history for turn in watch.see(line)]

@@ -1,6 +1,7 @@
 """What a rule of health is, and the names of the numbers that rules look at."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,27 @@ class Rule:
     state: its name in a word or two, for a progress bar.    counts: whether the rule looks at a line of the log.
     begins: words for the last of these lines, or '' while all is well.
     ends: the same for what began at lines[since], '' while it lasts.
+    advice: what may help against it, each a noun; an option of a model is said of models that have it.
     """
 
     state: str
     counts: Callable[[Line], bool]
     begins: Callable[[Lines], str]
     ends: Callable[[Lines, int], str]
+    advice: tuple[str, ...] = ()
+
+    def advise(self, options: Collection[str] | None) -> str:
+        """What to try against it, as a sentence: of options of models, those alone that this model has.
+
+        options: such as 'model.width'; None: they are not known, so all is said.
+        """
+        kept = [
+            words
+            for words in self.advice
+            if options is None or all(option in options for option in re.findall(r"model\.\w+", words))
+        ]
+        beginning = ", ".join(kept[:-1])
+        return f" Try {beginning}{' or ' if beginning else ''}{kept[-1]}." if kept else ""
 
 
 def having(*terms: str) -> Callable[[Line], bool]:

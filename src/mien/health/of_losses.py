@@ -21,6 +21,8 @@ WINDOW = 10  # lines of training that a jump is compared with
 LOOK_BACK = 50  # lines of training among which the lowest error is looked for
 SMALLEST = 1e-3  # a term below it may move as it likes,
 SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
+AGAINST_DISCRIMINATOR = ("model.r1_weight=1", "model.discriminator_updates=1", "a lower training.learning_rate")
+AGAINST_LEARNING_BY_HEART = ("fewer images", "more faces", "data.horizontal_flips=true", "a smaller model.width")
 
 
 def discriminator_wins(lines: Lines) -> str:
@@ -29,8 +31,7 @@ def discriminator_wins(lines: Lines) -> str:
         return ""
     return (
         f"the discriminator has won: it tells {lines[-1][REAL]:.0%} of real and {lines[-1][FAKE]:.0%} of generated "
-        "images apart, so the generator learns little from it. Try model.r1_weight=1, model.discriminator_updates=1 "
-        "or a lower training.learning_rate."
+        "images apart, so the generator learns little from it."
     )
 
 
@@ -48,7 +49,7 @@ def encodes_nothing(lines: Lines) -> str:
         return ""
     return (
         f"nothing is encoded: none of the latents is active (KL {lines[-1][KL]:.2g} nats), so all reconstructions are "
-        "one face. Lower model.kl_weight."
+        "one face."
     )
 
 
@@ -67,8 +68,7 @@ def learns_by_heart(lines: Lines) -> str:
         return ""
     return (
         f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {at(best)}) while "
-        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or with "
-        "more faces, data.horizontal_flips=true or a smaller model.width."
+        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g})."
     )
 
 
@@ -155,9 +155,9 @@ def falls(lines: Lines, since: int) -> str:
 
 
 RULES = (
-    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back),
-    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something),
-    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
+    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back, AGAINST_DISCRIMINATOR),
+    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something, ("a lower model.kl_weight",)),
+    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises, AGAINST_LEARNING_BY_HEART),
     Rule("training jumped", lambda line: bool(training_terms(line)), jumps, comes_back),
     Rule("training error rising", lambda line: bool(training_error(line)), rises, falls),
 )

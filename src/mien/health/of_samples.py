@@ -1,12 +1,10 @@
 """Rules about the samples of a model, at its snapshots."""
 
 from mien.health.alarm import (
-    ACTIVE,
     DISTANCE,
     PATIENCE,
     SHARPNESS,
     VARIETY,
-    Line,
     Lines,
     Rule,
     at,
@@ -16,6 +14,7 @@ from mien.health.alarm import (
     twice,
 )
 
+FOR_VARIETY = ("a lower model.kl_weight", "model.r1_weight=1", "a lower training.learning_rate")
 VARIED = 0.2  # of real images' variety, from which on samples have any
 BETTER = 0.98  # of the best distance, or less: an improvement
 
@@ -31,15 +30,8 @@ def loses_variety(lines: Lines) -> str:
         return ""
     return (
         f"samples are losing variety: {now:.2f} of real, was {highest[VARIETY]:.2f} {at(highest)}"
-        f"{best_snapshot(lines)}. {for_variety(lines[-1])}"
+        f"{best_snapshot(lines)}."
     )
-
-
-def for_variety(line: Line) -> str:
-    """What may make samples more varied, of a model that encodes and of one that does not."""
-    if ACTIVE in line:
-        return "Try a lower model.kl_weight or training.learning_rate."
-    return "Try model.r1_weight=1 or a lower training.learning_rate."
 
 
 def regains_variety(lines: Lines, since: int) -> str:
@@ -60,7 +52,7 @@ def never_varied(lines: Lines) -> str:
         return ""
     return (
         f"samples are all alike: {lines[-1][VARIETY]:.2f} of real images' variety, never more than "
-        f"{max(line[VARIETY] for line in lines):.2f}. {for_variety(lines[-1])}"
+        f"{max(line[VARIETY] for line in lines):.2f}."
     )
 
 
@@ -127,8 +119,8 @@ def improves(lines: Lines, since: int) -> str:
 
 
 RULES = (
-    Rule("losing variety", having(VARIETY), loses_variety, regains_variety),
-    Rule("samples alike", having(VARIETY), never_varied, becomes_varied),
+    Rule("losing variety", having(VARIETY), loses_variety, regains_variety, FOR_VARIETY),
+    Rule("samples alike", having(VARIETY), never_varied, becomes_varied, FOR_VARIETY),
     Rule("noisy samples", having(SHARPNESS), is_noisy, is_calm),
     Rule("samples getting worse", having(DISTANCE), gets_worse, is_good_again),
     Rule("stalled", having(DISTANCE), stalls, improves),

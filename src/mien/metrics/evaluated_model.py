@@ -40,6 +40,8 @@ class Subject:
     extractors: tuple[Extractor, ...]
     seen: Seen = field(default_factory=dict)
     components: dict[int, PrincipalGaussian] = field(default_factory=dict)
+    _of_samples: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
+    _of_faces: dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict, init=False)
 
     @property
     def sample_count(self) -> int:
@@ -64,15 +66,15 @@ class Subject:
             raise TypeError(f"{self.trained.model.title} does not encode: this metric is not for it")
         return self.trained.model
 
-    def told(self, split: Split) -> NDArray[np.bool_]:
-        """Which of the measured faces of a split have all attributes known that the model is told.  -> [N]"""
+    def labelled(self, split: Split) -> NDArray[np.bool_]:
+        """Whether all attributes that the model is given are known, for each measured face of a split.  -> [N]"""
         values = self.faces.attributes[self.rows(split)][:, self.faces.columns(self.trained.attributes)]
         known: NDArray[np.bool_] = (values != UNKNOWN).all(1)
         return known
 
-    def stated(self, split: Split) -> str:
+    def split_in_words(self, split: Split) -> str:
         """A split in words, with the number of its faces that are left out because their attributes are unknown."""
-        left_out = int((~self.told(split)).sum())
+        left_out = int((~self.labelled(split)).sum())
         return f"{split} split" + (f" without {left_out:,} faces whose attributes are unknown" if left_out else "")
 
     def labels_of(self, rows: NDArray[np.int64]) -> Tensor | None:
@@ -134,11 +136,3 @@ class Subject:
             rows = self.encoded_rows(split)
             self._of_faces[split] = of_models.encode(self.encoder, self.faces.images[rows], self.labels_of(rows))
         return self._of_faces[split]
-
-    @cached_property
-    def _of_faces(self) -> dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        return {}
-
-    @cached_property
-    def _of_samples(self) -> dict[str, NDArray[np.float32]]:
-        return {}

@@ -43,7 +43,7 @@ class InceptionFeatures:
         try:
             self.session = open_session(content)
             self.input = self.session.get_inputs()[0].name
-            shapes = {self.seen(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
+            shapes = {self.extract(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
         except ImportError as error:
             raise RecipeError("--inception takes ONNX Runtime: pip install 'mien[features]'") from error
         except Exception as error:  # ONNX Runtime's errors have no base of their own
@@ -58,9 +58,9 @@ class InceptionFeatures:
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
         pieces = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-        return np.concatenate([np.empty((0, FEATURES), np.float32), *map(self.seen, pieces)])
+        return np.concatenate([np.empty((0, FEATURES), np.float32), *map(self.extract, pieces)])
 
-    def seen(self, images: Pictures) -> NDArray[np.float32]:
+    def extract(self, images: Pictures) -> NDArray[np.float32]:
         """Features of a few pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         features: NDArray[np.float32] = np.asarray(self.session.run(None, {self.input: x})[0], np.float32)

@@ -122,6 +122,8 @@ class Number:
 
 def _fits(part: str, value: str) -> bool:
     """Whether a part may have a value: of how many there are, a whole number of a few digits, 2k for 2000 images."""
+    if part == "extractor":
+        return value.isascii() and value.isalpha() and value.islower() and value not in {*EXTRACTORS, "train"}
     digits = value.removesuffix("k") if part == "count" else value
     return part not in ("count", "components") or (digits.isascii() and digits.isdecimal() and len(digits) < 10)
 
@@ -183,9 +185,10 @@ def metrics_that_measure(name: str) -> list[str]:
     numbers that begin so.
     """
     begun = name[:-1] if name.endswith("_*") else None
+    known = (number for number in NUMBERS if "extractor" not in number.parts)
     found = (
         number.metric
-        for number in NUMBERS
+        for number in known
         if name == number.general or number.parts_of(name) is not None or (begun and number.name.startswith(begun))
     )
     return list(dict.fromkeys(found))
@@ -195,15 +198,22 @@ def unmeasured(name: str, metrics: Collection[str]) -> str:
     """Why a number of that name cannot come from these metrics, in words, or ''."""
     possible = metrics_that_measure(name)
     if not possible:
-        near = did_you_mean(name, (number.spelling for number in NUMBERS))
+        near = did_you_mean(name, (number.spelling for number in NUMBERS if "extractor" not in number.parts))
         return f"{shown(name)} is not a number that can be measured.{near}"
     if set(possible).isdisjoint(metrics):
         return f"{name!r} is measured by {' or '.join(possible)}, which this study leaves out. Add it to metrics."
     return ""
 
 
-EXTRACTORS = {"judge": "the judge's", "face": "face network's", "inception": "Inception's"}  # features
-PACKAGED = ("judge", "face")  # whose distances are not called FID and KID
+OWN = "{extractor}"  # of a program's own, whatever it is called
+EXTRACTORS = {"judge": "the judge's", "face": "face network's", "inception": "Inception's", OWN: OWN}  # features
+NOT_INCEPTION = ("judge", "face", OWN)  # whose distances are not called FID and KID
+
+
+def by_extractor(table: Mapping[str, Value], extractor: str, start: str = "") -> tuple[Value, tuple[str, ...]]:
+    """The declared number of an extractor, and the parts of its name: the name of a program's own extractor."""
+    known = start + extractor in table
+    return table[start + (extractor if known else OWN)], () if known else (extractor,)
 
 
 def floor(of: Number, end: str, title: str) -> Number:
@@ -264,9 +274,9 @@ DISTANCE = Group("distribution", "Fréchet distance", "of means and covariances 
 FID = Group("distribution", "FID", "the Fréchet distance in Inception's features; at best the floor of real images",
             "lower", headline=True)
 KERNEL = Group("distribution", "Kernel distance", "unbiased, so 0 or a little below it is perfect", "lower")
-FRECHET = {name: compared(f"fd_{name}", DISTANCE, name) for name in PACKAGED}
+FRECHET = {name: compared(f"fd_{name}", DISTANCE, name) for name in NOT_INCEPTION}
 FRECHET |= {"inception": compared("fid", FID, "inception")}
-KID = {name: compared(f"kid_{name}", KERNEL, name) for name in PACKAGED}
+KID = {name: compared(f"kid_{name}", KERNEL, name) for name in NOT_INCEPTION}
 KID |= {"inception": compared("kid", KERNEL, "inception")}
 COVERAGES = {
     kind: {name: compared(f"{kind}_{name}", group, name) for name in EXTRACTORS} for kind, group in {

@@ -1,6 +1,7 @@
 """What samples are made of and how they are laid side by side: NumPy alone, so that an exported model needs no PyTorch.
 
-A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device.
+A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device, and in
+the explorer, whose page draws them itself (`explorer/page/app/random.js`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -17,7 +17,7 @@ from mien.seeds import Seed
 COMPARED = 8  # samples of each, from the first latents that all sheets of samples show
 
 
-def told(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def read_turns(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """The sentences of a log on the health of the training, each with its images seen."""
     return [(f"{line['images_seen']:,} images", words) for line in log for words in line.get("words", ())]
 
@@ -35,17 +35,19 @@ def draw_best_snapshot(chapter: Chapter, model: Any, faces: Faces, place: int) -
     last_distance = distance_at(chapter, last)
     made = "All other pictures and all numbers of this chapter are made with the last weights"
     if best.images_seen == last.images_seen:
-        caption = f"Samples of the last weights, which are the best of all snapshots too{distances(best.distance)}."
+        caption = (
+            f"Samples of the last weights, which are the best of all snapshots too{distance_in_words(best.distance)}."
+        )
         return [samples_plate(chapter, place, [best], ("best and last",), caption)]
     caption = (
         f"Samples of the last weights ({short_count(last.images_seen)} images"
-        f"{distances(last_distance)}) over those of the best snapshot ({short_count(best.images_seen)} images"
-        f"{distances(best.distance)}), from the same latents. {made}; the best are in {chapter.run.best.name}."
+        f"{distance_in_words(last_distance)}) over those of the best snapshot ({short_count(best.images_seen)} images"
+        f"{distance_in_words(best.distance)}), from the same latents. {made}; the best are in {chapter.run.best.name}."
     )
     return [samples_plate(chapter, place, [last, best], ("last", "best"), caption)]
 
 
-def distances(value: float | None) -> str:
+def distance_in_words(value: float | None) -> str:
     """The distance by which the best is chosen, as part of a sentence."""
     return "" if value is None else f"; validation Fréchet distance {value:.3g}"
 

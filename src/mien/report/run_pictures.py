@@ -22,7 +22,7 @@ from mien.report.encoded_pictures import (
     sheet,
 )
 from mien.report.flip_pictures import draw_leaks
-from mien.report.health_pictures import draw_best_snapshot, told
+from mien.report.health_pictures import draw_best_snapshot, read_turns
 from mien.report.measured_pictures import draw_measured
 from mien.report.run_section import Chapter
 from mien.seeds import MAP, Seed
@@ -59,7 +59,7 @@ def illustrate(chapter: Chapter, faces: Faces) -> None:
             drawn = view.draw(chapter, chapter.model, faces, place + 1)
             place += 1 if view.numbered else len(drawn)
             chapter.plates += drawn
-    chapter.health = told(chapter.run.log())
+    chapter.health = read_turns(chapter.run.log())
 
 
 def curves_plate(chapter: Chapter, faces: Faces, place: int) -> Plate | None:

@@ -57,7 +57,7 @@ def write_study(
         "study.html.jinja",
         facts=facts,
         summary=summary(facts, chapters, answers, faces),
-        answers=[(one, claimed(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
+        answers=[(one, claim_in_words(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
         left_out=left_out,
         trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
         plots=plots_plate(facts.axes, chapters),
@@ -101,7 +101,7 @@ def summary(facts: Facts, chapters: Sequence[ArmChapter], answers: Sequence[Answ
     return told
 
 
-def claimed(one: Answer) -> str:
+def claim_in_words(one: Answer) -> str:
     """What a claim states of its metric, with its margin."""
     claim = one.claim
     if claim.kind in ("fails", "trains"):

@@ -33,9 +33,11 @@ class Provenance(Record):
 
 
 class LogLine(Record):
-    """A line of log.jsonl: after so many images, numbers by name, such as "vae/kl", or what was said of the training.
+    """A line of log.jsonl: after so many images, numbers by name, or what was said of the training.
 
-    Of the numbers those are left out that are not finite.    weights: of terms of the loss, by their names.
+    Names are PHASE/TERM for the mean of a term of a loss since the line before, and validation/NAME for a snapshot's
+    number; those that are not finite are left out.    weights: what terms are multiplied by in the loss, by their
+    names; 1 is left out. A line of terms without weights is of an older log, whose terms are multiplied already.
     """
 
     images_seen: Count

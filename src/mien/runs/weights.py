@@ -106,9 +106,8 @@ class TrainedModel:
         return self.model
 
     def _known(self, count: int, y: NDArray[np.float32] | None) -> Tensor | None:
-        if not self.attributes:
-            return None
-        return torch.full((count, len(self.attributes)), 0.5) if y is None else torch.from_numpy(y)
+        known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        return torch.from_numpy(known) if known is not None and self.attributes else None
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:

@@ -136,13 +136,12 @@ def subject_of(run: Run, measuring: Measuring, observer: Observer | None) -> Sub
     return Subject(trained, measuring.faces, judge, extractors, measuring.seen, measuring.components)
 
 
-def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subject: Subject) -> None:
+def draw(run: Run, name: str, make: Callable[[Subject], Pictures], subject: Subject) -> None:
     """Write a picture of the measurement into the run's folder, in rows on white."""
     made = make(subject)
-    if made is not None:
-        path = run.measured_picture(name)
-        path.parent.mkdir(exist_ok=True)
-        write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
+    path = run.measured_picture(name)
+    path.parent.mkdir(exist_ok=True)
+    write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
 
 
 def in_order(scores: dict[str, Score]) -> dict[str, Score]:

@@ -212,7 +212,7 @@ def make_trainer(
         horizontal_flips=recipe.data.horizontal_flips,
         device=here.device,
     )
-    watch = Watch()
+    watch = Watch(options={f"model.{option}" for option in type(recipe.model).model_fields})
     for line in run.log() if judge else ():
         watch.see(line)
     last: dict[str, Any] = {"health": watch.states}

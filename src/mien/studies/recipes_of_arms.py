@@ -82,8 +82,8 @@ def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source:
             continue
         recipes[name] = recipe
     if study.same_parameters_as:
-        recipes = alike(study.same_parameters_as, recipes)
-    recipes = {name: within(budget, recipe, given[name]) for name, recipe in recipes.items()}
+        recipes = equalize_sizes(study.same_parameters_as, recipes)
+    recipes = {name: set_length(budget, recipe, given[name]) for name, recipe in recipes.items()}
     if len(recipes) < 2:
         raise RecipeError(f"study {study.name}: fewer than two of its arms can be run. {' '.join(left_out.values())}")
     return Arms(recipes, left_out)
@@ -113,7 +113,7 @@ def require_no_seed(study: Study, given: Mapping[str, set[str]]) -> None:
         )
 
 
-def within(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
+def set_length(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
     """The recipe with the budget's length in whole steps, unless another length is given.
 
     given: keys that the study or an override sets.
@@ -128,7 +128,7 @@ def within(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
     return recipe.model_copy(update={"training": recipe.training.model_copy(update=length)})
 
 
-def alike(name: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
+def equalize_sizes(name: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
     """The recipes with widths that make every model as large as the named one, as nearly as a width can.
 
     Raises: RecipeError where the named arm is left out.

@@ -128,7 +128,7 @@ def lay_out(
     """
     with alone(folder):  # two processes may begin the same study
         require_no_run(folder)
-        known = begun(folder, study)
+        known = runs_begun(folder, study)
         for recipe in recipes:
             path = folder / recipe.name
             if not Run(path).recipe_file.exists():
@@ -145,7 +145,7 @@ def lay_out(
         )
 
 
-def begun(folder: Path, study: Study) -> list[str]:
+def runs_begun(folder: Path, study: Study) -> list[str]:
     """The runs that the study has already in this folder; none in a new folder.
 
     Raises: RunError where the folder holds another plan or study.

@@ -137,7 +137,7 @@ def _compare(claim: Claim, than: str, outcomes: Mapping[str, Outcome], absent: M
         return Comparison(than, "undecided", mean, beside, seeds, why=why)
     if failing:
         return _compare_ratio(claim, than, own, other)
-    difference, low, high = welch(own.values, moved(other.values, claim))
+    difference, low, high = welch(own.values, move_by_margin(other.values, claim))
     verdict = by_interval(low, high, claim.kind)
     why = _without(claim.arm, own, than, other)
     return Comparison(than, verdict, mean, beside, seeds, difference, low, high, why)
@@ -172,7 +172,7 @@ def _without(arm: str, own: Outcome, than: str, other: Outcome) -> str:
     return f"{' and '.join(parts)}: this rests on the others alone" if parts else ""
 
 
-def moved(values: Sequence[float], claim: Claim) -> list[float]:
+def move_by_margin(values: Sequence[float], claim: Claim) -> list[float]:
     """The other arm's values, moved by the claim's margin towards the claimed side."""
     sign = -1 if claim.kind.endswith("lower") else 1
     return [value + sign * (claim.by + claim.by_share * abs(value)) for value in values]

@@ -1,4 +1,4 @@
-"""Latents of images: how many of them say something, and how far all together are from what samples are drawn from."""
+"""Latents of images: how many are active, and how far their aggregate is from the prior of the samples."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from mien.pictures import arrays, of_models
 from mien.runs.score import Score
 from mien.seeds import Seed
 
-ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
+ACTIVE = 0.01  # variance of a latent's mean over images above which the latent is active
 
 
 class Encoded(NamedTuple):
@@ -46,7 +46,7 @@ def exactly(value: float, images: int, protocol: str) -> Score:
 
 
 def latents(means: NDArray[np.float32]) -> dict[str, Score]:
-    """How many latents there are, and how many of them say something of an image.  means of q(z given x), [N,Z]
+    """The number of latents, and of those that are active.  means of q(z given x), [N,Z]
 
     Source: Burda et al. 2016 (arXiv:1509.00519).
     """
@@ -90,7 +90,7 @@ def divergence(values: NDArray[np.float32]) -> Divergence:
 
 
 def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[str, Score]:
-    """The aggregate posterior of images against the prior, [N,Z] x 2; nothing with too few images for a covariance."""
+    """The aggregate posterior of images against the prior, [N,Z] x 2; empty with too few images for a covariance."""
     count, size = means.shape
     if count * (GROUPS - 1) // GROUPS <= 2 * size:
         return {}

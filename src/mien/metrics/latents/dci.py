@@ -1,4 +1,4 @@
-"""Disentanglement, completeness and informativeness: what a sparse linear prediction of factors needs of latents."""
+"""Disentanglement, completeness and informativeness: which latents a sparse linear prediction of factors needs."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 
 
 class Moments(NamedTuple):
-    """All that a regression knows of latents and factors that both have mean 0 and variance 1 on training images.
+    """Second moments of latents and factors, both of mean 0 and variance 1 on training images: all a regression needs.
 
     within: latents with latents, [Z,Z].    across: latents with factors, [Z,F].    Means over images.
     """
@@ -76,7 +76,7 @@ def dci(
     train: tuple[NDArray[np.float32], NDArray[np.float32]],
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> Trial:
-    """Predict factors from latents by a lasso, and see what it needs.  ([N,Z], [N,F]) x 2
+    """Predict factors from latents by a lasso, and score the weights it needs.  ([N,Z], [N,F]) x 2
 
     The importance of a latent for a factor is the size of its weight, latents in units of their standard deviation.
     """

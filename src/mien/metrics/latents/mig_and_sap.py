@@ -58,7 +58,7 @@ def plogp(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def gap(scores: NDArray[np.float64], worst: float = 0.0) -> NDArray[np.float64]:
-    """The largest minus the next of the last axis; a single latent stands beside one that tells nothing."""
+    """The largest minus the next of the last axis; a single latent is compared with one that tells nothing."""
     padded = np.concatenate([scores, np.full((*scores.shape[:-1], 1), worst)], axis=-1)
     leading = np.sort(padded, axis=-1)
     difference: NDArray[np.float64] = leading[..., -1] - leading[..., -2]

@@ -1,4 +1,4 @@
-"""How varied samples are, beside real images."""
+"""Variety of samples, compared with real images."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from mien.runs.score import Score
 from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
-QUANTILE = 0.01  # of real images have another one as near as what counts as a duplicate
+QUANTILE = 0.01  # of real images are as near to another real image as a duplicate is
 
 
 def diversity(subject: Subject) -> dict[str, Score]:
@@ -73,7 +73,7 @@ def variety_score(features: ArrayLike, real_features: ArrayLike, protocol: str) 
 
 
 def duplicates(features: ArrayLike, real_features: ArrayLike) -> NDArray[np.bool_]:
-    """Which images have another one so near as only 1 % of as many real ones have.  [N,D], [N,D] -> bool [N]"""
+    """Which images have another image nearer than 99 % of as many real images have.  [N,D], [N,D] -> bool [N]"""
     usual = reaches(tensor(real_features), 1).quantile(QUANTILE)
     near: NDArray[np.bool_] = (reaches(tensor(features), 1) <= usual).numpy()
     return near

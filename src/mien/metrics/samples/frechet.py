@@ -11,7 +11,7 @@ from mien.runs.score import Score
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a Fréchet distance knows of a set of features.
+    """Mean and covariance of a set of features, from which a Fréchet distance is computed.
 
     mean: float64 [D].    covariance: float64 [D,D], symmetric.
     """

@@ -63,7 +63,7 @@ def work_through(folder: Path, faces: Faces, observer: Observer | None = None, *
     measuring = Measuring(faces, metrics_of(folder))
     waiting, told = plan_runs(folder), False
     while waiting:
-        in_use = [run for run in waiting if not taken(run, measuring, folder, observer)]
+        in_use = [run for run in waiting if not finish_run(run, measuring, folder, observer)]
         if in_use == waiting:
             if not wait:
                 return
@@ -81,7 +81,7 @@ def metrics_of(folder: Path) -> Sequence[str]:
     return study_of(folder, plan)[0].metrics if plan.study is not None else tuple(METRICS)
 
 
-def taken(run: Run, measuring: Measuring, folder: Path, observer: Observer | None) -> bool:
+def finish_run(run: Run, measuring: Measuring, folder: Path, observer: Observer | None) -> bool:
     """Train and measure one run; False where another process has it."""
     try:
         if not run.divergence():
