@@ -27,7 +27,13 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.startswith("mien train ")}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long if page.name in TRAINING else (), id=page.name) for page in PAGES],
+)
 def test_the_short_commands_of_a_page_run_in_order(page, tmp_path):
     for name, kind, line in COMMANDS:
         if name == page.name and kind == "sh" and line.startswith("mien "):
