@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 import hostile_onnx
 import tiny
 from mien.cli import main
 from mien.errors import RunError
 from mien.export import onnx_bounds
-from mien.export.onnx_export import encoder_graph, generator_graph
+from mien.export.onnx_export import encoder_graph, generator_graph, traced
 from mien.export.runtime import open_exported
 from mien.models.base import Encodes, Model
 from mien.recipes.recipe import load_recipe
@@ -128,3 +130,36 @@ def test_a_file_larger_than_an_onnx_file_can_be_is_not_read(tmp_path: Path) -> N
 def test_weights_that_are_no_numbers_give_a_picture_and_no_warning(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(hostile_onnx.odd_weights()[name])
     assert open_exported(tmp_path / "a.onnx").sample(2).shape == (2, 32, 32, 3)
+
+
+class Attention(torch.nn.Module):
+    """Attention over places, with its own softmax of products."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2).transpose(1, 2)
+        weights = (flat @ flat.transpose(1, 2) / flat.shape[2] ** 0.5).softmax(2)
+        return (weights @ flat).transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+nn = torch.nn
+LAYERS = {  # from [N,8,16,16] to [N,3,32,32]
+    "nearest": [nn.Upsample(scale_factor=2), nn.Conv2d(8, 3, 3, padding=1)],
+    "bilinear": [nn.Upsample(scale_factor=2, mode="bilinear"), nn.GroupNorm(2, 8), nn.SiLU(), nn.Conv2d(8, 3, 1)],
+    "pixel shuffle": [nn.Conv2d(8, 12, 3, padding=1), nn.GELU(), nn.PixelShuffle(2)],
+    "layer norm": [nn.LayerNorm([8, 16, 16]), nn.ConvTranspose2d(8, 3, 2, 2), nn.Softplus()],
+    "instance norm": [nn.InstanceNorm2d(8), nn.PReLU(), nn.ConvTranspose2d(8, 3, 4, 2, 1)],
+    "attention": [Attention(), nn.Upsample(scale_factor=2), nn.Conv2d(8, 3, 1)],
+    "dilated, in groups": [
+        nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4),
+        nn.ELU(),
+        nn.ConvTranspose2d(8, 3, 2, 2),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_any_kind_that_are_exported_are_opened(name: str) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(5, 8 * 256), nn.Unflatten(1, (8, 16, 16)), *LAYERS[name], nn.Tanh()).eval()
+    graph = described(traced(body, {"z": torch.zeros(2, 5)}, ["x"]))
+    assert onnx_bounds.require_bounded(graph, {"z": (5,)}, {"x": (3, 32, 32)}) >= 3 * 32**2

@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
-from mien.export.onnx_bounds import LARGEST
-from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
+from mien.export.onnx_bounds import LARGEST, read_description
+from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session, require_sound
 from mien.faces.pixel_range import GREY_LEVELS
+from mien.files.validation import checked
 from mien.files.writing import replacing
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
+from mien.runs.records import ExportedFacts
 from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
@@ -99,11 +101,24 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
                 f"than {most:g}; nothing was written. Look at the weights: do samples of the run look right?"
             )
-        graph.metadata_props.add(key=KEY, value=json.dumps(metadata(source, part, {unit: difference})))
+        content = metadata(source, part, {unit: difference})
+        graph.metadata_props.add(key=KEY, value=json.dumps(content))
         contents[path] = graph.SerializeToString()
+        require_opens(run, contents[path], checked(ExportedFacts, content))
         written.append(Written(path, len(contents[path]), difference, unit))
     write_together(contents)
     return written
+
+
+def require_opens(run: Path, content: bytes, facts: ExportedFacts) -> None:
+    """Check that mien opens a file that it is about to write.  Raises: RunError otherwise."""
+    try:
+        require_sound(read_description(memoryview(content)), facts)
+    except ValueError as error:
+        raise RunError(
+            f"{run}: the {facts.part} as ONNX could not be opened again ({in_one_line(error)}); nothing was written. "
+            "Change the model's layers, or use the run itself."
+        ) from error
 
 
 def require_packages() -> None:
