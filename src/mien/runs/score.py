@@ -6,12 +6,20 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from mien.files.reading import MOST
 
 Real = Annotated[float, Strict()]
+
+
+def _encodable(text: str) -> str:
+    text.encode()  # JSON can hold half a surrogate, and a page cannot; UnicodeEncodeError is a ValueError
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="ignore"))
@@ -28,9 +36,9 @@ class Score:
     low: Real | None = None
     high: Real | None = None
     images: Annotated[int, Strict(), Field(ge=0, lt=MOST)] | None = None
-    protocol: str = ""
-    metric: str = ""
-    weights: str = ""
+    protocol: Text = ""
+    metric: Text = ""
+    weights: Text = ""
     extractors: tuple[str, ...] = ()
 
     @model_validator(mode="after")
