@@ -149,18 +149,22 @@ def encoder_graph(model: Encodes) -> "ModelProto":
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
     """A module as an ONNX model with a free number of images, and nothing in it about this machine.
 
-    Raises: RecipeError where it can only be traced for a fixed number of images.
+    Raises: RecipeError where it can only be traced for a fixed number of images, or has what ONNX has not.
     """
     with quiet(), torch.no_grad():
         exported = exported_program(module.eval(), tuple(inputs.values()))
-        program = torch.onnx.export(
-            exported,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                exported,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # PyTorch's errors of conversion have no base of their own
+            reason = error.__cause__ or error
+            raise RecipeError(f"PyTorch cannot write the model as ONNX: {in_one_line(reason)}") from error
     assert program is not None
     model: ModelProto = program.model_proto
     graph = model.graph

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 KEY = "mien"  # of the file's metadata
 SUFFIX = ".onnx"
-CHUNK = 64  # images at a time, so that memory stays bounded
+CHUNK = 64  # images at a time
 
 
 def encoder_file(path: Path) -> Path:
@@ -37,16 +37,22 @@ def encoder_file(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of an exported model, opened.  content: of its metadata.  chunk: images at a time"""
+    """A file of an exported model, opened.  content: of its metadata.  network: what it costs.  chunk: images at a time"""
 
     path: Path
     content: dict[str, Any]
+    network: onnx_bounds.Network
     session: "InferenceSession"
-    chunk: int
+
+    @property
+    def chunk(self) -> int:
+        """Images at a time, so that memory stays bounded."""
+        return min(CHUNK, self.network.most_images())
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails."""
+        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails, or costs too much."""
         try:
+            self.network.require_affordable(len(next(iter(inputs.values()))))
             results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise RunError(f"{self.path}: its network fails ({in_one_line(error)}). Export the run again.") from error
@@ -215,20 +221,19 @@ def read(path: Path, threads: int) -> Part:
         ) from error
     try:
         content = reading.json_object("{}" if text is None else text)
-        largest = require_sound(model, content) if content and content.get("format") == FORMAT else 1
+        network = sound_network(model, content) if content and content.get("format") == FORMAT else None
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path}: is refused, or not as mien wrote it: {in_one_line(error)}. Export the run again."
         ) from error
     if not content:
         raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
-    if content.get("format") != FORMAT:
+    if network is None:
         raise RunError(
             f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
             f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
         )
-    session = open_session(str(path), threads)
-    return Part(path, content, session, chunk=max(1, min(CHUNK, onnx_bounds.LARGEST_MAP // largest)))
+    return Part(path, content, network, open_session(str(path), threads))
 
 
 def mapped(path: Path) -> memoryview:
@@ -242,20 +247,19 @@ def mapped(path: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def require_sound(network: "ModelProto", content: dict[str, Any]) -> int:
-    """Whether the metadata is what an export writes, and the network one that takes and gives what it says.
+def sound_network(model: "ModelProto", content: dict[str, Any]) -> onnx_bounds.Network:
+    """The network of a file whose metadata is what an export writes; it takes and gives what the metadata says.
 
-    -> the largest number of values that it computes between two layers, for an image
-
-    Raises: ValueError where not.
+    Raises: ValueError where not, or where it costs too much.
     """
     facts = checked(ExportedFacts, content)
     images: dict[str, tuple[int, ...]] = {"x": (3, facts.size, facts.size)}
     labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
+    latents = {"z": (facts.latent_dim,)} | labels
     if facts.part == "generator":
-        return onnx_bounds.require_bounded(network, takes={"z": (facts.latent_dim,), **labels}, gives=images)
+        return onnx_bounds.Network(model, takes=latents, gives=images)
     coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
-    return onnx_bounds.require_bounded(network, takes=images | labels, gives=coded)
+    return onnx_bounds.Network(model, takes=images | labels, gives=coded)
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
