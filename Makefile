@@ -6,13 +6,46 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 
-.PHONY: run test check docs audit bench bench-peers setup clean
+.PHONY: run test coverage least-covered verify verify-short check docs audit bench bench-peers setup clean
 
 run: $(READY)
 	$(BIN)/mien run
 
+# By as many processes as there are cores, at most 8. PYTEST: more of its options.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(PYTEST)
+
+# The tests, and which branches of which files they do not reach: all in all, and of the ten files where it is most.
+coverage: $(READY)
+	$(MAKE) test PYTEST="--cov --cov-report="
+	$(MAKE) least-covered
+
+least-covered: $(READY)
+	$(BIN)/coverage report --sort=cover | awk 'NR < 13; {last = $$0} END {print last}'
+
+# What takes too long for the tests, in short: minutes. Recorded in build/verification.
+verify-short: export VERIFICATION_RESULTS = build/verification
+verify-short: $(READY)
+	$(BIN)/python verification/hostile.py --quiet
+	$(BIN)/python verification/fuzz.py --minutes 1
+	$(BIN)/python verification/kill_anywhere.py --kills 24
+	$(BIN)/python verification/kill_anywhere.py --kills 24 --aimed
+	$(BIN)/python verification/determinism.py --steps 1 10
+	$(BIN)/python verification/soak.py training --steps 10000
+
+# The same at length, an hour or two; what is recorded in verification/results stays as it is.
+verify: export VERIFICATION_RESULTS = build/verification
+verify: $(READY)
+	$(BIN)/python verification/hostile.py --quiet --full
+	$(BIN)/python verification/fuzz.py --minutes 10
+	$(BIN)/python verification/kill_anywhere.py
+	$(BIN)/python verification/kill_anywhere.py --kills 60 --aimed
+	$(BIN)/python verification/determinism.py
+	$(BIN)/python verification/soak.py training --steps 200000
+	$(BIN)/python verification/soak.py pictures --pictures 100000
+	test -d build/soaked || $(BIN)/mien train vae-quick --data drawn:2000 --out build/soaked training.epochs=2
+	$(BIN)/python verification/soak.py explorer build/soaked
+	$(BIN)/python verification/api_fuzz.py build/soaked --examples 500
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -50,4 +83,4 @@ $(READY): pyproject.toml requirements.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -97,8 +97,8 @@ def take_photo(page: Page, address: str, photo: Path | None, file: Path) -> None
 
 def save_test_face(address: str, file: Path) -> None:
     """The first face of the VAE's map, as a file."""
-    with urlopen(f"{address}exhibit.json") as exhibit:
-        cell = next(run for run in json.load(exhibit)["runs"] if run["id"] == "vae")["map"]["cell"]
+    with urlopen(f"{address}exhibit.json") as manifest:
+        cell = next(run for run in json.load(manifest)["runs"] if run["id"] == "vae")["map"]["cell"]
     with urlopen(f"{address}runs/vae/map/faces.jpg") as sprite:
         Image.open(io.BytesIO(sprite.read())).crop((0, 0, cell, cell)).save(file)
 

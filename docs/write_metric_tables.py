@@ -1,24 +1,14 @@
-"""Writes the tables of numbers in measuring.md from what mien.metrics.numbers declares.
-
-python docs/write_metric_tables.py
-"""
+"""The tables of numbers in measuring.md, from what mien.metrics.numbers declares; write_numbers.py writes them."""
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from mien.metrics.numbers import EXTRACTORS, NUMBERS, Number
 
-PAGE = Path(__file__).parent / "measuring.md"
 BLOCK = re.compile(r"(<!-- numbers of ([\w, ]+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
 HEAD = "| name | what it is | unit | better | beside it |\n|---|---|---|---|---|\n"
-LETTERS = {"attribute": "A", "other": "B", "factor": "F", "count": "N", "components": "K"}
+LETTERS = {"extractor": "X", "attribute": "A", "other": "B", "factor": "F", "count": "N", "components": "K"}
 BETTER = {"nearer": "nearer to real images"}
-
-
-def main() -> None:
-    """Write the page anew."""
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def written(page: str) -> str:
@@ -55,13 +45,9 @@ def families(numbers: Iterable[Number]) -> dict[str, list[Number]]:
 
 def any_extractor(name: str) -> str:
     """A name with X in place of its extractor."""
-    return re.sub(rf"(?<!mean)_({'|'.join(EXTRACTORS)})(?=_|$)", "_X", name)  # but for the mean face
+    return re.sub(rf"(?<!mean)_({'|'.join(map(re.escape, EXTRACTORS))})(?=_|$)", "_X", name)  # but for the mean face
 
 
 def name_is_of_several(name: str) -> bool:
     """Whether numbers of several extractors have this name."""
     return sum(any_extractor(number.name) == name for number in NUMBERS) > 1
-
-
-if __name__ == "__main__":
-    main()

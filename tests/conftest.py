@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
-os.environ["MIEN_CACHE"] = tempfile.mkdtemp(prefix="mien-tests-")  # before any test, and for the processes they start
+WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of several that share the tests, a cache and what is trained
+if not WORKER:  # before any test, and for the processes they start
+    os.environ["MIEN_CACHE"] = tempfile.mkdtemp(prefix="mien-tests-")
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
@@ -24,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(os.environ["MIEN_CACHE"], ignore_errors=True)
+    if not WORKER:
+        shutil.rmtree(os.environ["MIEN_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,8 @@ class TrainedRuns(Mapping[str, Run]):
 
     def __getitem__(self, name: str) -> Run:
         run = Run(self.folder / name)
-        return run if run.weights.exists() else tiny.train(run.path, tiny.recipe(name))
+        with FileLock(self.folder / f"{name}.lock"):
+            return run if run.weights.exists() else tiny.train(run.path, tiny.recipe(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(MODELS)
@@ -52,7 +57,10 @@ class TrainedRuns(Mapping[str, Run]):
 @pytest.fixture(scope="session")
 def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Run]:
     """A trained run of each model, to look at and not to change; trained when it is asked for."""
-    return TrainedRuns(tmp_path_factory.mktemp("trained"))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / "trained"
+    folder.mkdir(exist_ok=True)
+    return TrainedRuns(folder)
 
 
 @pytest.fixture

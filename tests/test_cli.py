@@ -165,7 +165,7 @@ def test_data_shows_packs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixtur
         capsys.readouterr().out,
         "Male",
         f"packed: 200 faces of drawn:200, fingerprint {faces.fingerprint}",
-        "as they were packed: 200",
+        "undamaged: 200",
     )
     assert pixels(tmp_path / "drawn.png").shape == (32, 3 * 34 - 2, 3)
     assert (tmp_path / "sheet.png").exists()
@@ -272,8 +272,8 @@ def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "vae-quick", "--crop", "1,2"], ["data.crop is [1, 2]", "left, top, right, bottom"]),
         (["data", "show", "--crop", "middle"], ["crop is '[middle]'", "left, top, right, bottom"]),
         (["data", "draw", "--count", "0"], ["count of 0"]),
-        (["data", "draw", "drawn:9"], ["data draw: PATH has no meaning there. Leave it out"]),
-        (["data", "pack", "drawn:9", "--out", "x.png"], ["data pack: --out has no meaning there"]),
+        (["data", "draw", "drawn:9"], ["data draw: PATH has no effect there. Leave it out"]),
+        (["data", "pack", "drawn:9", "--out", "x.png"], ["data pack: --out has no effect there"]),
         (["data", "show", "drawn:many"], ["drawn:many"]),
     ],
     ids=str,
@@ -351,7 +351,7 @@ def test_mistakes_in_reconstructing(
     vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
     assert "a gan has no encoder" in mistake(capsys, "reconstruct", gan, "me.png")
     text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
-    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, PNG")
+    assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, a PNG")
     assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")
 
 
@@ -434,7 +434,7 @@ def test_a_log_that_cannot_be_read_is_found_before_anything_is_measured(
     run = run_of("gan")
     run.log_file.unlink()
     run.log_file.mkdir()
-    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, where a file is due")
+    assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, not a regular file")
     assert not run.metrics_file.exists()
 
 

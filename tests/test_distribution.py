@@ -22,7 +22,7 @@ from mien.metrics.image_counts import cut, halves, in_words, round_count
 from mien.metrics.intervals import jackknife, share_score
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.distribution import common_count, distribution, look
-from mien.metrics.samples.diversity import diversity, duplicates, variety, variety_score
+from mien.metrics.samples.diversity import diversity, duplicates, mean_distance, variety_score
 from mien.metrics.samples.frechet import Gaussian, frechet_distance, frechet_distance_of, frechet_score, gaussian_of
 from mien.metrics.samples.kernel_distance import kernel_score
 from mien.metrics.samples.sharpness import power_spectra, real_images, sharpness, spectrum_score
@@ -134,9 +134,9 @@ def test_a_nearest_neighbour_is_found_with_its_distance_in_every_block() -> None
 
 def test_variety_is_the_ratio_of_mean_distances_between_pairs() -> None:
     ratio = pdist(A).mean() / pdist(B).mean()
-    assert variety(A, B) == pytest.approx(ratio, rel=1e-9)
+    assert mean_distance(A) / mean_distance(B) == pytest.approx(ratio, rel=1e-9)
     assert variety_score(A, B, "").value == pytest.approx(ratio, rel=1e-6)
-    assert variety(np.zeros((50, 8)), B) == 0
+    assert variety_score(np.zeros((50, 8)), B, "").value == 0
 
 
 def test_only_images_that_have_a_twin_are_duplicates() -> None:

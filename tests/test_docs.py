@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import last_results
 from mien.cli import build_parser
 from mien.metrics.numbers import NUMBERS
 from mien.studies.plan import load_plan, plan_recipes
@@ -49,6 +50,11 @@ def test_a_documented_word_of_make_is_in_the_makefile(line):
     assert f"\n{line.split()[1]}: " in (ROOT / "Makefile").read_text()
 
 
+def test_the_results_that_verification_tells_of_are_those_recorded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["last_results.py", "--check"])
+    assert last_results.main() == 0
+
+
 def test_the_python_of_the_documentation_runs(tmp_path):
     for page in PAGES:
         for kind, text in BLOCK.findall(page.read_text()):
@@ -60,6 +66,6 @@ def test_the_python_of_the_documentation_runs(tmp_path):
 def test_the_tables_of_numbers_are_those_that_are_declared():
     page = (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
     script = runpy.run_path(str(ROOT / "docs" / "write_metric_tables.py"))
-    assert script["written"](page) == page, "run python docs/write_metric_tables.py"
+    assert script["written"](page) == page, "run python docs/write_numbers.py"
     listed = {metric for _, metrics, _ in script["BLOCK"].findall(page) for metric in metrics.split(", ")}
     assert listed == {number.metric for number in NUMBERS}

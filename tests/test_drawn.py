@@ -1,4 +1,6 @@
+from collections.abc import Iterator
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,14 +10,15 @@ from hypothesis import strategies as st
 from mien.errors import DataError
 from mien.faces.drawn.drawn_faces import (
     ATTRIBUTES,
+    DEEP_SKIN,
     FACTORS,
+    HAIR_CHANCE,
     HAIR_COLORS,
     NETWORK,
     RANGES,
     SIZES,
     DrawnFaces,
     draw,
-    frequencies,
     render,
     sample,
 )
@@ -100,6 +103,31 @@ def test_nobody_has_two_colors_of_hair_and_some_have_none_of_those_named():
     colors = sample(4000)[0][:, [column(name) for name in HAIR_COLORS]].sum(1)
     assert colors.max() == 1
     assert 0.03 < (colors == 0).mean() < 0.3
+
+
+def frequencies() -> dict[str, float]:
+    """The exact share of faces that have each attribute, under the network."""
+    share = dict.fromkeys(ATTRIBUTES, 0.0)
+    for people, chance in population():
+        for name, has in people.items():
+            share[name] += chance * has
+    deep = 1 - DEEP_SKIN  # skin_tone is even over 0..1
+    for (young, dark), colors in HAIR_CHANCE.items():
+        chance = (share["Young"] if young else 1 - share["Young"]) * (deep if dark else 1 - deep)
+        for name, probability in zip(HAIR_COLORS, colors, strict=True):
+            share[name] += chance * probability
+    return share
+
+
+def population() -> Iterator[tuple[dict[str, int], float]]:
+    """Every combination of the network's attributes, with its probability."""
+    for values in product((0, 1), repeat=len(NETWORK)):
+        people = dict(zip(NETWORK, values, strict=True))
+        chance = 1.0
+        for name, node in NETWORK.items():
+            one = node.chance[tuple(people[parent] for parent in node.parents)]
+            chance *= one if people[name] else 1 - one
+        yield people, chance
 
 
 def test_attributes_are_as_frequent_as_the_model_says():

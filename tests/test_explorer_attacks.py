@@ -477,7 +477,7 @@ def test_connections_that_wait_for_an_answer_are_not_ended_for_others(
     explorer.engine.submit(go_on.wait)
     with ThreadPoolExecutor(1) as client, contextlib.ExitStack() as held:
         asked = client.submit(explorer.post, "/api/generate", drawn())
-        assert until(lambda: explorer.connections == 1)
+        assert until(lambda: len(explorer.socket.answering) == 1)
         for _ in range(20):
             held.enter_context(socket.create_connection(("127.0.0.1", explorer.port), timeout=10))
         go_on.set()

@@ -28,6 +28,7 @@ from mien.explorer.server import listen
 from mien.explorer.shown_numbers import numbers
 from mien.explorer.site import Site, open_site
 from mien.faces import Faces
+from mien.metrics.numbers import find
 from mien.pictures import of_models
 from mien.runs.folder import Run
 from mien.runs.score import Score
@@ -178,9 +179,12 @@ def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left
         "leak_shift_A->B",
     )
     metrics = {name: Score(0.5, images=9) for name in names} | {"kid_judge_2k": Score(float("inf"))}
-    shown = {number["name"]: [beside["name"] for beside in number["beside"]] for number in numbers(metrics)}
-    assert shown == {"test_mse": ["baseline_mean_face_mse"], "fd_judge_2k": ["fd_judge_2k_floor_train"]}
-    json.dumps(numbers(metrics), allow_nan=False)
+    metrics["baseline_mean_face_mse"] = Score(0.25)
+    shown = {number.name: [(beside.label, beside.value) for beside in number.beside] for number in numbers(metrics)}
+    assert shown == {
+        "test_mse": [(find("baseline_mean_face_mse").title, 0.25)],
+        "fd_judge_2k": [(find("fd_judge_2k_floor_train").title, 0.5)],
+    }
 
 
 def test_the_static_bundle_has_one_snapshot_and_the_addresses_of_its_networks(run_of: RunOf) -> None:

@@ -40,11 +40,11 @@ def unpacked(path: Path) -> Any:
 
 def test_a_bundle_holds_the_page_its_runtime_the_networks_and_a_card(bundle: tuple[Path, list[Part]]) -> None:
     folder, _ = bundle
-    exhibit = json.loads((folder / "exhibit.json").read_text())
-    (run,) = exhibit["runs"]
+    manifest = json.loads((folder / "exhibit.json").read_text())
+    (run,) = manifest["runs"]
     named = [*run["onnx"].values(), *(moment["file"] for moment in run["film"]), "runs/vae/map/latents.f16"]
     runtime = [f"vendor/onnxruntime-web/{name}" for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.wasm.gz")]
-    assert exhibit["engine"] == "web"
+    assert manifest["engine"] == "web"
     assert all((folder / address).is_file() for address in [*named, *runtime, "index.html"])
     assert "Identifying people" in (folder / "MODEL_CARD.md").read_text()
 
@@ -199,9 +199,9 @@ def test_no_path_of_this_machine_is_in_the_notes_of_a_bundle(of_photographs: Run
     plan = {"format": 1, "name": "two", "title": "Two", "runs": ["vae", "broken"], "skipped": {}}
     (tmp_path / "plan" / "plan.json").write_text(json.dumps(plan))
     export_web(tmp_path / "plan", tmp_path / "site")
-    exhibit = json.loads((tmp_path / "site" / "exhibit.json").read_text())
-    assert "Left out: broken" in exhibit["notes"][0]
-    assert "No map of faces and no directions" in exhibit["runs"][0]["notes"][0]
+    manifest = json.loads((tmp_path / "site" / "exhibit.json").read_text())
+    assert "Left out: broken" in manifest["notes"][0]
+    assert "No map of faces and no directions" in manifest["runs"][0]["notes"][0]
     assert str(tmp_path).encode() not in contents(tmp_path / "site")
 
 

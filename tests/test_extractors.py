@@ -16,10 +16,10 @@ from mien.metrics.extractors import (
     PACKAGED,
     FaceFeatures,
     available_extractors,
-    load_inception,
     missing_extractors,
     packaged_file,
 )
+from mien.metrics.inception import InceptionFeatures
 
 IMAGES = tiny.noise_faces(5).images
 ABSENT = [kind for kind in PACKAGED if packaged_file(kind) is None]
@@ -52,7 +52,7 @@ def save(path: Path, features: int) -> Path:
 
 
 def test_a_file_of_the_network_gives_its_features(tmp_path: Path) -> None:
-    inception = load_inception(save(tmp_path / "inception.onnx", 2048))
+    inception = InceptionFeatures(save(tmp_path / "inception.onnx", 2048))
     expected = IMAGES.transpose(0, 3, 1, 2).reshape(5, -1)[:, :2048]
     np.testing.assert_array_equal(inception(IMAGES), expected)
     assert inception.name == "inception"
@@ -61,19 +61,19 @@ def test_a_file_of_the_network_gives_its_features(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused_with_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"no such file.*an ONNX file"):
-        load_inception(tmp_path / "none.onnx")
+        InceptionFeatures(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no network", b"words"])
 def test_a_file_that_is_no_network_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "wrong.onnx").write_bytes(content)
     with pytest.raises(RecipeError, match="not the network that is expected"):
-        load_inception(tmp_path / "wrong.onnx")
+        InceptionFeatures(tmp_path / "wrong.onnx")
 
 
 def test_a_network_with_other_features_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"\[\[2, 100\]\] of two pictures, not \[2, 2048\]"):
-        load_inception(save(tmp_path / "small.onnx", 100))
+        InceptionFeatures(save(tmp_path / "small.onnx", 100))
 
 
 # The packaged network

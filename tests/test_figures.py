@@ -1,15 +1,18 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import tiny
+from mien.models import build
 from mien.models.base import LossTerm, Model, ModelConfig, Phase, Quantity
 from mien.models.terms import ADVERSARIAL, KL_DIVERGENCE, LN2, SQUARED_ERROR
 from mien.report import figures
 from mien.report.encoded_pictures import figure_jpeg, figure_svg
 from mien.report.loss_curves import panels
+from mien.runs.folder import Run
 
 HOSTILE = ("$\\frac{", "_hidden", "<b>&amp;", "a\x00b", "\udcff", "x" * 300, "鬚")
 
@@ -49,6 +52,17 @@ def test_a_term_that_is_not_declared_is_shown_by_its_whole_name():
 def test_a_term_is_shown_as_it_is_before_its_weight_in_logs_of_before_too(line: dict, nats: float):
     panel = panels([{"images_seen": 8} | line], tiny.model("vae", kl_weight=1e-4))[KL_DIVERGENCE]
     assert panel.lines[0].values[0] == pytest.approx(nats)
+
+
+def test_the_log_of_a_run_of_the_first_format_is_drawn_in_nats():
+    run = Run.open(Path(__file__).parent / "golden_runs" / "1" / "run")
+    found = panels(run.log(), build(run.recipe().model, 32))
+    lines = {line.label: line.values for line in found[KL_DIVERGENCE].lines}
+    assert lines["training"] == pytest.approx([line["vae/kl"] / 1e-4 for line in run.log() if "vae/kl" in line])
+    assert lines["training"].mean() == pytest.approx(lines["validation"].mean(), rel=0.1)  # which never had a weight
+    assert found[SQUARED_ERROR].lines[0].values == pytest.approx(
+        [line["vae/reconstruction"] for line in run.log() if "vae/reconstruction" in line]
+    )
 
 
 def test_a_solved_weight_of_an_older_log_is_found_from_the_error_beside_it():

@@ -23,7 +23,7 @@ from mien.metrics.control.flips import flips, of_the_renderer, pairs_of_directio
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.latents.factor_readers import read_factors
-from mien.models.base import Model
+from mien.models.base import Encodes, Model
 from mien.models.options import ModelConfig
 from mien.pictures import arrays, of_models
 from mien.report import figures
@@ -80,14 +80,14 @@ class Painter(Model):
         return to_signed(drawn_faces.render(attributes, known, 32))
 
 
-class Mirror(Model):
+class Mirror(Encodes):
     """An autoencoder whose latents are the pixels."""
 
     def __init__(self) -> None:
         super().__init__(ModelConfig(name="mirror", latent_dim=3 * 32 * 32), 32)
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return x.flatten(1), torch.zeros(len(x), self.latent_dim)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:

@@ -56,7 +56,7 @@ def test_a_loss_of_variety_is_said_once_with_the_best_snapshot_and_so_is_its_end
     history = snapshots(variety=[0.31, 0.30, 0.07, 0.06, 0.07, 0.29, 0.30], fd_judge=[12, 10, 90, 91, 92, 11, 11])
     assert said(history, "losing variety") == [
         "samples are losing variety: 0.07 of real, was 0.31 at 1,000 images; best snapshot is at 2,000 images. "
-        "Try model.r1_weight=1 or a lower training.learning_rate.",
+        "Try a lower model.kl_weight, model.r1_weight=1 or a lower training.learning_rate.",
         "samples are varied again: 0.29 of real, fell to 0.06.",
     ]
 
@@ -78,11 +78,29 @@ def test_a_discriminator_that_tells_all_apart_has_won_when_it_does_so_twice() ->
     assert "model.r1_weight=1" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"model.r1_weight"}, " Try model.r1_weight=1 or a lower training.learning_rate."),
+        ({"model.kl_weight"}, " Try a lower model.kl_weight or a lower training.learning_rate."),
+        ({"model.width"}, " Try a lower training.learning_rate."),
+    ],
+)
+def test_an_option_that_a_model_does_not_have_is_not_advised(options: set[str], advice: str) -> None:
+    (turn,) = turns(snapshots(variety=[0.31, 0.30, 0.07]), options)
+    assert turn.words.endswith(f"1,000 images.{advice}")
+
+
+def test_where_nothing_that_helps_can_be_set_nothing_is_advised() -> None:
+    (turn,) = turns(snapshots(active_units=[0, 0], kl_nats=[0.02, 0.02]), {"model.width"})
+    assert turn.words.endswith("all reconstructions are one face.")
+
+
 def test_latents_that_nothing_is_encoded_in_are_said_to_be_empty() -> None:
     history = snapshots(active_units=[0, 0, 0, 3, 5], kl_nats=[0.02, 0.02, 0.02, 3, 5])
     assert said(history, "nothing encoded") == [
         "nothing is encoded: none of the latents is active (KL 0.02 nats), so all reconstructions are one face. "
-        "Lower model.kl_weight.",
+        "Try a lower model.kl_weight.",
         "latents are in use again: 5 are active (KL 5 nats).",
     ]
 

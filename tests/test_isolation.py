@@ -77,7 +77,9 @@ def is_false(node: ast.AST) -> bool:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_no_module_can_turn_a_file_into_code(path: Path) -> None:
-    assert list(unsafe(ast.parse(path.read_text(encoding="utf-8")))) == []
+    """But one: it runs the code of a model that the user names (tests/test_own_models.py)."""
+    allowed = {"exec", "compile"} if path.parts[-2:] == ("models", "own_code.py") else set()
+    assert set(unsafe(ast.parse(path.read_text(encoding="utf-8")))) <= allowed
 
 
 @pytest.mark.parametrize(

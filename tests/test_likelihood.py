@@ -20,7 +20,7 @@ from mien.errors import RecipeError
 from mien.metrics.encoder.likelihood import Coded, code, evidence_lower_bound, importance_weighted_bound, likelihood
 from mien.metrics.encoder.posterior import aggregate, divergence, latents
 from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
-from mien.metrics.samples.latent_mixture import LEADING, fit_mixture, mixture, mixture_latents
+from mien.metrics.samples.latent_mixture import LEADING, fit_mixture, mixture, mixture_of
 from mien.models import losses
 from mien.models.base import Model
 from mien.models.terms import KL_DIVERGENCE
@@ -283,7 +283,7 @@ def test_samples_of_the_mixture_are_distributed_as_its_latents() -> None:
 
 def test_a_seed_gives_the_same_latents(trained_runs: dict[str, Run], faces: Any) -> None:
     subject = tiny.subject(trained_runs["vae"], faces)
-    one, again, other = (mixture_latents(subject, 5, seed) for seed in (1, 1, 2))
+    one, again, other = (mixture_of(subject).sample(5, seed) for seed in (1, 1, 2))
     assert (one.shape, one.dtype) == ((5, 8), torch.float32)
     assert torch.equal(one, again)
     assert not torch.equal(one, other)

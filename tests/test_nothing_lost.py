@@ -46,7 +46,7 @@ from mien.sessions.snapshots import rewind_best, seen_by
 from mien.sessions.train import train_run
 from mien.studies.plan import Plan, load_plan
 from mien.studies.run_plan import begin_plan, evaluate_folder
-from mien.training.checkpoint import damage, one_before, read_progress, recover
+from mien.training.checkpoint import find_damage, one_before, read_progress, recover
 from tiny import Killed, Watcher, assert_same_outcome, hard, kill
 
 TESTS = Path(__file__).parent
@@ -85,7 +85,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(saved: Path, data: st.DataObjec
     content[place] ^= 1 << data.draw(st.integers(0, 7))
     flipped = saved.with_name("flipped.safetensors")
     flipped.write_bytes(content)
-    if not damage(flipped):  # the one place where nothing depends on it: the name of the checksum
+    if not find_damage(flipped):  # the one place where nothing depends on it: the name of the checksum
         (before, tensors), (after, same) = read_tensors(saved), read_tensors(flipped)
         assert before.items() <= after.items()
         assert tiny.same(tensors, same)
@@ -96,7 +96,7 @@ def test_a_file_that_is_cut_short_is_noticed_whatever_is_left(saved: Path, data:
     content = saved.read_bytes()
     cut = saved.with_name("cut.safetensors")
     cut.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    assert damage(cut)
+    assert find_damage(cut)
 
 
 def flip(path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_a_damaged_one(
 def test_a_file_from_before_there_were_checksums_is_read(saved: Path, tmp_path: Path) -> None:
     content, tensors = read_tensors(saved)
     safetensors.torch.save_file(tensors, tmp_path / "old", {"mien": json.dumps(content)})
-    assert damage(tmp_path / "old") == ""
+    assert find_damage(tmp_path / "old") == ""
     assert read_progress(tmp_path / "old").images_seen == 8
 
 
@@ -181,7 +181,9 @@ def test_a_file_from_before_there_were_checksums_is_read(saved: Path, tmp_path: 
 def test_flipped_weights_are_refused_in_words(run_of: Any, weights: str) -> None:
     path = getattr(run_of("vae"), weights)
     flip(path)
-    with pytest.raises(RunError, match=r"weights that cannot be read \(its checksum is not that of what was written"):
+    with pytest.raises(
+        RunError, match=r"weights that cannot be read \(its checksum does not match: the file has changed"
+    ):
         load_model(path)
 
 
@@ -195,7 +197,7 @@ def test_a_judge_whose_checkpoints_are_damaged_is_trained_anew(
         flip(path)
         path.with_suffix(".unfinished").write_bytes(b"half")
     assert judge_of(faces).digest == judge.digest
-    (sound,) = [path for path in (tmp_path / "judges").glob("*.safetensors") if damage(path) == ""]
+    (sound,) = [path for path in (tmp_path / "judges").glob("*.safetensors") if find_damage(path) == ""]
     assert not sound.with_suffix(".unfinished").exists()
 
 
@@ -268,7 +270,7 @@ def test_a_full_disk_is_said_in_words_and_costs_only_what_was_not_saved(
         tiny.train(tmp_path / "vae", hard("vae", often), Watcher(images, lambda: limited(most)))
     limited(resource.RLIM_INFINITY)
     run = Run.open(tmp_path / "vae")
-    assert all(damage(path) == "" for path in run.path.glob("*.safetensors"))
+    assert all(find_damage(path) == "" for path in run.path.glob("*.safetensors"))
     train_run(run, faces)
     assert_same_outcome(run, uninterrupted)
 
@@ -423,7 +425,7 @@ def test_two_processes_that_want_a_pack_a_judge_and_a_map_at_once_both_get_them_
     said = [other.communicate(timeout=100)[0] for other in others]
     assert [other.returncode for other in others] == [0, 0]
     assert said[0] == said[1] != ""
-    assert all(damage(path) == "" for path in tmp_path.glob("judges/*.safetensors"))
+    assert all(find_damage(path) == "" for path in tmp_path.glob("judges/*.safetensors"))
     assert len(list(tmp_path.glob("judges/*.safetensors"))) == len(list(tmp_path.glob("explorer/*.npz"))) == 1
 
 

@@ -294,8 +294,8 @@ def test_a_pack_opens_without_its_pictures(faces: Path, cache: Path) -> None:
     ("options", "message"),
     [
         ({"size": 64}, r"packed at 32x32, and size is 64. Give size 32, or the pictures"),
-        ({"size": 32, "crop": "square"}, r"a pack, whose crop and attributes are settled"),
-        ({"size": 32, "attributes_table": "t.csv"}, r"a pack, whose crop and attributes are settled"),
+        ({"size": 32, "crop": "square"}, r"a pack, whose crop and attributes are fixed"),
+        ({"size": 32, "attributes_table": "t.csv"}, r"a pack, whose crop and attributes are fixed"),
     ],
 )
 def test_a_pack_is_not_changed_by_opening_it(
@@ -413,7 +413,7 @@ def test_no_room_is_told_before_anything_is_written(faces: Path, cache: Path, mo
     usage = shutil.disk_usage(faces)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(
-        DataError, match=r"no room on the disk: the pack needs 0.02 GB, and 0.00 GB are free. Free some"
+        DataError, match=r"no room on the disk: the pack needs 0.02 GB, and 0.00 GB are free. Free space"
     ):
         open_faces(faces, size=32)
     assert packs(cache) == []

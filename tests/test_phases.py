@@ -1,6 +1,7 @@
 """Phases: when they take part, how fast they learn, what they are told; and what the log keeps of their terms."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mien.faces.batches import Batch
 from mien.models.base import Model, Phase, Term, Terms
 from mien.runs.folder import Run
 from mien.sessions import train as session
-from mien.training.loop import in_pieces
+from mien.training.loop import split_batch
 
 ANY = "gan"  # a model of two networks; nothing here depends on which
 
@@ -90,10 +91,37 @@ def test_what_is_drawn_for_a_batch_in_pieces_is_what_is_drawn_for_the_whole() ->
         lambda part: part.drawn(lambda count: torch.randint(9, (count,))),
     ):
         drawn = []
-        for part in (batch, *in_pieces(batch, 2)):
+        for part in (batch, *split_batch(batch, 2)):
             torch.manual_seed(5)
             drawn.append(draw(part))
         assert torch.cat(drawn[1:]).equal(drawn[0])
+
+
+def trained(name: str, folder: Path, most: int) -> tuple[list[dict[str, float]], torch.Tensor]:
+    """The terms of four steps where only so many images fit into memory, and images that were learnt."""
+    model, lines = tiny.model(name), []
+
+    def fitting(loss: Callable[[Batch], Terms]) -> Callable[[Batch], Terms]:
+        def limited(batch: Batch) -> Terms:
+            if len(batch.x) > most:
+                raise torch.OutOfMemoryError("no more memory")
+            return loss(batch)
+
+        return limited
+
+    model.phases = tuple(dataclasses.replace(phase, loss=fitting(phase.loss)) for phase in model.phases)
+    tiny.trainer(model, folder, checkpoint=str(most), steps=4, log_every_images=8, log=lines.append).run()
+    terms = [{name: value for name, value in line.items() if "/" in name} for line in lines]
+    return terms, model.generate(torch.ones(2, model.latent_dim), tiny.labels(model, 2)).detach()
+
+
+@pytest.mark.parametrize("name", tiny.PROBES, ids=tiny.PROBES.values())
+def test_a_probe_trains_the_same_from_batches_in_pieces(name: str, tmp_path: Path) -> None:
+    (terms, images), (of_pieces, images_of_pieces) = trained(name, tmp_path, 8), trained(name, tmp_path, 3)
+    assert terms[0] != terms[-1]
+    for line, expected in zip(of_pieces, terms, strict=True):
+        assert line == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    torch.testing.assert_close(images_of_pieces, images, rtol=1e-3, atol=1e-4)
 
 
 def test_uniform_numbers_fill_their_interval_evenly() -> None:

@@ -28,7 +28,7 @@ from mien.runs.plan_folder import is_plan
 from mien.runs.weights import load_model
 from mien.sessions.snapshots import rewind_best
 from mien.sessions.train import change_length, train_run
-from mien.training.checkpoint import damage
+from mien.training.checkpoint import find_damage
 from tiny import Killed, kill
 
 
@@ -51,7 +51,7 @@ def test_a_new_run_holds_its_whole_recipe_and_where_it_comes_from(run: Run) -> N
 )
 def test_the_command_line_is_kept_as_it_was_typed(program: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [program, "train", "a b"])
-    assert provenance_module.provenance("fingerprint", 0).command == command
+    assert provenance_module.surroundings()["command"] == command
 
 
 def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:
@@ -225,7 +225,7 @@ NOT_UTF8 = os.fsdecode(b"u\xff")
 
 def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(
-        RunError, match=r"path is not UTF-8, as that of weights has to be. .* another folder with --out"
+        RunError, match=r"path is not UTF-8, and safetensors opens no other. .* another folder with --out"
     ):
         Run.create(tmp_path / NOT_UTF8, tiny.recipe("vae"), "fingerprint")
     assert not list(tmp_path.iterdir())
@@ -235,8 +235,8 @@ def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path
 def test_sound_weights_under_a_name_that_is_not_utf8_are_not_called_damaged(run_of: Any, tmp_path: Path) -> None:
     path = tmp_path / f"{NOT_UTF8}.safetensors"
     shutil.copy(run_of("vae").weights, path)
-    for read in (load_model, damage):
-        with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: give it, or its folder, another name"):
+    for read in (load_model, find_damage):
+        with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: rename the file, or its folder"):
             read(path)
 
 
@@ -273,7 +273,10 @@ def test_a_folder_in_the_place_of_weights_is_said_by_every_command(
     run.weights.unlink()
     run.weights.mkdir()
     assert main([command, str(run.path)]) == 2
-    assert "weights.safetensors: is a folder, where a file is due. Put the file back" in capsys.readouterr().err
+    assert (
+        "weights.safetensors: is a folder, not a regular file. Restore the file, or delete the folder"
+        in capsys.readouterr().err
+    )
 
 
 # Trained models

@@ -37,7 +37,7 @@ from mien.training import checkpoint
 from mien.training.config import TrainConfig
 from mien.training.cuda_graphs import Replays
 from mien.training.devices import Hardware
-from mien.training.loop import in_pieces, update_seed
+from mien.training.loop import split_batch, update_seed
 from mien.training.moving_average import MovingAverage
 from mien.training.optimizers import RMSprop
 from tiny import TIMING, Killed, assert_same_outcome, hard, kill
@@ -341,7 +341,7 @@ def test_flips_mirror_about_half_of_the_images_and_follow_the_seed() -> None:
 @given(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2**31))
 def test_a_batch_in_pieces_has_the_faces_and_the_noise_of_the_whole(count: int, halvings: int, seed: int) -> None:
     whole = tiny.batch(tiny.model("gan"), count)
-    pieces = in_pieces(whole, halvings)
+    pieces = split_batch(whole, halvings)
     torch.manual_seed(seed)
     noise = whole.noise(3)
     for name, expected in {"x": whole.x, "y": whole.y, "noise": noise}.items():

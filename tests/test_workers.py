@@ -165,7 +165,7 @@ def test_no_processes_are_refused_before_anything_is_written(number: int, tmp_pa
         lambda: run_plan(load_plan("quick"), out=tmp_path / "plan", processes=number),
         lambda: run_study(load_study("depth"), out=tmp_path / "plan", processes=number),
     ):
-        with pytest.raises(RecipeError, match=rf"--processes {number}: one or more processes work"):
+        with pytest.raises(RecipeError, match=rf"--processes {number}: at least one process is needed"):
             act()
     assert not (tmp_path / "plan").exists()
 
@@ -257,7 +257,7 @@ def test_a_plan_is_submitted_to_slurm_with_its_options_and_what_to_do_next_is_sa
         assert f"#SBATCH --{flag}\n" in script
     said = capsys.readouterr().out
     assert "submitted to slurm: 7_0, 7_1, 7_2" in said
-    assert f"once they are through: mien resume {out}" in said
+    assert f"once the jobs have ended: mien resume {out}" in said
     there = {path.name for path in (tmp_path / "plan").iterdir() if path.suffix != ".lock"}
     assert there == {"vae", "gan", "acgan", "plan.json", "cluster"}
 

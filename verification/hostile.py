@@ -22,6 +22,8 @@ from typing import Any
 
 from recording import record
 
+from measuring import table
+
 import hostile_commands
 import hostile_pictures
 import hostile_recipes
@@ -72,6 +74,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="one group")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th case of each kind")
     parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument("--quiet", action="store_true", help="print failures alone, and a table of the groups")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, resource.getrlimit(resource.RLIMIT_AS)[1]))
     chosen = [case for case in cases() if options.only in ("", case.group) and (options.full or not case.full)]
@@ -86,7 +89,10 @@ def main() -> int:
             folder.mkdir()
             ended = tried(case, folder)
             endings.append(ended | {"peak": peak_memory()})
-            print(json.dumps(ended), flush=True)
+            if not options.quiet or ended["ending"] == "failure":
+                print(json.dumps(ended), flush=True)
+    if options.quiet:
+        print(table(summary(endings), {name: name for name in summary(endings)[0]}))
     if options.full and not options.only and options.every == 1:
         record("hostile", summary(endings), trials=len(endings))
     print(json.dumps({"peak_mebibytes": round(peak_memory())}))

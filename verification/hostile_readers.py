@@ -4,7 +4,6 @@
 """
 
 import io
-import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -18,7 +17,7 @@ from mien import open_run
 from mien.cli import main
 from mien.cli.terminal import table_of_numbers
 from mien.explorer import requests
-from mien.explorer.manifest import ShownRun, Snapshot
+from mien.explorer.manifest import ShownNumber, ShownRun, Snapshot
 from mien.explorer.shown_numbers import numbers
 from mien.explorer.site import open_site
 from mien.export.runtime import open_exported
@@ -185,7 +184,7 @@ def run_log(path: Path) -> None:
     log = run.log()
     assert len(log) >= 2
     loss_curves.panels(log, MODEL)
-    health_pictures.told(log)
+    health_pictures.read_turns(log)
     assert all(np.isfinite(line.get("seconds", 0.0)) for line in log)
     run.rewind_log(100)
 
@@ -201,7 +200,7 @@ def run_numbers(path: Path) -> None:
     metrics = Run(path.parent).metrics()
     tabulate([metrics])
     by_attribute(metrics)
-    json.dumps(numbers(metrics), allow_nan=False)
+    assert numbers(metrics) == [ShownNumber.model_validate_json(shown.model_dump_json()) for shown in numbers(metrics)]
     table_of_numbers({"run": metrics}, lambda name: True)
 
 
@@ -230,7 +229,7 @@ def report(path: Path) -> None:
     run = Run.open(path)
     measure_runs([run], Measuring(FACES, names=()))
     chapter = open_chapter(run, 1)
-    health_pictures.told(run.log())
+    health_pictures.read_turns(run.log())
     assert chapter.effort is not None
     run.divergence()
 

@@ -52,7 +52,7 @@ from mien.studies.plan import load_plan
 from mien.studies.recipes_of_arms import load_study
 from mien.studies.run_plan import evaluate_folder
 from mien.studies.run_study import Length
-from mien.training.checkpoint import damage
+from mien.training.checkpoint import find_damage
 
 SOURCE, SIZE = "drawn:200", 32
 SLOW = ("torch._dynamo", "torch.onnx", "onnxscript", "onnxruntime", "openTSNE", "sklearn.decomposition", "scipy.stats")
@@ -171,7 +171,7 @@ def content_of(path: Path) -> str:
 
 def half_of_run(run: Run) -> list[str]:
     """What in a run's folder is not whole."""
-    tensors = {path: damage(path) for path in run.path.glob("*.safetensors")}
+    tensors = {path: find_damage(path) for path in run.path.glob("*.safetensors")}
     found = [f"{path.name}: {words}" for path, words in tensors.items() if words]
     found += [path.name for path in run.path.glob("samples/*.png") if not path.read_bytes().endswith(b"IEND\xaeB`\x82")]
     for path in (run.provenance_file, run.metrics_file):
@@ -219,7 +219,7 @@ def judging(faces: Faces) -> Job:
         return [path for path in (folder / "judges").glob("*") if path.suffix != ".lock"]
 
     def half(folder: Path) -> list[str]:
-        return [path.name for path in files(folder) if path.suffix != ".tmp" and damage(path)]
+        return [path.name for path in files(folder) if path.suffix != ".tmp" and find_damage(path)]
 
     return Job(go, lambda folder: {path.name: content_of(path) for path in files(folder)}, half)
 

@@ -1,4 +1,4 @@
-"""What `import mien` gives, and what the commands do that train and then write a page. It loads no torch by itself."""
+"""The functions of `import mien`, and those of commands that train and write a page. It loads no torch by itself."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def open_run(path: str | Path, *, model_code: str | Path | None = None) -> "Trai
     model_code: the file, or the module, of a model that mien does not have itself; a run's own copy of it runs only
     where you have given it before, here or to a training.
 
-    Raises: mien.errors.RunError where there is none, it is not trained yet, or its model is code that was not given.
+    Raises: mien.errors.RunError where there is no run, it is not trained yet, or its model is code that was not given.
     """
     path = Path(path)
     if path.suffix == ".onnx":
@@ -57,7 +57,6 @@ def open_run(path: str | Path, *, model_code: str | Path | None = None) -> "Trai
 
     if model_code:
         allow(model_code)
-
     return load_model(path if path.is_file() else Run.open(path).weights)
 
 
@@ -95,23 +94,25 @@ def run_plan(
 
 
 def resume_plan(folder: str | Path, observer: "Observer | None" = None, *, processes: int = 1) -> "PlanResult":
-    """Go on with a plan where it was stopped; what is done is not done again.
+    """Go on with a plan where it was stopped; what is done is not done again.    Raises: as `run_plan`."""
+    path = Path(folder)
+    return finish_plan(path, faces_to_resume(path, processes, observer), processes, observer)
 
-    Raises: as `run_plan`.
-    """
+
+def faces_to_resume(folder: Path, processes: int, observer: "Observer | None") -> "Faces":
+    """The faces of a plan's or a study's folder.    Raises: RecipeError where its runs cannot be gone on with here."""
     from mien.sessions.recipe_faces import plan_faces
     from mien.studies.plan import ONE_BY_ONE
     from mien.studies.runner.workers import require_some_processes
     from mien.training.devices import require_one_process
 
-    path = Path(folder)
-    require_one_process(f"{path}: a plan", ONE_BY_ONE)
+    require_one_process(f"{folder}: a plan or a study", ONE_BY_ONE)
     require_some_processes(processes)
-    return finish_plan(path, plan_faces(path, observer), processes, observer)
+    return plan_faces(folder, observer)
 
 
 def finish_plan(folder: Path, faces: "Faces", processes: int, observer: "Observer | None") -> "PlanResult":
-    """Train and measure what is not done yet, and report.
+    """Train and measure the runs that are not done yet, and report.
 
     Raises: Diverged, after the report, where one of the trainings did; Interrupted at once.
     """
@@ -153,23 +154,13 @@ def run_study(
 
 
 def resume_study(folder: str | Path, *, processes: int = 1, observer: "Observer | None" = None) -> "StudyResult":
-    """Go on with a study where it was stopped.
-
-    Raises: as `run_study`.
-    """
-    from mien.sessions.recipe_faces import plan_faces
-    from mien.studies.plan import ONE_BY_ONE
-    from mien.studies.runner.workers import require_some_processes
-    from mien.training.devices import require_one_process
-
+    """Go on with a study where it was stopped.    Raises: as `run_study`."""
     path = Path(folder)
-    require_one_process(f"{path}: a study", ONE_BY_ONE)
-    require_some_processes(processes)
-    return finish_study(path, plan_faces(path, observer), processes, observer)
+    return finish_study(path, faces_to_resume(path, processes, observer), processes, observer)
 
 
 def finish_study(folder: Path, faces: "Faces", processes: int, observer: "Observer | None") -> "StudyResult":
-    """Train and measure what is not done yet, and write the page."""
+    """Train and measure the runs that are not done yet, and write the page."""
     from mien.report.write import report_study  # which loads matplotlib, once the training is through
     from mien.studies.runner.workers import work
 

@@ -9,7 +9,7 @@ from mien.cli.output import lasting_output
 from mien.cli.training_commands import resume, run, study, train
 from mien.errors import Interrupted, MienError, printable
 
-MOST_SHOWN = 1200  # letters of an error; a name in it may be as long as somebody likes
+MOST_SHOWN = 1200  # letters of an error; a name in it may be of any length
 TRAINING = (run, train, study, resume)  # the commands that `mien resume` goes on with
 
 
@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         namespace = commands[arguments[0]].parse_intermixed_args(arguments[1:])
         code = answer(namespace)
         out.flush()
-        # A reader who has left wanted no more. But a file that took only half must not be taken for whole; what a
-        # training made is in its folder all the same.
+        # A closed pipe has all the output that its reader wanted; a file on a full disk has not, which is an error. A
+        # training is no error even then: its results are in its folder.
         if code or not out.failure or isinstance(out.failure, BrokenPipeError) or namespace.function in TRAINING:
             return code
-        complain(f"the output was lost ({out.failure.strerror}). Send it to where there is room.")
+        complain(f"the output was lost ({out.failure.strerror}). Write it to a disk that has room.")
         return 2
 
 
@@ -55,19 +55,19 @@ def answer(namespace: argparse.Namespace) -> int:
         if isinstance(error, MienError):
             complain(str(error))
         else:
-            complain(*what_and_do(error), kept)
+            complain(*explain(error), kept)
         return 2
     return 0
 
 
-def what_and_do(error: OSError | MemoryError) -> tuple[str, str]:
-    """What happened, and what to do, where nobody has put it into words before."""
+def explain(error: OSError | MemoryError) -> tuple[str, str]:
+    """The error, and what to do next, for errors of the system."""
     if isinstance(error, MemoryError):
         what = f"needs more memory than this machine has to give ({error or 'none is left'})."
         return what, " Ask for less (fewer or smaller pictures, a smaller batch), or close what else runs here"
     where = f"{error.filename}: " if error.filename else ""
     what = f"{where}{error.strerror or error}."
-    return what, " See that it is there, that you may read and write it, and that the disk has room"
+    return what, " Check that it exists, that you may read and write it, and that the disk has room"
 
 
 def complain(what: str, *advice: str) -> None:

@@ -1,4 +1,4 @@
-"""What can be said on the command line: the commands with their options, help and examples."""
+"""The commands of the command line, with their options, help and examples."""
 
 import argparse
 from collections.abc import Callable
@@ -21,8 +21,8 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def given(text: str) -> str:
-    """What was given, which is something: a variable of the shell that is not set gives ''."""
+def not_empty(text: str) -> str:
+    """A text that is not empty, as a variable of the shell that is not set would be."""
     if not text:
         raise argparse.ArgumentTypeError("is empty. Give a path, or leave the option out.")
     return text
@@ -30,7 +30,7 @@ def given(text: str) -> str:
 
 def path(text: str) -> Path:
     """A path; '' would be the current folder."""
-    return Path(given(text))
+    return Path(not_empty(text))
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -50,9 +50,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
             allow_abbrev=False,
         )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        if name not in ("run", "train", "study", "data", "doctor"):  # these read no run of somebody else
+        if name not in ("run", "train", "study", "data", "doctor"):  # these read no run from elsewhere
             sub.add_argument(
-                "--model-code", type=given, metavar="FILE", help="code of a run's own model, which may run"
+                "--model-code", type=not_empty, metavar="FILE", help="code of a run's own model, which may run"
             )
         sub.set_defaults(function=function)
         commands[name] = sub
@@ -116,20 +116,13 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien study depth --processes 8 --cluster slurm --cluster-option partition=gpu --cluster-option time=60",
     )
     sub.add_argument("study", metavar="NAME|FILE.toml", help="of a study that comes with mien, or your own")
-    sub.add_argument(
-        "--data", type=given, metavar="PATH", help="a folder, a .zip, drawn or drawn:COUNT (default: the recipes')"
-    )
-    add_preparation(sub)
+    add_faces(sub)
     sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
     sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
     sub.add_argument("--images", type=int, metavar="N", help="that each run sees, in place of the budget's")
     add_workers(sub)
-    sub.add_argument(
-        "--out",
-        type=path,
-        metavar="DIR",
-        help="folder to write, or of a study to go on with (default: runs/<study>-<time>)",
-    )
+    out = "folder to write, or of a study to go on with (default: runs/<study>-<time>)"
+    sub.add_argument("--out", type=path, metavar="DIR", help=out)
     sub.add_argument("overrides", nargs="*", metavar="key=value", help="anything in the arms' recipes")
     sub.set_defaults(seed=None)
 
@@ -183,7 +176,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--only", default="", metavar="METRIC,METRIC", help="kinds of metrics (default: all)")
     sub.add_argument("--again", action="store_true", help="measure even what was measured already")
     sub.add_argument("--inception", type=path, metavar="FILE", help="the FID's network as ONNX: docs/measuring.md")
-    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
+    add_moved_faces(sub)
 
     sub = command(
         "report",
@@ -192,7 +185,7 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien report runs/quick-20261124-163000",
     )
     sub.add_argument("folder", type=path, metavar="FOLDER")
-    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
+    add_moved_faces(sub)
 
     sub = command(
         "explore",
@@ -202,18 +195,14 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien explore runs/my-vae runs/my-gan --port 8000 --no-browser",
     )
     sub.add_argument("runs", nargs="+", type=path, metavar="RUN", help="folders of runs, or of plans for all in them")
-    sub.add_argument("--data", type=given, metavar="PATH", help="where the faces are now (default: where they were)")
+    add_moved_faces(sub)
     sub.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1, this machine alone)"
     )
     sub.add_argument("--port", type=int, metavar="N", help="(default: 6436, or any that is free)")
     sub.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
-    sub.add_argument(
-        "--runtime",
-        default="pytorch",
-        choices=["pytorch", "onnxruntime"],
-        help="what computes (default: pytorch; onnxruntime takes less time for a face, and seconds to start)",
-    )
+    runtime = "what computes (default: pytorch; onnxruntime takes less time for a face, and seconds to start)"
+    sub.add_argument("--runtime", default="pytorch", choices=["pytorch", "onnxruntime"], help=runtime)
 
     sub = command(
         "export",
@@ -225,19 +214,10 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument(
         "run", type=path, metavar="RUN", help="folder of a run; for onnx also a file of weights, for web also a plan"
     )
-    sub.add_argument(
-        "--to",
-        nargs=2,
-        type=given,
-        required=True,
-        metavar=("onnx|web", "PATH"),
-        help="onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server",
-    )
-    sub.add_argument(
-        "--with-test-faces",
-        action="store_true",
-        help="web: put in what shows the photographs that models were tested on, the map and the report (default: no)",
-    )
+    to = "onnx FILE: the generator, and beside it the encoder; web DIR: the explorer's page, without a server"
+    sub.add_argument("--to", nargs=2, type=not_empty, required=True, metavar=("onnx|web", "PATH"), help=to)
+    faces = "web: add the map and the report, which show photographs that models were tested on (default: no)"
+    sub.add_argument("--with-test-faces", action="store_true", help=faces)
 
     sub = command(
         "data",
@@ -250,14 +230,11 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     sub.add_argument("action", choices=["show", "pack", "verify", "draw"])
     sub.add_argument(
-        "path", nargs="?", type=given, metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT"
+        "path", nargs="?", type=not_empty, metavar="PATH", help="a folder, a .zip, drawn (default) or drawn:COUNT"
     )
     add_preparation(sub)
-    sub.add_argument(
-        "--count",
-        type=int,
-        help=f"faces of the contact sheet, or to draw, at most {viewing_commands.MOST:,} (default: 48)",
-    )
+    count = f"faces of the contact sheet, or to draw, at most {viewing_commands.MOST:,} (default: 48)"
+    sub.add_argument("--count", type=int, help=count)
     sub.add_argument("--seed", type=int, help="of the drawing (default: 0)")
     sub.add_argument("--out", type=path, help="contact sheet to write (show and draw)")
 
@@ -270,19 +247,20 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> None:
-    """Which faces, where to, and anything in a recipe by its key."""
-    sub.add_argument(
-        "--data",
-        type=given,
-        metavar="PATH",
-        help="a folder, a .zip, drawn or drawn:COUNT (default: the recipe's, which is drawn)",
-    )
-    add_preparation(sub)
+    """The options that say which faces, where to, and the keys of a recipe that change."""
+    add_faces(sub)
     sub.add_argument("--out", type=path, metavar="DIR", help=f"folder to write (default: {folder})")
     sub.add_argument("--seed", type=int, help="of every training (default: 0)")
     sub.add_argument(
         "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
     )
+
+
+def add_faces(sub: argparse.ArgumentParser) -> None:
+    """The options that say which faces are trained on."""
+    source = "a folder, a .zip, drawn or drawn:COUNT (default: what the recipes say)"
+    sub.add_argument("--data", type=not_empty, metavar="PATH", help=source)
+    add_preparation(sub)
 
 
 def add_workers(sub: argparse.ArgumentParser) -> None:
@@ -293,13 +271,14 @@ def add_workers(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--cluster", choices=["slurm", "local"], help="submit N workers there and return; local: here, to try it out"
     )
-    sub.add_argument(
-        "--cluster-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of each worker's job: time (minutes), partition, gpus_per_node ...; may be given several times",
-    )
+    job = "of each worker's job: time (minutes), partition, gpus_per_node ...; may be given several times"
+    sub.add_argument("--cluster-option", action="append", default=[], metavar="NAME=VALUE", help=job)
+
+
+def add_moved_faces(sub: argparse.ArgumentParser) -> None:
+    """The option that says where the faces of a run are now."""
+    where = "where the faces are now (default: where they were)"
+    sub.add_argument("--data", type=not_empty, metavar="PATH", help=where)
 
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
@@ -307,6 +286,6 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
     sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
     sub.add_argument(
-        "--attributes", type=given, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
+        "--attributes", type=not_empty, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
     )
     sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")

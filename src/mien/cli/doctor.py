@@ -1,4 +1,4 @@
-"""What this machine has, what is fast on it, and what is missing."""
+"""Findings about this machine: versions, devices, speed and room."""
 
 import importlib.metadata
 import importlib.util

@@ -1,4 +1,4 @@
-"""What is said on standard output and standard error: in any encoding, and whether or not somebody reads it."""
+"""Standard output and standard error: in any encoding, and also after their reader has closed them."""
 
 import io
 import os
@@ -23,7 +23,7 @@ class Lasting:
         self.failure: OSError | None = None  # the first
 
     def write(self, text: str) -> int:
-        """Write, or not."""
+        """Write; after a failure, to nowhere."""
         try:
             self.stream.write(text)
         except OSError as error:
@@ -31,7 +31,7 @@ class Lasting:
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written, or not."""
+        """Flush; after a failure, to nowhere."""
         try:
             self.stream.flush()
         except OSError as error:
@@ -41,7 +41,7 @@ class Lasting:
         return getattr(self.stream, name)
 
     def _give_up(self, error: OSError) -> None:
-        """Have what is still to be written, also by the interpreter at its end, go where there is always room."""
+        """Send all further output, also of the interpreter at its end, to the null device."""
         self.failure = self.failure or error
         with suppress(OSError):  # of a stream that is no file
             nowhere = os.open(os.devnull, os.O_WRONLY)

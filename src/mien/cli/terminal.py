@@ -1,4 +1,4 @@
-"""How things are shown in a terminal: progress while they run, tables when they are done."""
+"""Output in a terminal: progress of a command, and tables of its results."""
 
 import sys
 import time
@@ -76,7 +76,7 @@ class Terminal:
 
 
 def shown(key: str) -> bool:
-    """Whether there is room for a term: for all of training, and for two of a snapshot."""
+    """Whether a term is shown: all terms of training, and two of a snapshot."""
     return not key.startswith("validation/") or key in SHOWN_OF_SNAPSHOTS
 
 

@@ -1,4 +1,4 @@
-"""What the commands do that train runs, plans and studies: one thin function each. Rooms are imported inside them."""
+"""The commands that train runs, plans and studies, a function each. Other modules are imported inside them."""
 
 import argparse
 from pathlib import Path
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def cluster_for(args: argparse.Namespace) -> "Cluster | None":
-    """The cluster that is to do the work, found usable before anything is written; None: this machine."""
+    """The cluster that does the work, checked before anything is written; None: this machine."""
     from mien.studies.runner.slurm import cluster_of
     from mien.studies.runner.workers import require_some_processes
 
@@ -69,16 +69,16 @@ def cluster_for(args: argparse.Namespace) -> "Cluster | None":
 
 
 def submit(folder: Path, workers: int, cluster: "Cluster") -> None:
-    """Have a cluster work through a folder, and say how to look at it and how to end it."""
+    """Have a cluster work through a folder, and print where its output is and what to do next."""
     from mien.cli.terminal import Terminal
     from mien.studies.runner import slurm as engine
 
     jobs = engine.submit(folder, workers, cluster, Terminal)
     where = quoted(folder)
     say(f"submitted to {cluster.name}: {', '.join(job.job_id for job in jobs)}")
-    say(f"what they say: {where}/{engine.FOLDER}")
-    say(f"what is there so far: mien report {where}")
-    say(f"once they are through: mien resume {where}")
+    say(f"output of the jobs: {where}/{engine.FOLDER}")
+    say(f"report of the runs so far: mien report {where}")
+    say(f"once the jobs have ended: mien resume {where}")
 
 
 def show_result(result: "PlanResult") -> None:

@@ -1,4 +1,4 @@
-"""What the commands do that look at faces and trained runs: one thin function each. Rooms are imported inside them."""
+"""The commands that look at faces and trained runs, a function each. Other modules are imported inside them."""
 
 import argparse
 from pathlib import Path
@@ -8,8 +8,8 @@ from mien.cli.output import say
 from mien.cli.training_commands import preparation
 from mien.errors import RecipeError, quoted
 
-MOST = 10_000  # faces of one picture: of 128 x 128 pixels each, still one that programs open without a warning
-MEANINGLESS = {  # options of `mien data` that one of its actions has no use for
+MOST = 10_000  # faces of one picture: at 128 x 128 pixels each, programs still open it without a warning
+MEANINGLESS = {  # options of `mien data` that an action does not use
     "show": ("seed",),
     "pack": ("seed", "count", "out"),
     "verify": ("seed", "count", "out"),
@@ -53,7 +53,7 @@ def reconstruct(args: argparse.Namespace) -> None:
     y = arrays.labels_of_pictures(trained.attributes, len(originals), attribute_values(args.set))
     both = np.concatenate([originals, trained.reconstruct(originals, y)])
     if unknown := [name for name in trained.attributes if name not in attribute_values(args.set)]:
-        say(f"not told, so 0.5 for each picture: {', '.join(unknown)}. --set {unknown[0]}=1 tells it.")
+        say(f"not given, so 0.5 for each picture: {', '.join(unknown)}. Set one with --set {unknown[0]}=1.")
     save_picture(arrays.grid(both, columns=len(originals)), args.out)
 
 
@@ -92,9 +92,7 @@ def export(args: argparse.Namespace) -> None:
         export_page(args.run, Path(target), args.with_test_faces)
         return
     if kind != "onnx":
-        raise RecipeError(
-            f"--to {kind}: not something that a run is exported to. Give --to onnx FILE, or --to web DIR."
-        )
+        raise RecipeError(f"--to {kind}: is not a kind of export. Give --to onnx FILE, or --to web DIR.")
     if args.with_test_faces:
         raise RecipeError("--with-test-faces: is for --to web; an ONNX file holds no faces. Leave it out.")
     for written in export_onnx(args.run, Path(target)):
@@ -173,7 +171,7 @@ def data(args: argparse.Namespace) -> None:
     for option in MEANINGLESS[args.action]:
         if getattr(args, option):
             name = "PATH" if option == "path" else f"--{option.replace('_', '-')}"
-            raise RecipeError(f"data {args.action}: {name} has no meaning there. Leave it out; see `mien data --help`.")
+            raise RecipeError(f"data {args.action}: {name} has no effect there. Leave it out; see `mien data --help`.")
     count = 48 if args.count is None else args.count
     require_room_for(count)
     if args.action == "draw":
@@ -190,7 +188,7 @@ def data(args: argparse.Namespace) -> None:
         return
     if args.action == "verify":
         verify(faces)
-        say(f"as they were packed: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
+        say(f"undamaged: {len(faces.files):,} faces of {faces.card['source']}, {faces.card['pack']}")
         return
     for line in lines(faces.card):
         say(line)

@@ -188,11 +188,11 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers.setdefault("content-security-policy", "default-src 'none'; frame-ancestors 'none'")
-            body = memoryview(message.get("body", b""))
-            while len(body) > PIECE:
-                await send({**message, "body": bytes(body[:PIECE]), "more_body": True})
-                body = body[PIECE:]
-            await send({**message, "body": bytes(body)} if "body" in message else message)
+            body = message.get("body", b"")
+            ends = range(PIECE, len(body), PIECE)
+            for end in ends:
+                await send({**message, "body": body[end - PIECE : end], "more_body": True})
+            await send({**message, "body": body[ends[-1] :]} if ends else message)
 
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:

@@ -73,9 +73,10 @@ def latents_of(model: Encodes, weights: Path, faces: Faces, progress: Progress, 
 
 
 def compute(model: Encodes, faces: Faces, progress: Progress, name: str) -> Latents:
-    """Encode training and test faces, and make directions and maps of them."""
+    """Encode training and test faces whose attributes the model can be told, and make directions and maps of them."""
     words = f"mapping the latents of {name}"
-    train, test = spread(faces.rows("train"), MOST_ENCODED), spread(faces.rows("test"), MOST_MAPPED)
+    train = spread(faces.rows("train", known=model.attributes), MOST_ENCODED)
+    test = spread(faces.rows("test", known=model.attributes), MOST_MAPPED)
     progress.work(words, 0, 4)
     learnt = of_models.encode(model, faces.images[train], of_models.labels_of(model, faces, train))[0]
     progress.work(words, 1, 4)

@@ -54,20 +54,15 @@ class SampleGrid(Part):
 class Beside(Part):
     """A floor or a baseline of a number.    share: whether it is one of something, so that per cent say it best"""
 
-    model_config = ConfigDict(extra="ignore")
-
     label: str
     value: float
     share: bool
 
 
-class ShownNumber(Part):
+class ShownNumber(Beside):
     """What was measured of a run."""
 
     name: str
-    label: str
-    value: float
-    share: bool
     group: str
     hint: str
     headline: bool

@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
             listener.noting(app),
             http="h11",  # which reads strictly
             loop="asyncio",  # which asks the listener for each connection
-            backlog=MOST_CONNECTIONS,
+            backlog=MOST_CONNECTIONS // 2,  # that many are accepted before one that is ended is closed
             ws="none",
             lifespan="off",
             log_level="error",

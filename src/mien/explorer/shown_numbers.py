@@ -2,36 +2,45 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
-from mien.metrics.numbers import FLIP_RATE, besides, find
+from mien.explorer.manifest import Beside, ShownNumber
+from mien.metrics.numbers import FLIP_RATE, Named, besides, find
 from mien.runs.score import Score
 
 
-def numbers(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
+def numbers(scores: Mapping[str, Score]) -> list[ShownNumber]:
     """What was measured, one entry a number with those beside it; of what is measured for each attribute, the flips.
 
     A number that is not finite is left out, as JSON has none.
     """
     scores = {name: score for name, score in scores.items() if math.isfinite(score.value)}
-    kinds = {name: find(name).number for name in scores}
-    beside = {name: besides(name, scores) for name, of in kinds.items() if of is FLIP_RATE or not of.of_attributes}
+    known = {name: find(name) for name in scores}
+    beside = {
+        name: besides(name, scores)
+        for name, found in known.items()
+        if found.number is FLIP_RATE or not found.number.of_attributes
+    }
     of_others = {other for others in beside.values() for other in others}
     shown = [name for name in beside if name not in of_others]
-    shown.sort(key=lambda name: not kinds[name].headline)  # stable: otherwise in the order they were measured
+    shown.sort(key=lambda name: not known[name].number.headline)  # stable: otherwise in the order they were measured
     return [
-        entry(name, scores[name])
-        | {key: scores[name][key] for key in ("low", "high", "images", "protocol")}
-        | {"headline": kinds[name].headline, "beside": [entry(other, scores[other]) for other in beside[name]]}
+        ShownNumber(
+            **in_words(known[name], scores[name]).model_dump(),
+            name=name,
+            group=known[name].number.group.title,
+            hint="" if known[name].number.of_attributes else known[name].number.group.words,
+            headline=known[name].number.headline,
+            low=scores[name].low,
+            high=scores[name].high,
+            images=scores[name].images,
+            protocol=scores[name].protocol,
+            beside=[in_words(known[other], scores[other]) for other in beside[name]],
+        )
         for name in shown
     ]
 
 
-def entry(name: str, score: Score) -> dict[str, Any]:
-    """A number with what it is in words.  share: whether it is one of something, so that per cent say it best"""
-    known = find(name)
-    group = known.number.group
-    about = {"group": group.title, "hint": group.words, "label": known.title}
-    if known.number.of_attributes:
-        about |= {"hint": "", "label": f"{known.values[0]}: {known.title}"}  # the hint is of the report's table
-    return {"name": name, "value": score.value, "share": known.number.unit == "share"} | about
+def in_words(known: Named, score: Score) -> Beside:
+    """A number with its title; that of an attribute begins with the attribute."""
+    of = f"{known.values[0]}: " if known.number.of_attributes else ""
+    return Beside(label=f"{of}{known.title}", value=score.value, share=known.number.unit == "share")

@@ -17,17 +17,7 @@ from PIL import Image
 
 from mien.errors import RunError
 from mien.explorer.latent_cache import Latents
-from mien.explorer.manifest import (
-    FILE,
-    EngineName,
-    LatentMap,
-    Manifest,
-    NetworkFiles,
-    SampleGrid,
-    ShownNumber,
-    ShownRun,
-    Snapshot,
-)
+from mien.explorer.manifest import FILE, EngineName, LatentMap, Manifest, NetworkFiles, SampleGrid, ShownRun, Snapshot
 from mien.explorer.run_faces import FacesOpener, encoded, is_drawn
 from mien.explorer.shown_numbers import numbers
 from mien.faces import Faces
@@ -169,7 +159,7 @@ def add_run(site: Site, run: Run, name: str, opener: FacesOpener) -> ShownRun:
         directions=latents.named if latents else [],
         map=add_map(site.files, f"runs/{name}", latents, opener.of(run)) if latents and mapped else None,
         film=add_film(site.files, f"runs/{name}", run),
-        numbers=[ShownNumber.model_validate(number) for number in numbers(run.metrics())],
+        numbers=numbers(run.metrics()),
         report=report_of(site, run),
         onnx=network_files(f"runs/{name}", model) if web else None,
         notes=notes,

@@ -1,4 +1,4 @@
-"""What an exported model says of itself: where it comes from, in words, and the metadata of its files."""
+"""The metadata of an exported model's files, and its model card."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.export.runtime import FORMAT
+from mien.faces.pack.statistics import crop_words
 from mien.files.writing import digest
 from mien.models.base import Encodes
 from mien.runs.folder import Run
@@ -19,15 +20,15 @@ Studying, teaching and playing with generative models of faces.
 
 ## What it must not be used for
 
-- Identifying people, checking who somebody is, or judging anybody: character, emotion, health, ability, origin.
+- Identifying people, checking identities, or judging a person's character, emotion, health, ability or origin.
 - Passing its images off as photographs of people or of events.
-- Altering a picture of somebody who has not agreed to it.
+- Altering a picture of a person who has not agreed to it.
 
 ## Limits
 
-It knows the faces it was trained on and little else: who is rare or missing there comes out badly. Its attributes are
-the labels that somebody gave those faces, and they change with whatever occurs together with them. An image of it can
-resemble a face it was trained on; ask whether those people would mind before the model is given to others.
+It reproduces the faces it was trained on and little else: people who are rare or missing there come out badly. Its
+attributes are the labels of those faces; attributes that occur together there change together. An image of it can
+resemble a face it was trained on; ask those people before the model is given to others.
 """
 
 
@@ -48,7 +49,7 @@ class Source:
 def open_source(path: Path) -> Source:
     """A trained run, or one of its files of weights.
 
-    Raises: RunError where there is none, or it is not trained yet.
+    Raises: RunError where it is not a run or a file of weights, or the run is not trained yet.
     """
     run = Run(path.parent) if path.is_file() else Run.open(path)
     weights = path if path.is_file() else run.weights
@@ -58,7 +59,7 @@ def open_source(path: Path) -> Source:
 
 
 def metadata(source: Source, part: str, tolerance: dict[str, float]) -> dict[str, Any]:
-    """What mien writes in the metadata of an ONNX file; plain JSON.
+    """The metadata of an ONNX file; plain JSON.
 
     part: 'generator' or 'encoder'.    tolerance: the largest difference from PyTorch, by its unit.
     """
@@ -80,8 +81,9 @@ def metadata(source: Source, part: str, tolerance: dict[str, float]) -> dict[str
 
 
 def recipe_to_give_away(trained: TrainedModel) -> dict[str, Any]:
-    """The recipe with the names of its files, and not where they lie on the disk of whoever trained it."""
+    """The recipe with the names of its files but without their folders, which are private."""
     recipe: dict[str, Any] = trained.recipe.model_dump(mode="json", exclude_none=True)
+    recipe["model"]["name"] = recipe["model"]["name"].rpartition("/")[2]  # of a model of the user's own: its file
     for key in ("source", "attributes_table"):
         if key in recipe["data"]:
             recipe["data"][key] = Path(recipe["data"][key]).name
@@ -89,7 +91,7 @@ def recipe_to_give_away(trained: TrainedModel) -> dict[str, Any]:
 
 
 def model_card(source: Source) -> str:
-    """The model in words, as Markdown: what it is, what it learnt from, what it must not be used for."""
+    """The model in words, as Markdown: its purpose, its training data and its limits."""
     trained = source.trained
     recipe = recipe_to_give_away(trained)
     size, kind = trained.image_size, (trained.model.__doc__ or "").partition("\n")[0]
@@ -106,15 +108,6 @@ It makes RGB images of {size} x {size} pixels from {model["latent_dim"]} numbers
 
 ## What it learnt from
 
-{faces:,} training faces of `{recipe["data"]["source"]}` ({known}), kept of each picture: {kept(trained)}.
+{faces:,} training faces of `{recipe["data"]["source"]}` ({known}), crop: {crop_words(trained.crop)}.
 It saw {trained.images_seen:,} images, {trained.images_seen / max(faces, 1):.1f} times each face.
 {USES}"""
-
-
-def kept(trained: TrainedModel) -> str:
-    """What was kept of the training pictures, in words."""
-    if trained.crop == "square":
-        return "the square in its middle"
-    if trained.crop == "celeba":
-        return "the usual box for CelebA's layout"
-    return "left, top, right, bottom = {}, {}, {}, {}".format(*trained.crop)

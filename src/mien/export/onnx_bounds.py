@@ -1,9 +1,9 @@
-"""What an ONNX file would cost, found out before ONNX Runtime gets it: a file may come from anybody.
+"""Bounds on the cost of an ONNX file, checked before ONNX Runtime opens it: a file may come from a stranger.
 
 An ONNX file is a program. One of a few hundred bytes can ask for terabytes, or never end, and runtimes compute part of
-it as they open it. So its description is read first, without its weights, and the package onnx says of one step after
-the other what shape it gives. A network may have any steps whose cost follows from these shapes. Bounded are the
-numbers that the steps give, how much they multiply, and what else they reach for: loops, functions, other files.
+it as they open it. So its description is read first, without its weights, and the package onnx infers the shape that
+each step gives, one step after the other. A network may have any of ONNX's steps whose cost follows from these shapes.
+Bounded are the numbers that they give and their multiplications; loops, functions and other files are refused.
 
 Source: onnx.proto of ONNX 1.19; the shape inference of the package onnx.
 """
@@ -48,8 +48,8 @@ Shapes = dict[str, Shape]
 def read_description(content: memoryview) -> "ModelProto":
     """An ONNX file without its weights: of each, raw_data holds the number of its bytes, as text.
 
-    Raises: ValueError for what is no ONNX file, or has a description of too many bytes or fields; RecipeError where the
-    package onnx is not installed.
+    Raises: ValueError for a file that is not ONNX, or whose description has too many bytes or fields; RecipeError where
+    the package onnx is not installed.
     """
     try:
         from onnx import ModelProto
@@ -64,7 +64,7 @@ def read_description(content: memoryview) -> "ModelProto":
 
 @dataclass
 class Allowance:
-    """What a description may still have: fields, and bytes."""
+    """The fields and bytes that a description may still have."""
 
     fields: int = MOST_FIELDS
     bytes: int = MOST_DESCRIPTION
@@ -136,11 +136,6 @@ def varint_of(value: int) -> bytes:
     return bytes([*written, value])
 
 
-def metadata(model: "ModelProto", key: str) -> str | None:
-    """What stands in a model's metadata under a key."""
-    return next((entry.value for entry in model.metadata_props if entry.key == key), None)
-
-
 @dataclass(frozen=True)
 class Network:
     """A network that takes and gives this, of which each run's memory and time are bounded.
@@ -168,7 +163,7 @@ class Network:
         return max(1, MOST_COMPUTED // max(self.computed[1], self.computed[2] - self.computed[1], 1))
 
     def require_affordable(self, count: int) -> None:
-        """Whether so many images cost no more memory and time than a model with these weights has reason to.
+        """Check that so many images cost no more memory and time than a model with these weights needs.
 
         Shapes can be computed from the number of images, so each number that is run is looked at, once.
         Weights are used at every place of an image at the most, so that a small file cannot ask for much.
@@ -199,7 +194,7 @@ class Network:
 
 
 def require_plain(model: "ModelProto") -> None:
-    """Whether a model is steps of ONNX's own and nothing else, each of known cost.  Raises: ValueError where not."""
+    """Check that a model consists of ONNX's own steps, each of known cost.  Raises: ValueError for anything else."""
     graph = model.graph
     versions = [(entry.version, entry.domain) for entry in model.opset_import]
     if len(versions) != 1 or versions[0][0] not in VERSIONS or versions[0][1]:
@@ -221,7 +216,7 @@ def require_plain(model: "ModelProto") -> None:
 
 
 def require_plain_step(node: "NodeProto") -> None:
-    """Whether a step is of known cost, and has no other network in it.  Raises: ValueError where not."""
+    """Check that a step has a known cost, and contains no network.  Raises: ValueError where not."""
     step = f"its step {node.op_type[:40]!r}"
     if node.domain or node.overload:
         raise ValueError(f"{step} is of {node.domain[:40]!r}, not of ONNX")
@@ -252,7 +247,7 @@ def stored_bytes(tensor: "TensorProto") -> int:
 
 
 def require_inputs(model: "ModelProto", takes: Mapping[str, Shape]) -> None:
-    """Whether a network takes any number of such images.  Raises: ValueError where not."""
+    """Check that a network takes any number of such images.  Raises: ValueError where not."""
     found = {}
     for value in model.graph.input:
         first, *sides = value.type.tensor_type.shape.dim or [None]
@@ -270,7 +265,7 @@ def steps(
 ) -> "Iterator[tuple[NodeProto, list[Shape], list[Shape], list[int]]]":
     """Each step for so many images: what it takes and gives, and how many numbers of 4 bytes it gives.
 
-    Raises: ValueError, in its turn, for a step that onnx does not find sound, or whose results it cannot tell.
+    Raises: ValueError for a step that onnx refuses, or whose outputs' shapes it cannot infer.
     """
     from onnx import helper, numpy_helper
 
@@ -312,7 +307,7 @@ def require_new(name: str, types: "Mapping[str, TypeProto]") -> None:
 def inferred(
     node: "NodeProto", model: "ModelProto", types: "Mapping[str, TypeProto]", known: Mapping[str, NDArray[Any]]
 ) -> "dict[str, TypeProto]":
-    """What a step gives, by name.  Raises: ValueError where that does not fit, or cannot be told."""
+    """The types and shapes of a step's outputs, by name.  Raises: ValueError where they cannot be inferred."""
     from onnx import defs, numpy_helper, shape_inference
 
     step = f"its step {node.op_type[:40]!r}"
@@ -342,7 +337,7 @@ def inferred(
     for name in filter(None, node.output):
         tensor = found[name].tensor_type if name in found else None
         if tensor is None or not tensor.HasField("shape") or not all(d.HasField("dim_value") for d in tensor.shape.dim):
-            raise ValueError(f"how large what {step} gives is, cannot be told")
+            raise ValueError(f"the size of the output of {step} cannot be inferred")
         if tensor.elem_type not in SIZES or any(side < 0 for side in shape_of(found[name])):
             raise ValueError(f"{step} gives something of type {tensor.elem_type} and shape {shape_of(found[name])}")
     return {name: found[name] for name in node.output if name}
@@ -369,7 +364,9 @@ def known_results(
         return {}
     if sum(map(math.prod, results)) > MOST_KNOWN:
         if node.op_type == "Concat":  # runtimes know such lists too, and would let them double with every step
-            raise ValueError(f"its step 'Concat' makes a list of more than {MOST_KNOWN} numbers that may decide a shape")
+            raise ValueError(
+                f"its step 'Concat' makes a list of more than {MOST_KNOWN} numbers that may decide a shape"
+            )
         return {}
     versions = {"": model.opset_import[0].version}
     try:
@@ -423,13 +420,17 @@ def cost_of_letters(node: "NodeProto", given: list[Shape], results: list[Shape])
     terms = equation.replace(" ", "").partition("->")[0].split(",")
     if len(given) > 2 or "." in equation or [len(term) for term in terms] != [len(shape) for shape in given]:
         raise ValueError(f"its step 'Einsum' ({shown(equation)}) is one whose cost is not known")
-    sides = {letter: side for term, shape in zip(terms, given, strict=True) for letter, side in zip(term, shape, strict=True)}
+    sides = {
+        letter: side for term, shape in zip(terms, given, strict=True) for letter, side in zip(term, shape, strict=True)
+    }
     return math.prod(sides.values()), sum(map(math.prod, given))
 
 
 def cost_of_frequencies(node: "NodeProto", given: list[Shape], results: list[Shape]) -> Cost:
     """Each number that is taken meets all those of its longest side, at the most."""
-    return math.prod(given[0]) * max(map(max, (given[0], results[0]))), 4 * max(math.prod(given[0]), math.prod(results[0]))
+    return math.prod(given[0]) * max(map(max, (given[0], results[0]))), 4 * max(
+        math.prod(given[0]), math.prod(results[0])
+    )
 
 
 def cost_of_recurrence(node: "NodeProto", given: list[Shape], results: list[Shape]) -> Cost:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from mien.pictures import of_models
 from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 BATCHES = (1, 2, 7)  # that a file is checked with
 MOST_GREY_LEVELS = 0.1  # that an image may differ by from PyTorch's: far less than what rounding to 8 bits does
@@ -78,7 +78,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
     run: a run's folder, or a file of weights.
 
-    Raises: RunError where there is no trained run, the check fails, or the disk takes no more; RecipeError where the
+    Raises: RunError where there is no trained run, the check fails, or a file cannot be written; RecipeError where the
         file's name does not end in .onnx, or the packages for it are not installed.
     """
     if file.suffix != SUFFIX:
@@ -99,7 +99,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
                 f"than {most:g}; nothing was written. Look at the weights: do samples of the run look right?"
             )
-        set_metadata(graph, metadata(source, part, {unit: difference}))
+        graph.metadata_props.add(key=KEY, value=json.dumps(metadata(source, part, {unit: difference})))
         contents[path] = graph.SerializeToString()
         written.append(Written(path, len(contents[path]), difference, unit))
     write_together(contents)
@@ -107,7 +107,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
 
 def require_packages() -> None:
-    """Raises: RecipeError where what the export needs is not installed."""
+    """Raises: RecipeError where a package that the export needs is not installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -168,9 +168,19 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
     assert program is not None
     model: ModelProto = program.model_proto
     graph = model.graph
+    name_images(graph)
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces, with paths of this machine
     return model
+
+
+def name_images(graph: "GraphProto") -> None:
+    """Call the free number of images N, for which PyTorch has a name of its own."""
+    found = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_param == found:
+                side.dim_param = "N"
 
 
 def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
@@ -192,7 +202,7 @@ def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.exp
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the exporter's talk of packages that nobody needs, and of its own deprecations, from the user."""
+    """Hide the exporter's messages about packages that are not needed and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -241,14 +251,8 @@ def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]
     return float(largest)
 
 
-def set_metadata(graph: "ModelProto", content: Mapping[str, Any]) -> None:
-    """Write what mien has to say into an ONNX model."""
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(content)
-
-
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole, all or none.  Raises: RunError where the disk takes no more."""
+    """Write files whole, all or none.  Raises: RunError where the file cannot be written."""
     try:
         with replacing(*contents, shared=True) as places:
             for place, content in zip(places, contents.values(), strict=True):

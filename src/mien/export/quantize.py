@@ -1,4 +1,4 @@
-"""ONNX models made small for the way to a browser: weights stored in 16 bits or fewer, and computed with in 32.
+"""ONNX models made small for transfer to a browser: weights are stored in 16 bits or fewer, and used in 32.
 
 Only what is stored is smaller. A runtime turns the weights back into float32 once, as it opens the file.
 """
@@ -11,11 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
-FEWEST = 1024  # numbers of a tensor that is worth it
+FEWEST = 1024  # numbers of a tensor; smaller ones are stored as they are
 
 
 def keep_means_only(model: "ModelProto") -> None:
-    """Make an encoder give means alone, in place, without the half of its last layer that was for log-variances.
+    """Remove the output of log-variances from an encoder, in place, with the half of its last layer that computes them.
 
     Where the two do not come from the halves of one linear layer, all layers stay.
     """
@@ -34,11 +34,11 @@ def keep_means_only(model: "ModelProto") -> None:
             initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
     linear.output[0] = "mu"
     graph.node.remove(halves)
-    del graph.value_info[:]  # it tells of the whole layer, and ONNX Runtime for browsers would refuse the file
+    del graph.value_info[:]  # it has the shapes of the whole layer, which ONNX Runtime for browsers would reject
 
 
 def store_small(model: "ModelProto", bits: int) -> None:
-    """Store weights as float16, in place; those of linear layers, which are most, as int8 where bits are fewer than 16.
+    """Store weights as float16, in place; below 16 bits, those of linear layers, the largest, as int8.
 
     bits: how finely the weights of one output of a linear layer are divided, between those that are furthest from 0.
     Each takes a byte, and `packed` makes the less of it the fewer steps there are.
@@ -62,7 +62,7 @@ def store_small(model: "ModelProto", bits: int) -> None:
 
 
 def as_float16(weights: "TensorProto") -> "tuple[list[TensorProto], list[NodeProto]]":
-    """What to store for a tensor, and the way back to it."""
+    """The tensors to store for weights, and the nodes that restore the weights."""
     from onnx import TensorProto, helper, numpy_helper
 
     name = f"{weights.name}.float16"
@@ -72,14 +72,14 @@ def as_float16(weights: "TensorProto") -> "tuple[list[TensorProto], list[NodePro
 
 
 def as_int8(weights: "TensorProto", most: int) -> "tuple[list[TensorProto], list[NodeProto]]":
-    """What to store for weights [outputs,inputs] of a linear layer: steps from -most to most; and the way back."""
+    """The same for weights [outputs,inputs] of a linear layer, stored as whole steps from -most to most."""
     from onnx import TensorProto, helper, numpy_helper
 
     name, scale_name, whole = f"{weights.name}.int8", f"{weights.name}.scale", f"{weights.name}.whole"
     values = numpy_helper.to_array(weights)
     scale = np.abs(values).max(axis=1, keepdims=True) / most
     steps = np.rint(values / np.where(scale == 0, 1, scale)).astype(np.int8)
-    # Not DequantizeLinear: runtimes keep that step and take it anew for every image; these they take once.
+    # Not DequantizeLinear, which runtimes compute for every image; these nodes they compute once.
     back = [
         helper.make_node("Cast", [name], [whole], to=TensorProto.FLOAT),
         helper.make_node("Mul", [whole, scale_name], [weights.name]),
@@ -88,5 +88,5 @@ def as_int8(weights: "TensorProto", most: int) -> "tuple[list[TensorProto], list
 
 
 def packed(content: bytes) -> bytes:
-    """Bytes as gzip packs them, the same each time; browsers unpack that themselves."""
+    """Bytes packed by gzip, reproducibly; browsers unpack them."""
     return gzip.compress(content, mtime=0)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import RecipeError, RunError, in_one_line, shown
+from mien.errors import RecipeError, RunError, in_one_line
 from mien.export import onnx_bounds
 from mien.faces.pixel_range import signed, to_stored
 from mien.files import reading
-from mien.files.validation import checked
+from mien.files.validation import checked, require_format
 from mien.pictures import arrays
 from mien.runs.records import ExportedFacts
 
@@ -37,10 +37,11 @@ def encoder_file(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of an exported model, opened.  content: of its metadata.  network: what it costs.  chunk: images at a time"""
+    """A file of an exported model, opened.  content, facts: of its metadata.  network: what it computes, and its cost"""
 
     path: Path
     content: dict[str, Any]
+    facts: ExportedFacts
     network: onnx_bounds.Network
     session: "InferenceSession"
 
@@ -50,7 +51,10 @@ class Part:
         return min(CHUNK, self.network.most_images())
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """What its network makes of a chunk of images or latents.  Raises: RunError where it fails, or costs too much."""
+        """The outputs of the network for a chunk of images or latents.  Raises: RunError where it fails, or is refused.
+
+        A network may compute shapes from the number of images, so its cost is checked for each number.
+        """
         try:
             self.network.require_affordable(len(next(iter(inputs.values()))))
             results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
@@ -66,38 +70,14 @@ class ExportedModel:
     path: Path
     content: dict[str, Any]  # of the metadata: recipe, attributes, combinations, crop, images_seen, card ...
     generator: Part
+    name: str  # of the model, as its recipe has it
+    attributes: tuple[str, ...]  # that can be set; empty for a model without conditions
+    image_size: int  # side of its images, in pixels
+    latent_dim: int
+    images_seen: int  # in training, each as often as it was seen
+    combinations: arrays.Combinations
+    crop: "Crop"  # the part kept of each training picture, and so of others
     threads: int = 0
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes that can be set; empty for a model without conditions."""
-        return tuple(self.content["attributes"])
-
-    @property
-    def image_size(self) -> int:
-        """Side of its images, in pixels."""
-        return int(self.content["recipe"]["data"]["size"])
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers in a latent."""
-        return int(self.content["recipe"]["model"]["latent_dim"])
-
-    @property
-    def images_seen(self) -> int:
-        """Images that it was trained on, each as often as it was seen."""
-        return int(self.content["images_seen"])
-
-    @property
-    def combinations(self) -> arrays.Combinations:
-        """Values of the attributes, and how many training faces have them."""
-        return [(list(values), int(count)) for values, count in self.content["combinations"]]
-
-    @property
-    def crop(self) -> "Crop":
-        """What was kept of the training pictures, and so of any other."""
-        kept: Any = self.content["crop"]
-        return tuple(kept) if isinstance(kept, list) else kept
 
     def sample(
         self, count: int = 32, *, seed: int = 0, attributes: Mapping[str, float] | None = None
@@ -123,11 +103,6 @@ class ExportedModel:
         return arrays.labels(
             self.attributes, self.combinations, count, seed=seed, given=attributes or {}, model=self.name
         )
-
-    @property
-    def name(self) -> str:
-        """What model it is, as its recipe names it."""
-        return str(self.content["recipe"]["model"]["name"])
 
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
         """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
@@ -156,10 +131,9 @@ class ExportedModel:
         return np.concatenate([mu for mu, _ in coded]), np.concatenate([logvar for _, logvar in coded])
 
     def known(self, count: int, y: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-        """What the encoder is told of pictures.  -> [count,A], or None for a model without conditions"""
-        if not self.attributes:
-            return None
-        return np.full((count, len(self.attributes)), 0.5, np.float32) if y is None else y
+        """Attributes of pictures for the encoder; 0.5 where unknown.  -> [count,A], or None where it takes none"""
+        known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        return known if self.attributes else None
 
     def reconstruct(self, images: arrays.Pictures, y: NDArray[np.float32] | None = None) -> arrays.Pictures:
         """Faces through the model and back.  uint8 [N,S,S,3], [N,A] -> uint8 [N,S,S,3]
@@ -170,14 +144,14 @@ class ExportedModel:
 
     @cached_property
     def encoder(self) -> Part:
-        """The encoder beside it.
+        """The encoder, from the file beside the generator's.
 
-        Raises: RecipeError where the model has none; RunError where its file is not there, or of another export.
+        Raises: RecipeError where the model has no encoder; RunError where its file is missing or of another export.
         """
-        if not self.content["encodes"]:
+        if not self.generator.facts.encodes:
             raise RecipeError(
                 f"{self.path}: its model ({self.name}) has no encoder, so it cannot take a picture. "
-                "Give the export of a model that has."
+                "Give the export of a model with one."
             )
         file = encoder_file(self.path)
         if not file.is_file():
@@ -185,7 +159,7 @@ class ExportedModel:
                 f"{file}: is not there. The encoder is a file of its own, beside {self.path.name}; copy both."
             )
         part = read(file, self.threads)
-        if part.content["weights"] != self.content["weights"]:
+        if part.facts.weights != self.generator.facts.weights:
             raise RunError(f"{file}: is the encoder of other weights than {self.path.name}. Export the run again.")
         return part
 
@@ -199,47 +173,58 @@ def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
     """
     path = Path(path)
     part = read(path, threads)
-    if part.content["part"] != "generator":
+    facts = part.facts
+    if facts.part != "generator":
         whole = path.with_stem(path.stem.removesuffix("-encoder"))
         raise RunError(f"{path}: is only the encoder of an exported model. Give its generator, {whole.name}.")
-    return ExportedModel(path, part.content, part, threads)
+    return ExportedModel(
+        path,
+        part.content,
+        part,
+        facts.name,
+        tuple(facts.attributes),
+        facts.size,
+        facts.latent_dim,
+        facts.images_seen,
+        facts.combinations,
+        facts.crop,
+        threads,
+    )
 
 
 def read(path: Path, threads: int) -> Part:
-    """A file as ONNX Runtime opens it, after a look at what it would compute, and what mien wrote in its metadata.
+    """A file of an exported model, opened by ONNX Runtime after a check of its cost and its metadata.
 
-    Raises: RunError where there is no such file, or it is not of `mien export`; RecipeError without ONNX Runtime.
+    Raises: RunError where there is no such file, or `mien export` did not write it; RecipeError without ONNX Runtime.
     """
     if not path.is_file():
         raise RunError(f"{path}: there is no such file. `mien export RUN --to onnx {path.name}` writes one.")
     try:
         model = onnx_bounds.read_description(mapped(path))
-        text = onnx_bounds.metadata(model, KEY)
+        text = next((entry.value for entry in model.metadata_props if entry.key == KEY), "{}")
     except (OSError, ValueError) as error:
         raise RunError(
             f"{path}: is not an ONNX file that can be read ({in_one_line(error)}). Export the run again."
         ) from error
     try:
-        content = reading.json_object("{}" if text is None else text)
-        network = sound_network(model, content) if content and content.get("format") == FORMAT else None
+        content = reading.json_object(text)
+        if not content:
+            raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
+        instead = f"Use mien {str(content.get('mien'))[:40]}, which wrote it, or export the run again."
+        require_format(path, "an export", content.get("format"), FORMAT, instead)
+        facts = checked(ExportedFacts, content)
+        network = bounded_network(model, facts)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path}: is refused, or not as mien wrote it: {in_one_line(error)}. Export the run again."
         ) from error
-    if not content:
-        raise RunError(f"{path}: is not a model of mien. Give a file that `mien export RUN --to onnx FILE` wrote.")
-    if network is None:
-        raise RunError(
-            f"{path}: an export of format {shown(content.get('format'))}; this version of mien reads format {FORMAT}. "
-            f"It was written by mien {str(content.get('mien'))[:40]}: use that version, or export the run again."
-        )
-    return Part(path, content, network, open_session(str(path), threads))
+    return Part(path, content, facts, network, open_session(str(path), threads))
 
 
 def mapped(path: Path) -> memoryview:
-    """A file's bytes, of which only those are read that are looked at.
+    """A file's bytes, mapped, so that only the pages that are used are read.
 
-    Raises: OSError; ValueError for one that is empty, or larger than an ONNX file can be.
+    Raises: OSError; ValueError for a file that is empty, or larger than an ONNX file can be.
     """
     with path.open("rb") as file:
         if path.stat().st_size >= onnx_bounds.LARGEST:
@@ -247,17 +232,15 @@ def mapped(path: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def sound_network(model: "ModelProto", content: dict[str, Any]) -> onnx_bounds.Network:
-    """The network of a file whose metadata is what an export writes; it takes and gives what the metadata says.
+def bounded_network(model: "ModelProto", facts: ExportedFacts) -> onnx_bounds.Network:
+    """The network of a file, with the inputs and outputs that its metadata says.
 
-    Raises: ValueError where not, or where it costs too much.
+    Raises: ValueError where it has others, or costs too much.
     """
-    facts = checked(ExportedFacts, content)
     images: dict[str, tuple[int, ...]] = {"x": (3, facts.size, facts.size)}
     labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
-    latents = {"z": (facts.latent_dim,)} | labels
     if facts.part == "generator":
-        return onnx_bounds.Network(model, takes=latents, gives=images)
+        return onnx_bounds.Network(model, takes={"z": (facts.latent_dim,), **labels}, gives=images)
     coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
     return onnx_bounds.Network(model, takes=images | labels, gives=coded)
 
@@ -265,7 +248,7 @@ def sound_network(model: "ModelProto", content: dict[str, Any]) -> onnx_bounds.N
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
     """A session of ONNX Runtime on the CPU, from a file or from its bytes.
 
-    Raises: RunError for what is not an ONNX model; RecipeError where ONNX Runtime is not installed.
+    Raises: RunError for bytes that are not an ONNX model; RecipeError where ONNX Runtime is not installed.
     """
     try:
         import onnxruntime
@@ -273,7 +256,7 @@ def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":
         raise RecipeError("ONNX Runtime is not installed: pip install 'mien[export]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # errors are raised; what it prints of them is not ours to check
+    options.log_severity_level = 4  # errors are raised, so they need not be printed too
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no base of their own

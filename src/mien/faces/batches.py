@@ -13,7 +13,7 @@ from mien.faces.labelled_faces import Faces, Split
 from mien.faces.pixel_range import signed
 from mien.faces.pixels import pixels_of
 
-CHUNK = 256  # images at a time, of those that are only looked at
+CHUNK = 256  # images at a time, of those that are measured and not trained on
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Batch:
     """Faces a model is trained on: a batch, or a part of one.
 
     x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
-    first, whole: where its faces stand in the batch that it is a part of, and how many that has; 0: it is whole.
+    first, whole: of a part of a batch, its place in the batch and the size of the batch; whole is 0 for a batch.
     progress: the share of the training that is done, [], in [0, 1): a function of the images seen.
     """
 
@@ -40,9 +40,9 @@ class Batch:
         return self.drawn(lambda count: torch.rand(count, dimensions, device=self.x.device))
 
     def drawn(self, draw: Callable[[int], Tensor]) -> Tensor:
-        """What a function draws for so many faces, by PyTorch's own generator, for these faces.  -> [N,...]
+        """Random numbers for these faces.  draw: from a number of faces to a tensor, by PyTorch's own generator
 
-        It is drawn for the whole batch, so that into how many parts that is divided makes no difference.
+        The numbers are drawn for the whole batch and then cut, so that its division into parts changes nothing.
         """
         return draw(self.whole or len(self.x))[self.first : self.first + len(self.x)]
 
@@ -58,7 +58,7 @@ class Batch:
 
 def to_signed(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """Stored pixels, on a device, as networks take them.  uint8 [N,S,S,3] -> float32 [N,3,S,S] in [-1, 1]"""
-    writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of arrays that are not, as memory maps
+    writable = np.require(images, requirements=["C", "W"])  # PyTorch warns of read-only arrays, such as memory maps
     return signed(torch.from_numpy(writable).to(device, non_blocking=True))
 
 
@@ -74,7 +74,7 @@ class Batches:
     The stream is the permutation of epoch 0, of epoch 1 and so on, laid end to end; a batch is the next piece of it.
     Which faces are mirrored is a function of the seed and the place in the stream as well.
 
-    only_known: leave out faces of which one of the attributes is not known; else it is -1 in `y`.
+    only_known: leave out faces with an unknown attribute; otherwise `y` is -1 there.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Batches:
             known = f" with {', '.join(attributes)} known" if attributes else ""
             raise DataError(
                 f"{faces.card['source']}: no image of the {split} split{known}. Training needs at least one; "
-                "give more images, or attributes that the table has values for."
+                "give more images, or attributes with values in the table."
             )
         self.y = faces.attributes[:, faces.columns(attributes)].astype(np.float32)
         self.seed = seed

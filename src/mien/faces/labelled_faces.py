@@ -21,7 +21,7 @@ class Faces:
 
     images: uint8 [N,S,S,3], RGB, memory-mapped.    attributes: int8 [N,A], 1 has it, 0 has not, -1 unknown.
     split: uint8 [N], an index into SPLITS.         files: N names, relative to the source.
-    card: what the data card shows (see `mien.faces.pack.statistics`); plain JSON.
+    card: the data card (see `mien.faces.pack.statistics`); plain JSON.
     """
 
     images: NDArray[np.uint8]
@@ -39,7 +39,7 @@ class Faces:
 
     @property
     def crop(self) -> Crop:
-        """What was kept of each picture; of drawn faces, which are not cropped, what any other picture would keep."""
+        """The part kept of each picture; for drawn faces, which are not cropped, the default for other pictures."""
         rule: Crop | list[int] = self.card["crop_rule"] or "square"
         if isinstance(rule, list):  # as JSON holds it
             left, top, right, bottom = rule
@@ -47,9 +47,9 @@ class Faces:
         return rule
 
     def columns(self, names: tuple[str, ...]) -> list[int]:
-        """Where the named attributes stand in `attributes`.
+        """The columns of the named attributes in `attributes`.
 
-        Raises: DataError, with the nearest name, for one that is not there.
+        Raises: DataError, with the nearest name, for an attribute that these faces do not have.
         """
         for name in names:
             if name not in self.attribute_names:

@@ -2,7 +2,6 @@
 
 import mmap
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,20 +13,8 @@ RESIDENT = 2**26  # bytes read from the map before its pages are given back
 DEVICE_SHARE = 0.5  # of the memory that is free on a device, for pixels
 
 
-class Pixels(Protocol):
-    """Images by their rows."""
-
-    def take(self, rows: NDArray[np.int64]) -> Tensor:
-        """The images of these rows, on the device that trains.  [N] -> uint8 [N,S,S,3]"""
-        ...
-
-    def expect(self, rows: NDArray[np.int64]) -> None:
-        """Begin to read what will be taken next."""
-        ...
-
-
-def pixels_of(images: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> Pixels:
-    """The pixels of these rows: on a GPU all of them, where they take at most half of its free memory; else mapped."""
+def pixels_of(images: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> "Mapped | OnDevice":
+    """The pixels of these rows: held by a GPU where they fit into half of its free memory, else memory-mapped."""
     if device.type == "cuda":
         needed = len(rows) * images[0].nbytes
         if needed <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
@@ -52,14 +39,14 @@ class Mapped:
             self._map.madvise(mmap.MADV_RANDOM)  # or the system reads ahead, and a shuffled reader throws it away
 
     def take(self, rows: NDArray[np.int64]) -> Tensor:
-        """The images of these rows.  [N] -> uint8 [N,S,S,3]"""
+        """The images of these rows, on the device.  [N] -> uint8 [N,S,S,3]"""
         coming, self._coming = self._coming, None
         expected = coming is not None and np.array_equal(coming[0], rows)
         images = coming[1].result() if coming and expected else self._gather(rows)
         return torch.from_numpy(images).to(self.device, non_blocking=True)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """Begin to read what will be taken next, in a thread."""
+        """Begin to read the images that will be taken next, in a thread."""
         self._coming = rows, self._reader.submit(self._gather, rows)
 
     def _gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -88,4 +75,4 @@ class OnDevice:
         return self.images[self.place[torch.from_numpy(rows).to(self.place.device, non_blocking=True)]]
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """They are there already."""
+        """Nothing to do: the images are on the device."""

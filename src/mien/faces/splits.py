@@ -1,4 +1,4 @@
-"""Who is trained on, who is chosen by and who is scored: a split that content decides, not order or names."""
+"""The split into training, validation and test, decided by the content of pictures, not by order or names."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from mien.faces.labelled_faces import SPLITS
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 NOT_GIVEN = -1
 VALIDATION_SHARE = 0.05  # of train, where a test split is given
-TEST_FROM, VALIDATION_FROM = 0.9, 0.8  # where none is
+TEST_FROM, VALIDATION_FROM = 0.9, 0.8  # where no test split is given
 
 
 @dataclass(frozen=True)

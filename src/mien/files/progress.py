@@ -4,13 +4,13 @@ from typing import Any, Protocol
 
 
 class Observer(Protocol):
-    """Somebody who is told how things go; the command line draws it."""
+    """Receives the progress of long work; the command line draws it."""
 
     def work(self, words: str, done: int, total: int) -> None:
-        """So much of a piece of work is done."""
+        """Report that `done` of `total` pieces of a work are done."""
 
     def note(self, words: str) -> None:
-        """Something worth a line."""
+        """Report one line of text."""
 
     def training(self, name: str, images_seen: int, total: int, line: dict[str, Any]) -> None:
-        """A run has seen so many of its images; line holds the last numbers, and under "health" what is wrong."""
+        """Report how many images a run has seen.  line: its last numbers, and under "health" the rules that hold"""

@@ -1,6 +1,6 @@
-"""Files of runs, opened and checked: what stands in their place, and in them, may come from anybody.
+"""Files of runs, opened and checked: a run folder, and each file in it, may come from a stranger.
 
-Whatever raises ValueError here is refused in words by who reads the file.
+The functions that read a record turn a ValueError from here into a RunError with the file's name.
 """
 
 import errno
@@ -25,30 +25,31 @@ KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a soc
 def is_there(path: Path) -> bool:
     """Whether there is a file at a path; it is not opened.
 
-    Raises: RunError where something else is in its place, or nobody may look.
+    Raises: RunError where the path is no regular file, or its folder may not be searched.
     """
     try:
         mode = path.stat().st_mode
     except PermissionError as error:
         raise not_allowed(path, error) from error
-    except (OSError, ValueError) as error:  # also for a name that no file can have
+    except (OSError, ValueError) as error:  # OSError, ValueError: also for a name that no file can have
         if getattr(error, "errno", None) in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
-            raise in_the_way(path, "a link that leads nowhere") from None
+            raise not_a_file(path, "a link that leads nowhere") from None
         return False
     if not stat.S_ISREG(mode):
-        raise in_the_way(path, KINDS.get(stat.S_IFMT(mode), "a device"))
+        raise not_a_file(path, KINDS.get(stat.S_IFMT(mode), "a device"))
     return True
 
 
-def in_the_way(path: Path, kind: str) -> RunError:
-    """What to say of what is no file."""
-    return RunError(f"{path}: is {kind}, where a file is due. Put the file back, or take away what is there.")
+def not_a_file(path: Path, kind: str) -> RunError:
+    """The error for a path that is not a regular file.  kind: such as 'a pipe'"""
+    found = kind.replace("a ", "the ", 1)
+    return RunError(f"{path}: is {kind}, not a regular file. Restore the file, or delete {found}.")
 
 
 def open_file(path: Path, most: int | None = None) -> BinaryIO:
-    """A file to read.  most: bytes that it may have
+    """A file to read.  most: its largest size, in bytes
 
-    Raises: RunError where it is none, or may not be read; ValueError where it is too large; OSError.
+    Raises: RunError where the path is no regular file, or may not be read; ValueError where it is too large; OSError.
     """
     if not is_there(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -63,17 +64,17 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
 
 
 def require_readable(path: Path) -> None:
-    """Before a library opens a file itself.  Raises: as `open_file`, and RunError for a path that is not UTF-8."""
+    """Check a file that a library opens.  Raises: as `open_file`, and RunError for a path that is not UTF-8."""
     open_file(path).close()
-    require_utf8(path, "What is in it may be sound: give it, or its folder, another name.")
+    require_utf8(path, "The content may be sound: rename the file, or its folder.")
 
 
 def require_utf8(path: Path, do: str) -> None:
-    """Raises: RunError for a path that safetensors cannot open.  do: what to do then"""
+    """Raises: RunError for a path that safetensors cannot open.  do: the next step, for the message"""
     try:
         os.fspath(path).encode()
     except UnicodeEncodeError:
-        raise RunError(f"{path}: its path is not UTF-8, as that of weights has to be. {do}") from None
+        raise RunError(f"{path}: the path is not UTF-8, and safetensors opens no other. {do}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a log, those left out that are too long.  Raises: as `open_file`."""
+    """The lines of a log, without those that are too long.  Raises: as `open_file`."""
     with open_file(path, MOST_LOG) as file:
         begins = True
         while piece := file.readline(LONGEST_LINE):

@@ -16,20 +16,16 @@ from mien.files.reading import json_object, require_readable
 from mien.files.writing import replacing
 
 Shapes = dict[str, tuple[int, ...]]
-
-
 KEY = "mien"  # of the metadata, whose other keys safetensors would write in any order
-
-
 UNREADABLE = (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError)  # what a damaged file raises
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any], keep: Path | None = None) -> None:
     """Write a safetensors file whole.
 
-    content: plain JSON, which goes into its metadata with a checksum of all.    keep: where the old file goes.
+    content: plain JSON, for the metadata; a checksum of content and tensors is added.    keep: where the old file goes.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the file cannot be written.
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = json.loads(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
@@ -39,13 +35,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], content: dict[str, Any
             place.touch()
             mode = stat.S_IMODE(place.stat().st_mode)
             safetensors.torch.save_file(whole, place, metadata)
-            place.chmod(mode)  # safetensors lets nobody else read what it writes
+            place.chmod(mode)  # safetensors writes files that only their owner can read
     except (OSError, safetensors.SafetensorError) as error:
         raise not_written(path, error) from error
 
 
 def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
-    """SHA-256 of tensors on the CPU with their names and shapes, and of what is written with them."""
+    """SHA-256 of tensors on the CPU, their names and shapes, and the JSON content of their file."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -54,9 +50,9 @@ def checksum(tensors: dict[str, Tensor], content: dict[str, Any]) -> str:
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], Shapes]:
-    """What is written with the tensors of a file, its checksum left out, and their shapes; they are not loaded.
+    """The JSON content of a file, without its checksum, and the shapes of its tensors, which are not loaded.
 
-    Raises: OSError, one of UNREADABLE, or RunError where it is not the file's fault.
+    Raises: OSError; one of UNREADABLE for a damaged file; RunError where the file may not be read.
     """
     require_readable(path)
     with safetensors.safe_open(path, framework="pt") as file:
@@ -68,9 +64,9 @@ def read_header(path: Path) -> tuple[dict[str, Any], Shapes]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What is written with the tensors of a file, and the tensors, on the CPU, if they are as they were written.
+    """The JSON content of a file and its tensors, on the CPU, compared with the file's checksum.
 
-    A file that was written before there were checksums is taken as it is.
+    Files of the first versions have no checksum and are not compared.
 
     Raises: as `read_header`.
     """
@@ -81,5 +77,5 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors = {name: file.get_tensor(name) for name in names}
     written = content.pop("sha256", None)
     if written is not None and written != checksum(tensors, content):
-        raise ValueError("its checksum is not that of what was written: the disk has changed it")
+        raise ValueError("its checksum does not match: the file has changed since it was written")
     return content, tensors

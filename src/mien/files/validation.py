@@ -1,4 +1,4 @@
-"""What files of runs may hold, as pydantic models with bounds: such a file may come from anybody."""
+"""Pydantic models, with bounds, of the files of a run, which may come from a stranger."""
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,13 +14,13 @@ MOST_SHOWN = 200  # letters of a name in a message
 
 
 class Record(BaseModel):
-    """What a file holds; keys that this version does not know are kept."""
+    """The content of a file; keys that this version does not know are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
 def checked(kind: type[Kind], content: Any) -> Kind:
-    """A record from what a file holds.  Raises: ValueError, in words."""
+    """A record from the content of a file.  Raises: ValueError with the key, its value and what is expected."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -44,7 +44,7 @@ def place_of(location: tuple[int | str, ...]) -> str:
 
 
 def require_format(path: Path, kind: str, found: object, known: int, instead: str) -> None:
-    """Raises: RunError where a file is of another format.  kind: of file    instead: what to do then"""
+    """Raises: RunError where a file is of another format.  kind: of file    instead: the next step, for the message"""
     if found != known:
         raise RunError(
             f"{path}: is {kind} of format {shown(found)}; this version of mien reads format {known}. {instead}"

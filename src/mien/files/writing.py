@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(*paths: Path, shared: bool = False, keep: Path | None = None) -> Iterator[list[Path]]:
-    """Places to write new files to, which then replace the files at the paths: each is the old file or the new, whole.
+    """Temporary paths to write new files to, which then replace those at the paths: each is the old file or the new.
 
-    Where anything fails before the first is replaced, all files stay as they are, and nothing is left beside them.
+    If an error comes before the first replacement, all files stay as they are and the temporary files are deleted.
 
     shared: other processes may write the same files, or keep files of their own beside them.
     keep: where the old file of the first path goes.
 
-    Raises: OSError where the disk takes no more.
+    Raises: OSError where a file cannot be written.
     """
     names = [f".mien-{secrets.token_hex(8)}{path.suffix}" if shared else f"{path.name}.tmp" for path in paths]
     places = [path.with_name(name) for path, name in zip(paths, names, strict=True)]
     try:
         for place in places:
-            place.unlink(missing_ok=True)  # what a killed process has left
+            place.unlink(missing_ok=True)  # left by a killed process
         yield places
         for place in places:
             with place.open("r+b") as file:
@@ -47,7 +47,7 @@ def replacing(*paths: Path, shared: bool = False, keep: Path | None = None) -> I
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A place to write a new file of a run to, as in `replacing`.  Raises: RunError where the disk takes no more."""
+    """A path to write a file of a run to, as in `replacing`.  Raises: RunError where the file cannot be written."""
     try:
         with replacing(path) as (place,):
             yield place
@@ -56,13 +56,13 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole.  Raises: RunError where the disk takes no more."""
+    """Write a text whole.  Raises: RunError where the file cannot be written."""
     with written(path) as place:
         place.write_text(text, encoding="utf-8")
 
 
 def write_picture(path: Path, pixels: "NDArray[np.uint8]") -> None:
-    """Write a PNG whole.  [H,W,3]    Raises: RunError where the disk takes no more."""
+    """Write a PNG whole.  [H,W,3]    Raises: RunError where the file cannot be written."""
     from PIL import Image
 
     with written(path) as place:

@@ -1,12 +1,11 @@
-"""Health in words: from the numbers of a log to what has turned for the worse or the better, and what to try.
+"""Health of a training: rules that read the lines of a log and say when a fault begins, when it ends and what to try.
 
-A rule says something when it begins to hold and when it is over, and in between nothing: what begins it is further out
-than what ends it. All that is said follows from the lines of the log alone, so that a run that was killed says the same
-again. Snapshots and lines of training are looked at apart, since how they interleave depends on when checkpoints were
-written.
+A rule gives one sentence when it begins to hold and one when it ends; its threshold for the beginning is further out
+than that for the end. The sentences follow from the log alone, so that a run that was killed repeats them. A rule reads
+snapshots or lines of training, not both, since how these interleave depends on when checkpoints were written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from mien.health import of_losses, of_samples
@@ -19,7 +18,7 @@ RULES = (*of_samples.RULES, *of_losses.RULES)
 
 @dataclass(frozen=True)
 class Turn:
-    """Something has begun, or is over.
+    """A rule that begins to hold, or ends.
 
     state: the rule's name.    words: a sentence with numbers and what to try.
     """
@@ -34,19 +33,21 @@ class Turn:
 class Watch:
     """Follows a log line by line.
 
-    lines: those that each rule has looked at, by its state.    since: where among them it began, while it lasts.
+    lines: those that each rule has read, by its state.    since: the index of the line at which a rule began to hold.
+    options: of the model, such as 'model.width'; advice names no others. None: unknown, so all advice is given.
     """
 
     lines: dict[str, list[Line]] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+    options: Collection[str] | None = None
 
     @property
     def states(self) -> tuple[str, ...]:
-        """What is wrong now, in the order of RULES."""
+        """The states of the rules that hold now, in the order of RULES."""
         return tuple(rule.state for rule in RULES if rule.state in self.since)
 
     def see(self, line: Line) -> list[Turn]:
-        """What turns with one more line of the log."""
+        """The rules that begin or end with one more line of the log."""
         turned = []
         for rule in RULES:
             if not rule.counts(line):
@@ -56,6 +57,7 @@ class Watch:
             began = self.since.get(rule.state)
             words = rule.begins(lines) if began is None else rule.ends(lines, began)
             if words and began is None:
+                words += rule.advise(self.options)
                 self.since[rule.state] = len(lines) - 1
             elif words:
                 del self.since[rule.state]
@@ -64,7 +66,7 @@ class Watch:
         return turned
 
 
-def turns(history: Iterable[Line]) -> list[Turn]:
-    """Everything that turned in a log, in the order in which its lines were written."""
-    watch = Watch()
+def turns(history: Iterable[Line], options: Collection[str] | None = None) -> list[Turn]:
+    """All beginnings and ends of rules in a log, in the order of its lines.  options: as of Watch"""
+    watch = Watch(options=options)
     return [turn for line in history for turn in watch.see(line)]

@@ -1,4 +1,4 @@
-"""Rules about how a model learns: at its snapshots, and from the lines that training writes between them."""
+"""Rules about a model's losses: at its snapshots, and in the lines of training between them."""
 
 from mien.health.alarm import (
     ACTIVE,
@@ -11,32 +11,33 @@ from mien.health.alarm import (
     Line,
     Lines,
     Rule,
-    at,
-    having,
-    lowest,
-    twice,
+    find_lowest,
+    has_terms,
+    holds_twice,
+    moment_of,
 )
 
 WINDOW = 10  # lines of training that a jump is compared with
 LOOK_BACK = 50  # lines of training among which the lowest error is looked for
-SMALLEST = 1e-3  # a term below it may move as it likes,
+SMALLEST = 1e-3  # changes of a term below it do not count,
 SMALLEST_NATS = 0.35  # and one in nats below this: half of ln 2, a guess
+AGAINST_DISCRIMINATOR = ("model.r1_weight=1", "model.discriminator_updates=1", "a lower training.learning_rate")
+AGAINST_LEARNING_BY_HEART = ("fewer images", "more faces", "data.horizontal_flips=true", "a smaller model.width")
 
 
 def discriminator_wins(lines: Lines) -> str:
-    """Nearly all is told apart, twice in succession."""
-    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
+    """The discriminator is right about 98 % of real and of generated images, twice in succession."""
+    if not holds_twice(lines, lambda line: min(line[REAL], line[FAKE]) >= 0.98):
         return ""
     return (
         f"the discriminator has won: it tells {lines[-1][REAL]:.0%} of real and {lines[-1][FAKE]:.0%} of generated "
-        "images apart, so the generator learns little from it. Try model.r1_weight=1, model.discriminator_updates=1 "
-        "or a lower training.learning_rate."
+        "images apart, so the generator learns little from it."
     )
 
 
 def generator_is_back(lines: Lines, since: int) -> str:
-    """One image in ten is taken for the other kind, twice in succession."""
-    if not twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
+    """The discriminator is wrong about more than 10 % of real or of generated images, twice in succession."""
+    if not holds_twice(lines, lambda line: min(line[REAL], line[FAKE]) < 0.9):
         return ""
     real, fake = lines[-1][REAL], lines[-1][FAKE]
     return f"the discriminator no longer wins: it tells {real:.0%} of real and {fake:.0%} of generated images."
@@ -44,37 +45,36 @@ def generator_is_back(lines: Lines, since: int) -> str:
 
 def encodes_nothing(lines: Lines) -> str:
     """No latent depends on the image, twice in succession."""
-    if not twice(lines, lambda line: line[ACTIVE] == 0):
+    if not holds_twice(lines, lambda line: line[ACTIVE] == 0):
         return ""
     return (
         f"nothing is encoded: none of the latents is active (KL {lines[-1][KL]:.2g} nats), so all reconstructions are "
-        "one face. Lower model.kl_weight."
+        "one face."
     )
 
 
 def encodes_something(lines: Lines, since: int) -> str:
-    """Some latent does, twice in succession."""
-    if not twice(lines, lambda line: line[ACTIVE] > 0):
+    """Some latent depends on the image, twice in succession."""
+    if not holds_twice(lines, lambda line: line[ACTIVE] > 0):
         return ""
     return f"latents are in use again: {lines[-1][ACTIVE]:.0f} are active (KL {lines[-1][KL]:.2g} nats)."
 
 
 def learns_by_heart(lines: Lines) -> str:
     """The error of unseen faces rises, twice in succession, while that of training faces is lower than ever."""
-    best = lowest(lines, ERROR)
-    rises = twice(lines, lambda line: line[ERROR] > 1.05 * best[ERROR])
+    best = find_lowest(lines, ERROR)
+    rises = holds_twice(lines, lambda line: line[ERROR] > 1.05 * best[ERROR])
     if not rises or lines[-1][TRAINING_ERROR] >= best[TRAINING_ERROR]:
         return ""
     return (
-        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {at(best)}) while "
-        f"that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g}). Train for fewer images, or with "
-        "more faces, data.horizontal_flips=true or a smaller model.width."
+        f"learning by heart: validation error rises ({lines[-1][ERROR]:.2g}, was {best[ERROR]:.2g} {moment_of(best)}) "
+        f"while that of training faces goes on falling ({lines[-1][TRAINING_ERROR]:.2g})."
     )
 
 
 def generalises(lines: Lines, since: int) -> str:
-    """The error of unseen faces is back."""
-    was, now = lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
+    """The error of unseen faces is within 2 % of its lowest."""
+    was, now = find_lowest(lines[:since], ERROR)[ERROR], lines[-1][ERROR]
     return "" if now > 1.02 * was else f"validation error has come down again: {now:.2g}, was {was:.2g} at its best."
 
 
@@ -84,7 +84,7 @@ def training_terms(line: Line) -> list[str]:
 
 
 def weight_of(line: Line, term: str) -> float:
-    """What a term is multiplied by in the loss; 1 in older logs, which hold the product."""
+    """The weight of a term in the loss; 1 in older logs, which hold the product."""
     return float(line.get("weights", {}).get(term, 1))
 
 
@@ -106,18 +106,18 @@ def jumps(lines: Lines) -> str:
         return ""
     known = [term for term in training_terms(now) if any(term in line for line in before)]  # a phase may start late
     largest = {term: usual(before, term, now) for term in known}
-    told = [
+    jumped = [
         f"{term} to {now[term]:.3g}, from {most / abs(weight_of(now, term)):.3g} or less"
         for term, most in largest.items()
         if size_of(now, term, now) > 4 * most
     ]
-    if not told:
+    if not jumped:
         return ""
-    return f"training has jumped: {'; '.join(told)}. If it does not come back, try a lower training.learning_rate."
+    return f"training has jumped: {'; '.join(jumped)}. If it does not come back, try a lower training.learning_rate."
 
 
 def comes_back(lines: Lines, since: int) -> str:
-    """Every term is near where it was; or so many lines have passed that this is where it is now."""
+    """Every term is at most twice its usual size, or WINDOW lines have passed since the jump."""
     before, now = lines[max(0, since - WINDOW) : since], lines[-1]
     if all(size_of(now, term, now) <= 2 * usual(before, term, now) for term in training_terms(now)):
         return "training has come back from its jump."
@@ -125,7 +125,7 @@ def comes_back(lines: Lines, since: int) -> str:
 
 
 def training_error(line: Line) -> str:
-    """The name of a model's own reconstruction error in a line of training; '' where there is none."""
+    """The name of a model's own reconstruction error in a line of training; '' where the line has no such term."""
     return next((name for name in training_terms(line) if name.endswith("/reconstruction")), "")
 
 
@@ -149,15 +149,17 @@ def rises(lines: Lines) -> str:
 
 
 def falls(lines: Lines, since: int) -> str:
-    """The error in training is back."""
+    """The error in training is within 5 % of its lowest."""
     was, now = min(mean_errors(lines[max(0, since - LOOK_BACK) : since]))[0], mean_errors(lines[-WINDOW:])[-1][0]
     return "" if now > 1.05 * was else f"training error has come down again: {now:.2g}, was {was:.2g}."
 
 
 RULES = (
-    Rule("discriminator has won", having(REAL, FAKE), discriminator_wins, generator_is_back),
-    Rule("nothing encoded", having(ACTIVE, KL), encodes_nothing, encodes_something),
-    Rule("learning by heart", having(ERROR, TRAINING_ERROR), learns_by_heart, generalises),
+    Rule("discriminator has won", has_terms(REAL, FAKE), discriminator_wins, generator_is_back, AGAINST_DISCRIMINATOR),
+    Rule("nothing encoded", has_terms(ACTIVE, KL), encodes_nothing, encodes_something, ("a lower model.kl_weight",)),
+    Rule(
+        "learning by heart", has_terms(ERROR, TRAINING_ERROR), learns_by_heart, generalises, AGAINST_LEARNING_BY_HEART
+    ),
     Rule("training jumped", lambda line: bool(training_terms(line)), jumps, comes_back),
     Rule("training error rising", lambda line: bool(training_error(line)), rises, falls),
 )

@@ -1,4 +1,4 @@
-"""The judge: an attribute classifier of its own, which looks at what other models have made."""
+"""The judge: an independent attribute classifier, which measures the samples of other models."""
 
 from mien.judge.network import JudgeConfig
 from mien.judge.trained_judge import Judge, judge_of

@@ -1,4 +1,4 @@
-"""The judge's network, and what it is trained to do."""
+"""The judge's network, and its losses."""
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from mien.models.options import ModelConfig, Normalization
 
 SMALLEST_MAP = 4  # side in pixels, below which a map is not halved any more
 LARGEST_SHIFT = 2  # pixels that a training image is moved by, at most, in each direction
-TURNS = 4  # a face without attributes teaches which of so many quarter turns it was given
+TURNS = 4  # quarter turns, of which the judge tells one where faces have no attributes
 
 
 class JudgeConfig(ModelConfig):
@@ -32,11 +32,11 @@ class JudgeConfig(ModelConfig):
 class JudgeNetwork(Model):
     """Attributes of an image, by way of its features.
 
-    Images are mirrored and shifted at random while it learns. Of an attribute, those who have it and those who have it
-    not weigh the same, however rare they are. Without attributes it learns to tell how far an image was turned, which
-    takes no labels. Source of that: Gidaris et al. 2018 (arXiv:1803.07728).
+    Images are mirrored and shifted at random while it learns. Faces with an attribute weigh as much in the
+    loss as faces without it, however rare they are. Without attributes the judge learns how far an image was turned,
+    which takes no labels. Source of that: Gidaris et al. 2018 (arXiv:1803.07728).
 
-    balance: how much a training image counts that has each attribute, and one that has it not.  [A] x 2
+    balance: the weights of a training image with each attribute, and without it.  [A] x 2
     """
 
     Config = JudgeConfig
@@ -56,10 +56,10 @@ class JudgeNetwork(Model):
         self.phases = (Phase("judge", moves=("body", "head"), loss=self.loss),)
 
     def activations(self, x: Tensor) -> Tensor:
-        """What the head sees.  [N,3,S,S] -> [N,F]"""
+        """The inputs of the head.  [N,3,S,S] -> [N,F]"""
         return nn.functional.leaky_relu(self.body(x), 0.2)
 
-    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features of images, and the logit of each attribute (of each turn, without attributes).
 
         Features are activations, centred and scaled by one number so that their variance over training images is 1 on
@@ -70,10 +70,10 @@ class JudgeNetwork(Model):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logit of each attribute (of each turn, without attributes).  [N,3,S,S] -> [N,A]"""
-        return self.both(x)[1]
+        return self.features_and_logits(x)[1]
 
     def loss(self, batch: Batch) -> Terms:
-        """How wrong the judge is."""
+        """Cross-entropy of the attributes, or of the turns."""
         if not self.tells:
             turns = batch.drawn(lambda count: torch.randint(TURNS, (count,), device=batch.x.device))
             turned = torch.stack([torch.rot90(x, int(turn), (1, 2)) for x, turn in zip(batch.x, turns, strict=True)])
@@ -85,7 +85,7 @@ class JudgeNetwork(Model):
 
 
 def shifted(x: Tensor) -> Tensor:
-    """Images moved by a few pixels, all alike; what was at the border is repeated.  [N,3,S,S] -> [N,3,S,S]"""
+    """Images moved by a few pixels, all alike; border pixels are repeated.  [N,3,S,S] -> [N,3,S,S]"""
     size = x.shape[-1]
     top, left = torch.randint(2 * LARGEST_SHIFT + 1, (2,)).tolist()
     padded = nn.functional.pad(x, (LARGEST_SHIFT,) * 4, mode="replicate")

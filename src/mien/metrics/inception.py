@@ -24,7 +24,7 @@ EXPECTED = (
 
 
 class InceptionFeatures:
-    """What the FID's network sees; it resizes pictures itself. Run by ONNX Runtime, since ONNX holds no code of Python.
+    """Features of the FID's network, which resizes pictures itself. ONNX Runtime runs it, as ONNX holds no Python code.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500).
 
@@ -41,9 +41,9 @@ class InceptionFeatures:
         digest = hashlib.sha256(content).hexdigest()
         self.protocol = f"features of Inception, ONNX file sha256:{digest[:12]}, resized by the network itself"
         try:
-            self.session = opened(content)
+            self.session = open_session(content)
             self.input = self.session.get_inputs()[0].name
-            shapes = {self.seen(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
+            shapes = {self.extract(np.zeros((2, side, side, 3), np.uint8)).shape for side in SIDES}
         except ImportError as error:
             raise RecipeError("--inception takes ONNX Runtime: pip install 'mien[features]'") from error
         except Exception as error:  # ONNX Runtime's errors have no base of their own
@@ -58,20 +58,20 @@ class InceptionFeatures:
     def __call__(self, images: Pictures) -> NDArray[np.float32]:
         """Features of pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
         pieces = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-        return np.concatenate([np.empty((0, FEATURES), np.float32), *map(self.seen, pieces)])
+        return np.concatenate([np.empty((0, FEATURES), np.float32), *map(self.extract, pieces)])
 
-    def seen(self, images: Pictures) -> NDArray[np.float32]:
+    def extract(self, images: Pictures) -> NDArray[np.float32]:
         """Features of a few pictures.  uint8 [N,S,S,3] -> float32 [N,2048]"""
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         features: NDArray[np.float32] = np.asarray(self.session.run(None, {self.input: x})[0], np.float32)
         return features
 
 
-def opened(content: bytes) -> "InferenceSession":
+def open_session(content: bytes) -> "InferenceSession":
     """A session of ONNX Runtime on the CPU, from a file's bytes: it can name no other file to be read."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # what is wrong is raised
+    options.log_severity_level = 4  # errors are raised
     return InferenceSession(content, options, providers=["CPUExecutionProvider"])

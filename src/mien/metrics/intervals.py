@@ -12,7 +12,8 @@ from torch import Tensor
 from mien.runs.score import Score
 
 GROUPS = 10
-LEVEL = 1 - 2 * ndtr(-1.96)  # of an interval that is 1.96 standard errors to either side
+Z = 1.96  # standard errors to either side of a normal interval
+LEVEL = 1 - 2 * ndtr(-Z)
 BLOCK = 1_024  # images at a time against all others, so that memory stays bounded
 JACKKNIFE = f"interval: jackknife over {GROUPS} groups of images"
 
@@ -20,6 +21,11 @@ JACKKNIFE = f"interval: jackknife over {GROUPS} groups of images"
 def group_of(count: int) -> NDArray[np.int64]:
     """Which group each of so many images belongs to, in turn.  -> [count], 0 to GROUPS - 1"""
     return np.arange(count) % GROUPS
+
+
+def rows_without_each(count: int) -> list[NDArray[np.bool_]]:
+    """Which of so many images are left without each group.  -> GROUPS x [count]"""
+    return [group_of(count) != group for group in range(GROUPS)]
 
 
 def jackknife(value: float, left_out: Iterable[float], images: int, protocol: str) -> Score:
@@ -46,7 +52,7 @@ def mean_score(per_image: ArrayLike, protocol: str) -> Score:
     mean = float(values.mean())
     if len(values) < 2:
         return Score(mean, None, None, len(values), protocol)
-    half = float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(Z * values.std(ddof=1) / np.sqrt(len(values)))
     return Score(mean, mean - half, mean + half, len(values), protocol)
 
 

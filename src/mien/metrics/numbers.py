@@ -12,10 +12,9 @@ from typing import Literal, NamedTuple, TypeVar
 
 from mien.errors import did_you_mean, shown
 
-Better = Literal["lower", "higher", "nearer", ""]  # nearer: to what stands beside it
+Better = Literal["lower", "higher", "nearer", ""]  # nearer: to that of real images
 Unit = Literal["share", "dB", "nats", "bits", ""]
 Value = TypeVar("Value")
-
 
 ARROW = "->"  # between an attribute that is switched and what is looked at
 NUMBERS: list["Number"] = []  # all that are declared, in the order of the documentation
@@ -47,7 +46,7 @@ class Number:
 
     title: in its group; of a number of each attribute, of its column.
     unit, better, headline, metric: by default as of its group.
-    beside: the numbers that it stands beside, as their floor or baseline, and that say little without it.
+    beside: the numbers of which this number is a floor or a baseline; they say little without it.
     """
 
     name: str
@@ -123,6 +122,8 @@ class Number:
 
 def _fits(part: str, value: str) -> bool:
     """Whether a part may have a value: of how many there are, a whole number of a few digits, 2k for 2000 images."""
+    if part == "extractor":
+        return value.isascii() and value.isalpha() and value.islower() and value not in {*EXTRACTORS, "train"}
     digits = value.removesuffix("k") if part == "count" else value
     return part not in ("count", "components") or (digits.isascii() and digits.isdecimal() and len(digits) < 10)
 
@@ -156,17 +157,17 @@ def find(name: str) -> Named:
 
 
 def of_number(scores: Mapping[str, Value], number: Number) -> dict[tuple[str, ...], Value]:
-    """Those of some scores that are of a number, by the values of its name's parts."""
+    """The scores of one number, by the values of its name's parts."""
     return {values: score for name, score in scores.items() if (values := number.parts_of(name)) is not None}
 
 
 def of_each(scores: Mapping[str, Value], number: Number) -> dict[str, Value]:
-    """Those of some scores that are of a number, by the value of its name's only part."""
+    """The scores of one number, by the value of its name's only part."""
     return {value: score for (value,), score in of_number(scores, number).items()}
 
 
 def besides(name: str, names: Collection[str]) -> list[str]:
-    """Names of the floors and baselines of a number, of those that there are."""
+    """Which of these names are floors and baselines of a number."""
     number, values, _ = find(name)
     parts = dict(zip(number.parts, values, strict=True))
     return [
@@ -184,9 +185,10 @@ def metrics_that_measure(name: str) -> list[str]:
     numbers that begin so.
     """
     begun = name[:-1] if name.endswith("_*") else None
+    known = (number for number in NUMBERS if "extractor" not in number.parts)
     found = (
         number.metric
-        for number in NUMBERS
+        for number in known
         if name == number.general or number.parts_of(name) is not None or (begun and number.name.startswith(begun))
     )
     return list(dict.fromkeys(found))
@@ -196,27 +198,34 @@ def unmeasured(name: str, metrics: Collection[str]) -> str:
     """Why a number of that name cannot come from these metrics, in words, or ''."""
     possible = metrics_that_measure(name)
     if not possible:
-        near = did_you_mean(name, (number.spelling for number in NUMBERS))
+        near = did_you_mean(name, (number.spelling for number in NUMBERS if "extractor" not in number.parts))
         return f"{shown(name)} is not a number that can be measured.{near}"
     if set(possible).isdisjoint(metrics):
         return f"{name!r} is measured by {' or '.join(possible)}, which this study leaves out. Add it to metrics."
     return ""
 
 
-EXTRACTORS = {"judge": "the judge's", "face": "face network's", "inception": "Inception's"}  # eyes and features
-PACKAGED = ("judge", "face")  # whose distances are not called FID and KID
+OWN = "{extractor}"  # of a program's own, whatever it is called
+EXTRACTORS = {"judge": "the judge's", "face": "face network's", "inception": "Inception's", OWN: OWN}  # features
+NOT_INCEPTION = ("judge", "face", OWN)  # whose distances are not called FID and KID
+
+
+def by_extractor(table: Mapping[str, Value], extractor: str, start: str = "") -> tuple[Value, tuple[str, ...]]:
+    """The declared number of an extractor, and the parts of its name: the name of a program's own extractor."""
+    known = start + extractor in table
+    return table[start + (extractor if known else OWN)], () if known else (extractor,)
 
 
 def floor(of: Number, end: str, title: str) -> Number:
-    """What stands beside a number under its name with an end: the same of real images, or of what knows nothing."""
+    """A floor of a number, whose name has an end: the same measure of real images, or of a code that knows nothing."""
     return Number(f"{of.name}_{end}", of.group, title, of.unit, of.better, (of,), metric=of.metric)
 
 
-def likeness(who: str, title: str, beside: Mapping[str, Number] | None = None) -> dict[str, Number]:
-    """How like test images are to what becomes of them, by what is measured."""
+def likeness(start: str, title: str, beside: Mapping[str, Number] | None = None) -> dict[str, Number]:
+    """How similar reconstructions are to their test images, by what is measured."""
     return {
-        what: Number(f"{who}_{what}", group, title + eyes, beside=(beside[what],) if beside else ())
-        for what, (group, eyes) in LIKENESS.items()
+        what: Number(f"{start}_{what}", group, title + features, beside=(beside[what],) if beside else ())
+        for what, (group, features) in LIKENESS.items()
     }
 
 
@@ -254,7 +263,7 @@ SSIM = Group("reconstruction", "SSIM", "of the same, 1 for identical images", "h
 PERCEPTUAL = Group("reconstruction", "Perceptual distance", "of the same in an extractor's features; 0 is the same "
                    "image, 1 as far as two faces are", "lower")
 LIKENESS = {"mse": (MSE, ""), "psnr": (PSNR, ""), "ssim": (SSIM, "")}
-LIKENESS |= {f"perceptual_{name}": (PERCEPTUAL, f", {whose} eyes") for name, whose in EXTRACTORS.items()}
+LIKENESS |= {f"perceptual_{name}": (PERCEPTUAL, f", {whose} features") for name, whose in EXTRACTORS.items()}
 TEST = likeness("test", "the model")
 MEAN_FACE = likeness("baseline_mean_face", "the mean face", TEST)
 PCA = likeness("baseline_pca_{components}", "PCA, {components} components", TEST)
@@ -265,9 +274,9 @@ DISTANCE = Group("distribution", "Fréchet distance", "of means and covariances 
 FID = Group("distribution", "FID", "the Fréchet distance in Inception's features; at best the floor of real images",
             "lower", headline=True)
 KERNEL = Group("distribution", "Kernel distance", "unbiased, so 0 or a little below it is perfect", "lower")
-FRECHET = {name: compared(f"fd_{name}", DISTANCE, name) for name in PACKAGED}
+FRECHET = {name: compared(f"fd_{name}", DISTANCE, name) for name in NOT_INCEPTION}
 FRECHET |= {"inception": compared("fid", FID, "inception")}
-KID = {name: compared(f"kid_{name}", KERNEL, name) for name in PACKAGED}
+KID = {name: compared(f"kid_{name}", KERNEL, name) for name in NOT_INCEPTION}
 KID |= {"inception": compared("kid", KERNEL, "inception")}
 COVERAGES = {
     kind: {name: compared(f"{kind}_{name}", group, name) for name in EXTRACTORS} for kind, group in {
@@ -336,7 +345,7 @@ DIMENSION_KL = Number("aggregate_dimension_kl", LATENTS, "of it: each latent by 
 AGGREGATE_KL_FLOOR = floor(AGGREGATE_KL, "floor", "floor: that of as many draws from the prior")
 CORRELATION_FLOOR = floor(CORRELATION, "floor", "floor: that of as many draws from the prior")
 
-# Flips, and what else control is
+# Control: flips, leaks and the model's own head
 FLIPS = Group(
     "flips", "Flips", "pairs with an attribute off and on: how often the judge sees it change as asked. The ceiling is "
     "how often it would of real faces without and with it; chance is what a label without effect would have at most. "
@@ -368,7 +377,7 @@ HEAD = Group("head", "The model's own head", "no independent judge of its sample
 HEAD_ACCURACY = Number("head_accuracy_{attribute}", HEAD, "balanced accuracy on test images")
 HEAD_AGREEMENT = Number("head_agreement_{attribute}", HEAD, "sees what samples were asked to have")
 
-# What latents say
+# Probes and disentanglement of latents
 PROBES = Group("disentanglement", "What a line through the latents can tell",
                "balanced accuracy of a linear probe on test images; a guess has 50 %", "higher", "share")
 PROBE = Number("probe_{attribute}", PROBES, "of latents")

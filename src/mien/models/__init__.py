@@ -21,9 +21,9 @@ MODELS = {  # where each class is; it is imported when a recipe asks for it, as 
 def model_class(name: str, *, run: Path | None = None) -> "type[Model]":
     """The class of a model: a name of the table, 'FILE.py:CLASS' or 'MODULE:CLASS'.
 
-    run: the folder of the run that names it, whose code runs only where the user has given it before.
+    run: the folder of the run that names it, whose code runs only if the user has given it before.
 
-    Raises: RecipeError where there is none; RunError for a run's code that the user has not given.
+    Raises: RecipeError where there is no such model; RunError for a run's code that the user has not given.
     """
     if name in MODELS:
         module, _, class_name = MODELS[name].partition(":")

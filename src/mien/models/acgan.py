@@ -53,8 +53,8 @@ class ConditionalGenerator(nn.Module):
 class ACGAN(Adversarial, Classifies):
     """GAN with labels and an auxiliary head that tells the attributes of real and generated images.
 
-    A head that learns on generated images too, as in the paper, can agree with the generator on a sign that nobody
-    else would see; `classify_generated` leaves that out.
+    A head that learns on generated images too, as in the paper, can agree with the generator on a sign that no
+    real image has; `classify_generated` leaves that out.
     Source: Odena et al. 2017 (arXiv:1610.09585), equations 2 and 3.
     """
 
@@ -87,7 +87,7 @@ class ACGAN(Adversarial, Classifies):
         return heads[:, 0], heads[:, 1:]
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """What the discriminator gets wrong: real or generated, and which attributes."""
+        """Cross-entropy of the discriminator: real or generated, and the attributes."""
         real_logit, real_attributes = self.judge(batch.x)
         fake_logit, fake_attributes = self.judge(self.fake(batch))
         terms = {
@@ -100,7 +100,7 @@ class ACGAN(Adversarial, Classifies):
         return terms
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """What the generator fails to pass off as real, and as having the attributes asked for."""
+        """Cross-entropy on generated images against the answer 'real' and against the attributes given."""
         logit, attributes = self.judge(self.fake(batch))
         return {
             "adversarial": Term(losses.judged_real(logit).mean()),

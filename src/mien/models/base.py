@@ -1,4 +1,4 @@
-"""What a model is: networks, phases that train them, and the abilities that everything else asks for.
+"""The base classes of models: networks, phases that train them, and the abilities that other rooms ask for.
 
 A loss draws random numbers only through its batch (`batch.noise`, `batch.uniform`, `batch.drawn`), and learns only from
 `batch.progress` how far the training is. These are functions of the seed and of the images seen, so a training that was
@@ -41,9 +41,9 @@ class Phase:
     moves: attribute names of networks; every other network is frozen.    repeat: updates a step, each on a fresh batch.
     every: it takes part in one of so many steps.    start, end: shares of the training between which it takes part.
     learning_rate: its factor on the recipe's.    title: a short name for progress and curves.
-    terms: how each term of its loss is shown; one that is left out is shown under its own name.
+    terms: how each term of its loss is shown; a term that is left out is shown under its own name.
 
-    Raises: ValueError for a name that a log uses otherwise, or for a span that is empty or outside the training.
+    Raises: ValueError for a name that the log reserves, or for a span that is empty or outside the training.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Phase:
             )
 
     def is_active(self, step: int, progress: float) -> bool:
-        """Whether it takes part in a step, before which so large a share of the training is done."""
+        """Whether the phase takes part in a step.  progress: the share of the training that is done before it"""
         return step % self.every == 0 and self.start <= progress < self.end
 
 
@@ -76,7 +76,7 @@ class Model(nn.Module):
 
     title: its name as papers write it; by default the class's.    about: what it is, in a sentence or two; by default
     the first paragraph of the docstring.    chapter: its chapter in the 2018 report, whose names of figures are kept.
-    attributes: names of the attributes it is conditioned on, in the order of y's columns; empty where it is not.
+    attributes: names of the attributes it is conditioned on, in the order of y's columns; empty where it has none.
     """
 
     Config: ClassVar[type[ModelConfig]]
@@ -109,7 +109,7 @@ class Model(nn.Module):
 class Encodes(Model):
     """A model that can turn an image into a latent.
 
-    y: the image's attributes, where the model is conditional; 0.5 for one that nobody knows.
+    y: the image's attributes, where the model is conditional; 0.5 for an attribute that is not known.
     """
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:

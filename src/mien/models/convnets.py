@@ -1,4 +1,4 @@
-"""The bodies every model is made of: an encoder (image in) and a decoder (image out).
+"""The networks that models are made of: an encoder (image in) and a decoder (image out).
 
 Both return float32 whatever the precision they compute in, so that losses are never summed in bfloat16.
 """
@@ -38,12 +38,7 @@ class Encoder(nn.Module):
     """Stride-2 convolutions of doubling width, then one linear layer.  [N,3,S,S] -> [N,out_features]"""
 
     def __init__(
-        self,
-        image_size: int,
-        width: int,
-        depth: int,
-        out_features: int,
-        normalization: Normalization = "none",
+        self, image_size: int, width: int, depth: int, out_features: int, normalization: Normalization = "none"
     ) -> None:
         super().__init__()
         side = bottom_side(image_size, depth)

@@ -36,10 +36,10 @@ class GANConfig(AdversarialConfig):
 
 
 class Adversarial(Discriminates):
-    """A generator and a discriminator, each frozen while the other moves; what they minimise is the subclass's.
+    """A generator and a discriminator, each frozen while the other moves; a subclass has their losses.
 
-    The discriminator moves first, and each learns on images made for it alone: docs/speed.md has what sharing them
-    gained, and cost. The lazy R1 penalty is a phase of its own.
+    The discriminator moves first, and each learns on images made for it alone: docs/speed.md has the gain
+    and the cost of sharing them. The lazy R1 penalty is a phase of its own.
 
     Source: Karras et al. 2020 (arXiv:1912.04958), section 3.1.
     """
@@ -71,11 +71,11 @@ class Adversarial(Discriminates):
         self.phases = (discriminator, r1, generator) if config.r1_weight else (discriminator, generator)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """What the discriminator minimises."""
+        """The terms that the discriminator minimises."""
         raise NotImplementedError
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """What the generator minimises."""
+        """The terms that the generator minimises."""
         raise NotImplementedError
 
     def fake(self, batch: Batch) -> Tensor:
@@ -115,14 +115,14 @@ class GAN(Adversarial):
         self.discriminator = Encoder(*body, 1, config.normalization)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """What the discriminator gets wrong on real and on generated images."""
+        """Cross-entropy of the discriminator on real and on generated images."""
         return {
             "adversarial_real": Term(losses.judged_real(self.realness(batch.x)).mean()),
             "adversarial_fake": Term(losses.judged_fake(self.realness(self.fake(batch))).mean()),
         }
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """What the generator fails to pass off as real."""
+        """Cross-entropy of the discriminator on generated images against the answer 'real'."""
         return {"adversarial": Term(losses.judged_real(self.realness(self.fake(batch))).mean())}
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:

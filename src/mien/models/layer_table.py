@@ -36,7 +36,8 @@ def layer_table(model: Model) -> list[Layer]:
         if isinstance(output, Tensor):
             shapes.setdefault(module, tuple(output.shape[1:]))
 
-    device = next(model.parameters()).device
+    device, side = next(model.parameters()).device, model.image_size
+    x, y = torch.zeros(1, 3, side, side, device=device), torch.zeros(1, len(model.attributes), device=device)
     devices = [device] if device.type == "cuda" else []
     hooks = [module.register_forward_hook(watch) for module in model.modules()]
     training = model.training
@@ -44,7 +45,7 @@ def layer_table(model: Model) -> list[Layer]:
     try:
         with torch.random.fork_rng(devices), torch.enable_grad():
             for phase in model.phases:
-                phase.loss(_example(model))
+                phase.loss(Batch(x, y))
     finally:
         model.train(training)
         for hook in hooks:
@@ -60,12 +61,6 @@ def layer_table(model: Model) -> list[Layer]:
 def own_parameters(module: nn.Module) -> int:
     """How many numbers a module learns itself, without the modules inside it."""
     return sum(parameter.numel() for parameter in module.parameters(recurse=False))
-
-
-def _example(model: Model) -> Batch:
-    device = next(model.parameters()).device
-    side = model.image_size
-    return Batch(torch.zeros(1, 3, side, side, device=device), torch.zeros(1, len(model.attributes), device=device))
 
 
 def _layer(path: str, module: nn.Module, shape: tuple[int, ...]) -> Layer:

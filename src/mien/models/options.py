@@ -8,7 +8,7 @@ Normalization = Literal["none", "batch", "group"]
 
 
 class ModelConfig(BaseModel):
-    """What every model has to be told."""
+    """Options of every model; a subclass adds its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 

@@ -1,7 +1,7 @@
 """Models of the user's own: a class in a file, or in a module that can be imported.
 
-A recipe that a user gives runs the code it names, and says so. A run folder may come from anybody, so its code runs
-only where this user has given the same file before: to a training, or as `--model-code`. mien knows files by checksum.
+A recipe that a user gives runs the code it names, and says so. A run folder may come from a stranger, so its code runs
+only if this user has given the same file before: to a training, or as `--model-code`. Files are compared by checksum.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ ENDING = ".py"
 MOST_BYTES = 2**20  # of such a file
 _modules: dict[str, ModuleType] = {}  # by the file's checksum: equal code is one module, whichever copy it is read from
 _contents: dict[str, bytes] = {}  # by the module's name
-_given: dict[str, bytes] = {}  # by the file's name: what `--model-code` gave
+_given: dict[str, bytes] = {}  # by the file's name: contents given by `--model-code`
 
 
 def is_own(name: str) -> bool:
@@ -104,7 +104,7 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         raise RecipeError(
             f"{file}: cannot be read ({error.strerror}). Give the file that the model is in; a path in a recipe is "
-            "relative to the recipe, or to where you are."
+            "relative to the recipe or to the current folder."
         ) from error
     if len(content) > MOST_BYTES:
         raise RecipeError(f"{file}: more than {MOST_BYTES:,} bytes, so it is not a model's code. Give that file.")
@@ -137,7 +137,7 @@ def _import(module: str) -> ModuleType:
 def _failed(where: str, error: Exception) -> RecipeError:
     return RecipeError(
         f"{where}: its code failed ({type(error).__name__}: {in_one_line(error)}). "
-        f"Mend it; `python {quoted(where)}` shows the line."
+        f"Correct it; `python {quoted(where)}` shows the line."
     )
 
 
@@ -166,7 +166,7 @@ def _place(key: str) -> Path:
 
 
 def _remember(key: str, source: str) -> None:
-    """Note that the user has given this code; where the note cannot be kept, it is asked for again."""
+    """Note that the user has given this code; where the note cannot be written, the user is asked again."""
     try:
         _place(key).parent.mkdir(parents=True, exist_ok=True)
         _place(key).write_text(source, encoding="utf-8")

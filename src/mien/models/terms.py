@@ -1,4 +1,4 @@
-"""Terms of a loss: what a phase minimises, how much each weighs, and how its curve is read."""
+"""Terms of a loss: their values, their weights, and how their curves are shown."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class Term:
 
     @property
     def weighted(self) -> Tensor:
-        """What it adds to the loss, in float32 whatever precision it was computed in.  []"""
+        """Weight times value, in float32 whatever precision the value was computed in.  []"""
         value = self.value.float()
         return value if isinstance(self.weight, float) and self.weight == 1 else self.weight * value
 
 
-Terms = Mapping[str, Term]  # by name; the sum of what they add is minimised
+Terms = Mapping[str, Term]  # by name; the sum of weighted values is minimised
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a term measures. Terms of one quantity share a panel of the training curves, whatever phase they are of.
+    """The quantity that a term measures. Terms of one quantity share a panel of the training curves across phases.
 
     title: of the panel, with its unit.    reference: a level that means something, and what it means.
     healthy: how its curve looks when all is well, in words; '' where nothing general can be said.
@@ -48,8 +48,8 @@ class Quantity:
 class LossTerm:
     """How a term is shown.  label: of its line within the panel.
 
-    weight: what it is divided by in an older log, which holds products with weights; a function of the log's line where
-    it is solved for at every batch. Logs of today hold values as they are, with their weights beside them.
+    weight: the divisor for older logs, which hold products with weights; a function of the log's line where it is
+    solved for at every batch. Logs of this version hold values, with their weights beside them.
     """
 
     quantity: Quantity

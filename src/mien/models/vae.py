@@ -15,7 +15,7 @@ from mien.models.convnets import Decoder, Encoder
 from mien.models.options import ModelConfig
 from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR
 
-MEMORY = 0.99  # of the running mean of the variance, a batch: it speaks of the last hundred or so
+MEMORY = 0.99  # decay of the variance's running mean, a batch: it averages about a hundred
 
 
 class VAEConfig(ModelConfig):
@@ -81,12 +81,12 @@ class VAE(Encodes):
         return {"reconstruction": Term(reconstruction), "kl": Term(kl, weight)}
 
     def _solved_kl_weight(self, variance: Tensor) -> Tensor:
-        """The weight at the variance that is optimal for this batch, which is remembered.  [] -> []
+        """The weight at the variance that is optimal for this batch; the running mean is updated.  [] -> []
 
         In nats the negative bound is D/2 * (log variance + MSE / variance) + KL. It is least at variance = MSE, so its
         slope there by the variance is 0, and the networks' gradient is that with the variance held still:
-        D / (2 * variance) times the gradient of MSE + 2 * variance / D * KL. Adam and RMSprop do not mind the factor;
-        without it nothing is divided by an error that may come near 0, and the logged terms keep their units.
+        D / (2 * variance) times the gradient of MSE + 2 * variance / D * KL. Adam and RMSprop are invariant to the
+        factor; without it nothing is divided by an error that may come near 0, and the logged terms keep their units.
 
         The batch's own variance and no running mean of it: of D values an image it is known well enough from one
         batch, and a mean that trails behind the falling error would weigh the KL too much early on, when latents are
@@ -141,16 +141,16 @@ class VAE(Encodes):
         ]
 
     def _automatic_weight(self) -> str:
-        told = (
+        words = (
             "The weight is automatic: at every batch it is 2σ²/D with σ² the batch's mean squared error, which is the "
             "variance of the decoder's Gaussian that makes the batch likeliest. So the objective is the evidence lower "
             "bound itself, and nothing is tuned (Rybkin et al. 2021)."
         )
         variance = float(self.variance)
         if not variance:
-            return told
+            return words
         weight = equivalent_kl_weight(variance, self.image_size)
-        return f"{told} It landed at σ = {math.sqrt(variance):.3g}, which is kl_weight = {weight:.3g}."
+        return f"{words} It landed at σ = {math.sqrt(variance):.3g}, which is kl_weight = {weight:.3g}."
 
 
 def equivalent_beta(kl_weight: float, image_size: int) -> float:

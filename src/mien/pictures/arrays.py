@@ -1,6 +1,7 @@
-"""What samples are made of and how they are laid side by side: NumPy alone, so that an exported model needs no PyTorch.
+"""Latents and attributes of samples, and pictures side by side: NumPy alone, as an exported model needs no PyTorch.
 
-A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device.
+A seed gives the same latents and attributes wherever it is used: in a run, in an exported file, on any device, and in
+the explorer, whose page draws them itself (`explorer/page/app/random.js`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from mien.errors import RecipeError, did_you_mean
 from mien.faces import Faces
 
+FEWEST_FOR_TSNE = 30  # points; its neighbourhoods are about as large
 Pictures = NDArray[np.uint8]  # [N,S,S,3]
 Combinations = list[tuple[list[int], int]]  # values of the model's attributes, and how many training faces have them
 
@@ -56,7 +58,7 @@ def labels(
 def labels_of_pictures(
     attributes: Sequence[str], count: int, given: Mapping[str, float], model: str = "model"
 ) -> NDArray[np.float32] | None:
-    """Attributes of pictures for an encoder that is told them: those given, and 0.5 for those that nobody knows.
+    """Attributes of pictures for a conditional encoder: those given, and 0.5 for the others, which are not known.
 
     -> [count,A], or None for a model without conditions    Raises: as `labels`.
     """
@@ -89,14 +91,11 @@ def grid(images: Pictures, columns: int, gap: int = 2) -> Pictures:
     return sheet
 
 
-FEWEST_FOR_TSNE = 30  # its neighbourhoods are about as large
-
-
 def attribute_direction(latents: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The step from the mean latent of faces without an attribute to that of faces with it.  [N,Z], bool [N] -> [Z]
 
-    Zero where one kind is missing. It needs no fitting and says how far to go; what occurs together with the
-    attribute in the faces, it carries along. Source: Larsen et al. 2016 (arXiv:1512.09300), section 4.1.1.
+    Zero where one kind is missing. It needs no fitting and has a length; attributes that occur
+    together in the faces change together. Source: Larsen et al. 2016 (arXiv:1512.09300), section 4.1.1.
     """
     if has.all() or not has.any():
         return np.zeros(latents.shape[1], np.float32)

@@ -48,11 +48,16 @@ def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:
 
 
 def labels_of(model: Model, faces: Faces, rows: NDArray[np.int64]) -> Tensor | None:
-    """What a conditional model is told of faces; 0.5 for an attribute that nobody knows.  -> [N,A], None for another"""
+    """The attributes of faces for a conditional model.  -> [N,A] in {0, 1}, or None for another model
+
+    Raises: ValueError for a face with an unknown attribute, which has to be left out.
+    """
     if not model.attributes:
         return None
     values = faces.attributes[rows][:, faces.columns(model.attributes)]
-    return torch.from_numpy(np.where(values == UNKNOWN, 0.5, values).astype(np.float32))
+    if (values == UNKNOWN).any():
+        raise ValueError(f"a face whose {', '.join(model.attributes)} are not all known cannot be told to a model")
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def with_labels(
@@ -69,7 +74,8 @@ def encode(
     model: Encodes, images: Pictures, y: Tensor | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and log-variance of each picture's latent.  [N,S,S,3], [N,A] where the model is conditional -> [N,Z] x 2"""
-    means, logvars = [], []
+    nothing = np.empty((0, model.latent_dim), np.float32)
+    means, logvars = [nothing], [nothing]
     with evaluating(model) as device:
         for x, labels in with_labels(images, y, device):
             mu, logvar = model.encode(x, labels)

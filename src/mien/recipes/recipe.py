@@ -36,7 +36,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
 
 def _path(given: str) -> str:
     if "\0" in given:
-        raise ValueError(f"{shown(given)} is no path: it holds a NUL.")
+        raise ValueError(f"{shown(given)} is not a path: it holds a NUL.")
     return given
 
 
@@ -105,10 +105,10 @@ def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, d
         raise RecipeError(f"{path}: {size:,} bytes, more than the {MOST_BYTES:,} that a TOML file may have here.")
     try:
         table = parse_toml(path.read_text(encoding="utf-8"))
-    except PermissionError as error:  # what may not be read is no TOML to mend
+    except PermissionError as error:  # a matter of permissions, not of TOML
         raise not_allowed(path, error) from error
     except (ValueError, OSError) as error:
-        raise RecipeError(f"{path}: is not TOML that can be read: {error}. Mend that line.") from error
+        raise RecipeError(f"{path}: is not TOML that can be read: {error}. Correct that line.") from error
     model = table.get("model")
     if isinstance(model, dict) and isinstance(model.get("name"), str):
         model["name"] = found_beside(model["name"], path)
@@ -116,7 +116,7 @@ def read_toml(name_or_path: str | Path, room: Room = "recipes") -> tuple[Path, d
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; a name that no file can have is none."""
+    """Whether a path is a file; False also for a name that no file can have."""
     try:
         return path.is_file()
     except OSError:
@@ -124,7 +124,7 @@ def is_file(path: Path) -> bool:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A table from TOML.  Raises: ValueError for what is none."""
+    """A table from TOML.  Raises: ValueError for text that is not TOML."""
     if len(text) > MOST_BYTES or any(part.count(".") > MOST_DOTS for part in re.split(r"[={},\[\]\n]", text)):
         raise ValueError("it is too long, or has too many dots in a row")
     try:
@@ -134,7 +134,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """A recipe by preset name or path, with overrides such as 'training.epochs=10' laid over it.
+    """A recipe by preset name or path, with overrides such as 'training.epochs=10'.
 
     Raises: RecipeError, naming the key, what was given and what is allowed.
     """
@@ -145,8 +145,8 @@ def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Reci
 def check(table: Mapping[str, Any], where: str, run: Path | None = None) -> Recipe:
     """A recipe from a table.
 
-    where: the file that it is from.    run: the folder of the run whose recipe it is; the code of a model of its own
-    runs only where the user has given it before, while other recipes are the user's.
+    where: the file of the recipe.    run: the folder of the run, for a run's recipe: its model code runs only if the
+    user has given that code before. Recipes without a run are the user's.
 
     Raises: RecipeError for a key that does not exist (with the nearest) or a value of the wrong type or range;
     RunError for a run's code that the user has not given.
@@ -168,7 +168,7 @@ def validated(
 
 
 def apply_overrides(table: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """A copy of a table with 'section.key=value' laid over it; the value is read as TOML, else as text.
+    """A copy of a table with overrides 'section.key=value'; a value is read as TOML, else as text.
 
     Raises: RecipeError for an override without '='.
     """
@@ -226,7 +226,7 @@ def explain(
 def section(
     kind: type[BaseModel], location: list[str], table: Mapping[str, Any], context: dict[str, Any] | None = None
 ) -> type[BaseModel]:
-    """What is expected at a place of a table; places within a list or by a name are passed through."""
+    """The model of the section at a location in a table; indices of lists and names of entries are skipped."""
     if location[:1] == ["model"]:
         return model_class(table["model"]["name"], **(context or {})).Config
     for name in location:
@@ -236,14 +236,14 @@ def section(
 
 
 def model_within(annotation: object) -> type[BaseModel] | None:
-    """The section that a field holds, one or several of them; None for a value."""
+    """The section that a field holds, alone or in a list; None for a value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for inner in get_args(annotation) if (found := model_within(inner))), None)
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe as TOML, every default written out; what is None is left out, as TOML has no such value."""
+    """The recipe as TOML, every default written out; keys with None are left out, as TOML has no such value."""
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
 
 

@@ -16,7 +16,7 @@ from mien.faces.pack.statistics import encodable, strongest
 from mien.models import class_of
 from mien.pictures import arrays
 from mien.report import figures, sentences
-from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, sheet
+from mien.report.encoded_pictures import Inline, Plate, encode_jpeg, enlarge, figure_svg, picture_plate, sheet
 from mien.report.number_tables import tabulate
 from mien.report.run_pictures import illustrate
 from mien.report.run_section import Chapter, number_runs, open_chapter
@@ -40,14 +40,15 @@ def build_report(folder: Path, runs: Sequence[Run], faces: Faces, *, title: str,
     chapters = [open_chapter(run, number) for run, number in zip(runs, numbers, strict=True)]
     attribute = colouring_attribute(faces, chapters)
     for chapter in chapters:
-        illustrate(chapter, faces, attribute)
+        chapter.coloured_by = attribute
+        illustrate(chapter, faces)
     page = render(chapters, faces, title, skipped)
-    plates = [plate for chapter in chapters for plate in (chapter.curves, *chapter.plates) if plate]
+    plates = [plate for chapter in chapters for plate in (chapter.curves, *chapter.plates) if plate and plate.file]
     return write(Path(folder), page, {plate.file: plate.jpeg for plate in plates})
 
 
 def colouring_attribute(faces: Faces, chapters: Sequence[Chapter]) -> str | None:
-    """What maps of latents are coloured by: what a model is conditioned on, else the attribute nearest to half."""
+    """The attribute that colours maps of latents: one that a model is conditioned on, else the one nearest to half."""
     for chapter in chapters:
         for name in chapter.model.attributes:
             if name in faces.attribute_names:
@@ -59,17 +60,18 @@ def colouring_attribute(faces: Faces, chapters: Sequence[Chapter]) -> str | None
     return faces.attribute_names[int(np.abs(share - 0.5).argmin())]
 
 
-def environment() -> jinja2.Environment:
-    """Where pages come from; whatever is put into one is escaped."""
-    made = jinja2.Environment(
+def fill(template: str, **facts: Any) -> str:
+    """A page from its template, in which every fact is escaped; the version and the day are added."""
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["count"] = lambda number: f"{number:,}"
-    return made
+    environment.filters["count"] = lambda number: f"{number:,}"
+    today = f"{datetime.now():%d %B %Y}".lstrip("0")
+    return environment.get_template(template).render(version=__version__, today=today, **facts)
 
 
 def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mapping[str, str]) -> str:
@@ -77,31 +79,25 @@ def render(chapters: Sequence[Chapter], faces: Faces, title: str, skipped: Mappi
     names = column_names(chapters)
     named = [(name, chapter.scores) for name, chapter in zip(names, chapters, strict=True)]
     unfinished = [name for name, chapter in zip(names, chapters, strict=True) if not chapter.trained]
-    return (
-        environment()
-        .get_template("page.html.jinja")
-        .render(
-            title=title,
-            version=__version__,
-            today=f"{datetime.now():%d %B %Y}".lstrip("0"),
-            summary=sentences.summary(
-                faces.card["split"]["train"], Path(faces.card["source"]).name, faces.size, named, unfinished
-            ),
-            skipped=skipped,
-            glance=glance_plate(chapters, names, faces),
-            chapters=list(zip(names, chapters, strict=True)),
-            groups=tabulate([chapter.scores for chapter in chapters]),
-            card=faces.card,
-            splits=SPLITS,
-            contact=contact_plate(faces),
-            correlations=correlation_plate(faces.card),
-            strongest=strongest(faces.card),
-            provenance=provenance_rows(chapters),
-            caveats=sentences.caveats(
-                [chapter.recipe.training.seed for chapter in chapters],
-                [name for chapter in chapters for name in chapter.scores],
-            ),
-        )
+    source = Path(faces.card["source"]).name
+    return fill(
+        "page.html.jinja",
+        title=title,
+        summary=sentences.summary(faces.card["split"]["train"], source, faces.size, named, unfinished),
+        skipped=skipped,
+        glance=glance_plate(chapters, names, faces),
+        chapters=list(zip(names, chapters, strict=True)),
+        groups=tabulate([chapter.scores for chapter in chapters]),
+        card=faces.card,
+        splits=SPLITS,
+        contact=contact_plate(faces),
+        correlations=correlation_plate(faces.card),
+        strongest=strongest(faces.card),
+        provenance=provenance_rows(chapters),
+        caveats=sentences.caveats(
+            [chapter.recipe.training.seed for chapter in chapters],
+            [name for chapter in chapters for name in chapter.scores],
+        ),
     )
 
 
@@ -122,7 +118,7 @@ def glance_plate(chapters: Sequence[Chapter], names: Sequence[str], faces: Faces
         return None
     caption = "At a glance: real test images, and the first samples of each model. None was picked."
     content = sheet(np.concatenate(list(rows.values())), GLANCED)
-    return Plate("0.1", caption, (Inline(content, "image/jpeg", caption),), tuple(rows))
+    return picture_plate("0.1", caption, content, tuple(rows))
 
 
 def contact_plate(faces: Faces) -> Plate:
@@ -130,8 +126,7 @@ def contact_plate(faces: Faces) -> Plate:
     caption = "Faces of the training split, evenly spaced through its order."
     picture = arrays.contact_sheet(faces, CONTACT)
     factor = max(1, round(1000 / picture.shape[1]))
-    content = encode_jpeg(enlarge(picture[None], factor)[0])
-    return Plate("0.2", caption, (Inline(content, "image/jpeg", caption),), narrow=True)
+    return picture_plate("0.2", caption, encode_jpeg(enlarge(picture[None], factor)[0]), narrow=True)
 
 
 def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
@@ -141,9 +136,7 @@ def correlation_plate(card: Mapping[str, Any]) -> Plate | None:
         return None
     matrix = np.array(card["correlation"], dtype=np.float64)
     alt = "Correlations of the attributes. The strongest: " + "; ".join(strongest(dict(card))) + "."
-    caption = (
-        "Correlation (phi) of every two attributes in the training split. Grey: nothing to tell, as one does not vary."
-    )
+    caption = "Correlation (phi) of every two attributes in the training split. Grey: one of the two does not vary."
     svg = figure_svg(figures.heat_map(matrix, names))
     return Plate("0.3", caption, (Inline(svg, "image/svg+xml", alt),), narrow=len(names) <= figures.CELLS_WITH_NUMBERS)
 
@@ -159,7 +152,7 @@ def provenance_rows(chapters: Sequence[Chapter]) -> list[tuple[str, list[str]]]:
 
 
 def write(folder: Path, page: str, pictures: Mapping[str, bytes]) -> Path:
-    """Write the report beside the old one, then put it in its place; what a killed process left of one goes.
+    """Write the report beside the old report, then replace that; remains of a killed process are deleted.
 
     Raises: RunError where the folder cannot be written.
     """

@@ -23,7 +23,7 @@ SVG_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Ari
 
 @dataclass(frozen=True)
 class Inline:
-    """An image within the page: its bytes, what they are, and what is said to those who cannot see it."""
+    """An image within the page: its bytes, their media type, and its description in words."""
 
     content: bytes
     media: str
@@ -49,6 +49,13 @@ class Plate:
     file: str = ""
     jpeg: bytes = b""
     narrow: bool = False
+
+
+def picture_plate(
+    number: str, caption: str, jpeg: bytes, rows: tuple[str, ...] = (), *, file: str = "", narrow: bool = False
+) -> Plate:
+    """A figure that is one JPEG, described by its caption."""
+    return Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), rows, file, jpeg if file else b"", narrow)
 
 
 def sheet(images: Pictures, columns: int) -> bytes:
@@ -97,7 +104,7 @@ def _save(figure: Figure, kind: str, **options: Any) -> bytes:
 def read_strips(files: Sequence[Path], side: int, faces: int) -> dict[int, Pictures]:
     """The first faces of each sample grid that training left behind, by images seen.  -> [faces,S,S,3] each
 
-    A grid that a kill cut short is passed over.
+    A grid that a kill cut short is left out.
     """
     strips = {}
     for file in files:

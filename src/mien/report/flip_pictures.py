@@ -3,20 +3,23 @@
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mien.faces import Faces
 from mien.metrics import numbers
 from mien.metrics.numbers import Number, of_each, of_number
+from mien.models.base import Model
 from mien.report import figures
 from mien.report.encoded_pictures import Inline, Plate, figure_jpeg, figure_svg
 from mien.report.run_section import Chapter
 from mien.runs.score import Score
 
 FEW_COLUMNS = 6  # which are not stretched over the page
-TOLD = 3  # of the strongest leaks, to those who cannot see the picture
+TOLD = 3  # of the strongest leaks, in the description of the picture
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Leakage:
 
 
 def read_leakage(scores: Mapping[str, Score]) -> Leakage | None:
-    """What leaks into attributes; None where no attribute was switched, or no other one was looked at.
+    """What leaks into attributes; None where no attribute was switched, or no other attribute was looked at.
 
     Of the columns, those of the rows come first.
     """
@@ -81,54 +84,62 @@ def by_pair(scores: Mapping[str, Score], number: Number, rows: Collection[str]) 
 
 
 def matrix(values: Mapping[tuple[str, ...], float], rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:
-    """Values in rows and columns, NaN where there is none.  -> [A,B]"""
+    """Values in rows and columns, NaN for a pair without a value.  -> [A,B]"""
     return np.array([[values.get((row, column), math.nan) for column in columns] for row in rows], dtype=np.float64)
 
 
-def leakage_plates(chapter: Chapter, place: int) -> list[Plate]:
+class LeakMap(NamedTuple):
+    """A map of leaks: how it is read from a run's numbers, its caption, and how it is drawn.
+
+    measured: how far what moves.    beside: what the small numbers are.    written: a change in words.
+    """
+
+    read: Callable[[Mapping[str, Score]], Leakage | None]
+    measured: str
+    beside: str
+    draw: Callable[..., Figure]
+    written: Callable[[float], str]
+
+
+LEAK_MAPS = (
+    LeakMap(
+        read_leakage,
+        "the judge's probability of each attribute moves, in percentage points. Framed: the attribute that was "
+        "switched, at best +100; the others, at best 0.",
+        "the difference between real test faces with and without the attribute that was switched: a model that "
+        "cannot tell the two attributes apart moves as much.",
+        figures.leakage,
+        figures.points,
+    ),
+    LeakMap(
+        read_factor_shifts,
+        "each factor of the drawing moves that can be read from the judge's features, in standard deviations; at "
+        "best 0.",
+        "the same of pairs that the renderer draws with only that attribute switched, so that no factor moves: a "
+        "number other than 0 is an error of the reading.",
+        figures.factor_shifts,
+        figures.deviations,
+    ),
+)
+
+
+def draw_leaks(chapter: Chapter, model: Model, faces: Faces, place: int) -> list[Plate]:
     """Maps of what leaks into other attributes and into factors, from the run's numbers: those that were measured."""
-    plates: list[Plate] = []
-    for read, make in ((read_leakage, leakage_plate), (read_factor_shifts, factor_plate)):
-        found = read(chapter.scores)
-        if found is not None:
-            plates.append(make(chapter, place + len(plates), found))
-    return plates
+    found = [(leak_map, leakage) for leak_map in LEAK_MAPS if (leakage := leak_map.read(chapter.scores))]
+    return [leak_plate(chapter, place + index, *pair) for index, pair in enumerate(found)]
 
 
-def leakage_plate(chapter: Chapter, place: int, leakage: Leakage) -> Plate:
-    """A map of what leaks into other attributes."""
-    caption = (
-        f"{switched_in_words(chapter, leakage)}, and how far the judge's probability of each attribute moves, in "
-        "percentage points. Framed: the one that was switched, at best +100; the others, at best 0."
-    )
+def leak_plate(chapter: Chapter, place: int, leak_map: LeakMap, leakage: Leakage) -> Plate:
+    """A plate of a map, as a picture that scales and as a file; few columns are not stretched over the page."""
+    caption = f"{switched_in_words(chapter, leakage)}, and how far {leak_map.measured}"
     if len(leakage.columns) <= figures.CELLS_WITH_NUMBERS:
-        caption += (
-            " Small: the difference between real test faces with and without the attribute that was switched, as much "
-            "as may be expected of a model that has not told them apart."
-        )
-
-    def draw() -> Figure:
-        return figures.leakage(leakage.change, leakage.beside, leakage.rows, leakage.columns)
-
-    return drawn_plate(chapter, place, caption, leakage, leakage.strongest(figures.points), draw)
-
-
-def factor_plate(chapter: Chapter, place: int, leakage: Leakage) -> Plate:
-    """A map of what leaks into the factors of drawn faces."""
-    caption = (
-        f"{switched_in_words(chapter, leakage)}, and how far each factor of the drawing moves that can be read from "
-        "the judge's features, in standard deviations; at best 0."
-    )
-    if len(leakage.columns) <= figures.CELLS_WITH_NUMBERS:
-        caption += (
-            " Small: the same of pairs that the renderer draws with only that attribute switched, so that no factor "
-            "moves: what is not 0 there is an error of the reading."
-        )
-
-    def draw() -> Figure:
-        return figures.factor_shifts(leakage.change, leakage.beside, leakage.rows, leakage.columns)
-
-    return drawn_plate(chapter, place, caption, leakage, leakage.strongest(figures.deviations), draw)
+        caption += f" Small: {leak_map.beside}"
+    alt = f"{caption} The strongest leaks: {'; '.join(leakage.strongest(leak_map.written))}."
+    matrices = (leakage.change, leakage.beside, leakage.rows, leakage.columns)
+    number, file = f"{chapter.number}.{place}", f"fig{chapter.number}_{place}.jpg"
+    svg = Inline(figure_svg(leak_map.draw(*matrices)), "image/svg+xml", alt)
+    narrow = len(leakage.columns) <= FEW_COLUMNS
+    return Plate(number, caption, (svg,), file=file, jpeg=figure_jpeg(leak_map.draw(*matrices)), narrow=narrow)
 
 
 def switched_in_words(chapter: Chapter, leakage: Leakage) -> str:
@@ -139,14 +150,3 @@ def switched_in_words(chapter: Chapter, leakage: Leakage) -> str:
         else "test faces, moved along its direction in latent space"
     )
     return f"One attribute switched in the same faces of the {chapter.title} ({leakage.pairs:,} pairs a row: {how})"
-
-
-def drawn_plate(
-    chapter: Chapter, place: int, caption: str, leakage: Leakage, strongest: list[str], draw: Callable[[], Figure]
-) -> Plate:
-    """A plate of a figure, as a picture that scales and as a file; few columns are not stretched over the page."""
-    alt = f"{caption} The strongest leaks: {'; '.join(strongest)}."
-    number, file = f"{chapter.number}.{place}", f"fig{chapter.number}_{place}.jpg"
-    svg = Inline(figure_svg(draw()), "image/svg+xml", alt)
-    narrow = len(leakage.columns) <= FEW_COLUMNS
-    return Plate(number, caption, (svg,), file=file, jpeg=figure_jpeg(draw()), narrow=narrow)

@@ -43,7 +43,7 @@ def terms_of(model: Model) -> dict[str, LossTerm]:
 
 
 def undeclared(name: str) -> LossTerm:
-    """A term that nobody has declared, by its own name: 'critic/gradient_penalty' measures a 'Gradient penalty'."""
+    """A term that no model declares, by its own name: 'critic/gradient_penalty' measures a 'Gradient penalty'."""
     return LossTerm(Quantity(name.rpartition("/")[2].replace("_", " ").capitalize()), name)
 
 

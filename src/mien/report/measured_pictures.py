@@ -1,15 +1,18 @@
 """Plates of pictures that a measurement left in the run's folder."""
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
+from mien.faces import Faces
 from mien.pictures.arrays import Pictures
-from mien.report.encoded_pictures import GAP, Inline, Plate, sheet
+from mien.report.encoded_pictures import GAP, Plate, sheet
 from mien.report.run_section import Chapter
 
-CAPTIONS = {  # name of the picture -> caption, and what stands beside its rows
+CAPTIONS = {  # name of the picture -> caption, and names of its rows
     "neighbours": (
-        "Samples over the training image that is nearest to each in the judge's eyes: a copy would show.",
+        "Samples over the training image that is nearest to each in the judge's features: a copy would show.",
         ("sample", "nearest in training"),
     ),
     "mixture": (
@@ -20,21 +23,19 @@ CAPTIONS = {  # name of the picture -> caption, and what stands beside its rows
 }
 
 
-def measured_plates(chapter: Chapter, place: int) -> list[Plate]:
-    """One plate for each picture that is there."""
+def draw_measured(chapter: Chapter, model: Any, faces: Faces, place: int) -> list[Plate]:
+    """A plate for each picture that the measurement has left."""
     plates: list[Plate] = []
     for name, (caption, rows) in CAPTIONS.items():
         images = read_sheet(chapter, name, len(rows))
         if images is not None:
             jpeg = sheet(images, len(images) // len(rows))
-            number = f"{chapter.number}.{place + len(plates)}"
-            file = f"fig{number.replace('.', '_')}.jpg"
-            plates.append(Plate(number, caption, (Inline(jpeg, "image/jpeg", caption),), rows, file, jpeg))
+            plates.append(chapter.plate(place + len(plates), caption, jpeg, rows))
     return plates
 
 
 def read_sheet(chapter: Chapter, name: str, rows: int) -> Pictures | None:
-    """The faces of a sheet, row by row; None where it is not there, or was cut short.  -> [N,S,S,3]"""
+    """The faces of a sheet, row by row; None where its file is missing, or was cut short.  -> [N,S,S,3]"""
     side = chapter.recipe.data.size
     try:
         with Image.open(chapter.run.measured_picture(name)) as picture:

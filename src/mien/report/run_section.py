@@ -9,7 +9,7 @@ from mien.models import build
 from mien.models.base import Model
 from mien.models.layer_table import Layer, layer_table
 from mien.recipes.recipe import Recipe, to_toml
-from mien.report.encoded_pictures import Plate
+from mien.report.encoded_pictures import Plate, picture_plate
 from mien.report.number_tables import Table, by_attribute, duration, tabulate
 from mien.runs.folder import Run
 from mien.runs.score import Score
@@ -24,6 +24,7 @@ class Chapter:
 
     title: of the model, as papers write it.    model: with its trained weights, or fresh ones where there are none.
     trained: None while the run is unfinished.  missing: what cannot be shown, and why, in words.
+    coloured_by: the attribute that colours the map of latents; None for faces without attributes.
     """
 
     number: int
@@ -34,22 +35,18 @@ class Chapter:
     trained: TrainedModel | None
     scores: dict[str, Score]
     missing: list[str]
+    coloured_by: str | None = None
     plates: list[Plate] = field(default_factory=list)
     curves: Plate | None = None
     healthy: list[tuple[str, str]] = field(default_factory=list)
-    film: Plate | None = None
     health: list[tuple[str, str]] = field(default_factory=list)
-    kept: Plate | None = None
 
-    @property
-    def about(self) -> str:
-        """What the model is, in words."""
-        return self.model.about
-
-    @property
-    def objective(self) -> list[str]:
-        """What the model's weights on its terms mean, in words."""
-        return self.model.describe()
+    def plate(
+        self, place: int, caption: str, jpeg: bytes, rows: tuple[str, ...] = (), *, narrow: bool = False
+    ) -> Plate:
+        """A figure of the chapter that is one picture, with its file in figures/."""
+        file = f"fig{self.number}_{place}.jpg"
+        return picture_plate(f"{self.number}.{place}", caption, jpeg, rows, file=file, narrow=narrow)
 
     @property
     def sections(self) -> list[str]:

@@ -20,7 +20,7 @@ SHARPER_THAN_LIFE = 1.1  # share of real images' sharpness above which the summa
 
 
 def provenance(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's provenance holds, under words; of its starts only how many there were, and what they computed on."""
+    """The facts of a run's provenance, by their names on the page; of its starts the number and the devices."""
     facts = {PROVENANCE.get(key, key): value for key, value in content.items() if key != "starts"}
     if starts := content.get("starts"):
         on = [f"{start['device']} in {start['precision']}, {start['threads']} threads" for start in starts]
@@ -75,12 +75,12 @@ def sharpness_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
         apart = _lower(low, high)
         told += f": the {sharpest}'s are sharper than the {softest}'s" if apart else ": no clear difference"
     if shares[0] > SHARPER_THAN_LIFE:
-        told += f". That the {sharpest}'s are sharper than life is no merit: noise is sharp too"
+        told += f". The {sharpest}'s are sharper than real images, which is no merit: noise is sharp too"
     return told + "."
 
 
 def distance_sentence(runs: Sequence[tuple[str, Mapping[str, Score]]]) -> str:
-    """How far the samples of the runs are from test images in the judge's eyes, the nearest first."""
+    """How far the samples of the runs are from test images in the judge's features, the nearest first."""
     found = []
     for title, scores in runs:
         for (count,), score in of_number(scores, numbers.FRECHET["judge"]["test"]).items():
@@ -136,7 +136,7 @@ def summary(
 
 
 def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
-    """What a reader should hold against the numbers.  names: of all metrics there are"""
+    """What limits the numbers.  names: of all metrics that were measured"""
     one_seed = "Each model was trained once, from one seed. " if len(set(seeds)) <= 1 else ""
     found = [
         f"{one_seed}Intervals are 95 % over images: how far a number would move with other images. "
@@ -146,15 +146,15 @@ def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
     metrics = {find(name).number.metric for name in names}
     if "reconstruction" in metrics:
         found.append(
-            "The baselines: the mean face answers every test image with the average of the training faces, which is "
-            "what no learning at all achieves. PCA is the best linear code of as many numbers for squared error on "
+            "The baselines: the mean face answers every test image with the average of the training faces, which "
+            "needs no learning at all. PCA is the best linear code of as many numbers for squared error on "
             "the faces it was fitted to; an autoencoder can have the larger error and still be the better model of "
             "faces, since random PCA codes do not make any."
         )
     if "sharpness" in metrics:
         found.append(
-            "Sharpness counts edges. It says nothing of likeness or variety, and noise raises it; only beside the "
-            "pictures does it mean something."
+            "Sharpness counts edges. It does not measure likeness or variety, and noise raises it; read it together "
+            "with the pictures."
         )
     if "head" in metrics:
         found.append(
@@ -163,10 +163,10 @@ def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
         )
     if not metrics.isdisjoint({"distribution", "flips"}):
         found.append(
-            "Most of what is said of samples is said through the judge: a small classifier that was trained on these "
-            "faces' attributes. It shares nothing with the models, but it sees attributes better than artefacts and "
-            "forgives patterns that a person would not. Its distances compare only with each other, for the same faces "
-            "and the same number of images; none of them is an FID."
+            "Most numbers of samples are measured by the judge: a small classifier that was trained on these faces' "
+            "attributes. The judge shares nothing with the models, but it sees attributes better than artefacts and "
+            "misses patterns that a person would notice. Its distances compare only with each other, for the same "
+            "faces and the same number of images; none of them is an FID."
         )
     found.append("Samples and pairs were not picked: they are the first of a fixed seed.")
     return found

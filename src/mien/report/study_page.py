@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from mien.errors import MienError
 from mien.faces import Faces
 from mien.faces.pack.statistics import encodable
 from mien.files.writing import write_text
-from mien.report.build import environment
+from mien.report.build import fill
 from mien.report.number_tables import Cell, cell, duration, written
 from mien.report.study_pictures import (
     ArmChapter,
@@ -28,7 +27,6 @@ from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.studies import RULE, Answer, Axis, Comparison, TradeOff, mean_interval
 from mien.studies.run_study import ArmRun, values_of
-from mien.version import __version__
 
 NOT_COMPARED = ("name", "training.seed")  # what the runs of one arm may differ in
 
@@ -55,34 +53,29 @@ def write_study(
 ) -> Path:
     """Write the page, which needs no other file.  -> its path"""
     chapters = [open_arm(name, runs) for name, runs in arms.items()]
-    page = (
-        environment()
-        .get_template("study.html.jinja")
-        .render(
-            facts=facts,
-            version=__version__,
-            today=f"{datetime.now():%d %B %Y}".lstrip("0"),
-            summary=summary(facts, chapters, answers, faces),
-            answers=[(one, claimed(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
-            left_out=left_out,
-            trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
-            plots=plots_plate(facts.axes, chapters),
-            rows=[(chapter, [mean_cell(chapter.runs, axis.metric) for axis in facts.axes]) for chapter in chapters],
-            every=[
-                (run.run.path.name, run.divergence, [number(run.value(axis.metric)) for axis in facts.axes])
-                for chapter in chapters
-                for run in chapter.runs
-            ],
-            samples=samples_plate(chapters),
-            reconstructions=reconstructions_plate(chapters, faces),
-            costs=[(chapter, cost(chapter)) for chapter in chapters],
-            differences=differences([chapter.shown.recipe.model_dump(mode="json") for chapter in chapters]),
-            provenance=provenance([run.run for chapter in chapters for run in chapter.runs], faces),
-            rule=RULE,
-            problems=[
-                f"{chapter.name}: {words}" for chapter in chapters if chapter.trained for words in chapter.shown.missing
-            ],
-        )
+    page = fill(
+        "study.html.jinja",
+        facts=facts,
+        summary=summary(facts, chapters, answers, faces),
+        answers=[(one, claim_in_words(one), [comparison_words(one, c) for c in one.comparisons]) for one in answers],
+        left_out=left_out,
+        trade_off=trade_off_plate(facts.trade_off, facts.axes, chapters),
+        plots=plots_plate(facts.axes, chapters),
+        rows=[(chapter, [mean_cell(chapter.runs, axis.metric) for axis in facts.axes]) for chapter in chapters],
+        every=[
+            (run.run.path.name, run.divergence, [number(run.value(axis.metric)) for axis in facts.axes])
+            for chapter in chapters
+            for run in chapter.runs
+        ],
+        samples=samples_plate(chapters),
+        reconstructions=reconstructions_plate(chapters, faces),
+        costs=[(chapter, cost(chapter)) for chapter in chapters],
+        differences=differences([chapter.shown.recipe.model_dump(mode="json") for chapter in chapters]),
+        provenance=provenance([run.run for chapter in chapters for run in chapter.runs], faces),
+        rule=RULE,
+        problems=[
+            f"{chapter.name}: {words}" for chapter in chapters if chapter.trained for words in chapter.shown.missing
+        ],
     )
     write_text(path, encodable(page))
     return path
@@ -108,8 +101,8 @@ def summary(facts: Facts, chapters: Sequence[ArmChapter], answers: Sequence[Answ
     return told
 
 
-def claimed(one: Answer) -> str:
-    """What a claim says of its metric, with its margin."""
+def claim_in_words(one: Answer) -> str:
+    """What a claim states of its metric, with its margin."""
     claim = one.claim
     if claim.kind in ("fails", "trains"):
         less = "not " if claim.kind == "trains" else ""
@@ -179,7 +172,7 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def provenance(runs: Sequence[Run], faces: Faces) -> list[tuple[str, str]]:
-    """Where the runs come from: what they share once, and what they do not as a list."""
+    """Where the runs come from: a value that all share once, different values as a list."""
     facts: dict[str, list[str]] = {}
     for run in runs:
         try:

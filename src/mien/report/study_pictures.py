@@ -12,7 +12,7 @@ from mien.faces import Faces
 from mien.models.base import Encodes
 from mien.pictures import of_models
 from mien.report import figures
-from mien.report.encoded_pictures import Inline, Plate, figure_svg, sheet
+from mien.report.encoded_pictures import Inline, Plate, figure_svg, picture_plate, sheet
 from mien.report.number_tables import cell
 from mien.report.run_section import Chapter, open_chapter
 from mien.runs.score import Score
@@ -26,7 +26,7 @@ RECONSTRUCTED = 10
 
 @dataclass(frozen=True)
 class ArmChapter:
-    """One arm: its runs, what of them is trained, and its first run that is, to show."""
+    """One arm: its runs, the trained and the diverged ones, and the first trained run, which is shown."""
 
     name: str
     runs: tuple[ArmRun, ...]
@@ -45,25 +45,25 @@ class ArmChapter:
         return ", ".join(parts)
 
     def dots(self, metric: str, aligned_with: str = "") -> figures.Dots:
-        """The metric for a plot; only of runs that have the other one as well, where one is given."""
+        """The metric for a plot; only of runs that have the other metric as well, where another is given."""
         values = values_of([run for run in self.runs if run.value(aligned_with or metric) is not None], metric)
         return figures.Dots(self.name, np.array(values, np.float64), *mean_interval(values))
 
 
 def open_arm(name: str, runs: Sequence[ArmRun]) -> ArmChapter:
-    """What there is of an arm."""
+    """An arm with its first trained run opened; its first run where no run is trained."""
     trained = tuple(run for run in runs if run.trained)
     diverged = tuple(run for run in runs if run.divergence)
     return ArmChapter(name, tuple(runs), trained, diverged, open_chapter((trained or tuple(runs))[0].run, 0))
 
 
 def number(value: float | None) -> str:
-    """Four digits of a value; a dash where there is none."""
+    """Four digits of a value; a dash for None."""
     return cell(Score(math.nan if value is None else value)).value
 
 
 def words_of(axis: Axis) -> str:
-    """What is measured, and which way is better."""
+    """The label of an axis, and which way is better."""
     return f"{axis.label} ({axis.better} is better)" if axis.better else axis.label
 
 
@@ -118,7 +118,7 @@ def as_number(name: str) -> float:
 
 
 def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
-    """The first samples of the first trained run of each arm; None where there is none."""
+    """The first samples of the first trained run of each arm; None without runs of one image size."""
     shown = [chapter for chapter in chapters if chapter.shown.trained]
     sizes = {chapter.shown.model.image_size for chapter in shown}
     if len(sizes) != 1:
@@ -129,7 +129,7 @@ def samples_plate(chapters: Sequence[ArmChapter]) -> Plate | None:
         "none was picked."
     )
     rows = tuple(name for chapter in shown for name in (chapter.name, *[""] * (SAMPLED // COLUMNS - 1)))
-    return Plate("3", caption, (Inline(sheet(np.concatenate(sheets), COLUMNS), "image/jpeg", caption),), rows)
+    return picture_plate("3", caption, sheet(np.concatenate(sheets), COLUMNS), rows)
 
 
 def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate | None:
@@ -146,4 +146,4 @@ def reconstructions_plate(chapters: Sequence[ArmChapter], faces: Faces) -> Plate
         return None
     caption = "Faces of the test split over their reconstructions by each arm's first trained seed."
     content = sheet(np.concatenate([images for _, images in rows]), RECONSTRUCTED)
-    return Plate("4", caption, (Inline(content, "image/jpeg", caption),), tuple(name for name, _ in rows))
+    return picture_plate("4", caption, content, tuple(name for name, _ in rows))

@@ -40,7 +40,7 @@ from mien.studies.run_study import (
 
 @dataclass(frozen=True)
 class PlanResult:
-    """What a finished plan left behind."""
+    """A finished plan."""
 
     folder: Path
     report: Path
@@ -50,7 +50,7 @@ class PlanResult:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a finished study left behind."""
+    """A finished study."""
 
     folder: Path
     page: Path
@@ -59,17 +59,16 @@ class StudyResult:
 
 
 def report_folder(folder: str | Path, observer: Observer | None = None, source: str | None = None) -> Path:
-    """Measure what is trained of a plan, or of a single run, and write the report.  -> the page
+    """Measure the trained runs of a plan, or a single run, and write the report.  -> the page
 
     source: where the faces are now, by default where the recipe says.
 
     Raises: RunError where the folder is neither, or the faces are not those that the runs were trained on.
     """
-
     path = Path(folder)
     runs = runs_in(path)
     for run in runs:
-        run.log()  # which the report shows: what is wrong with one is told before all is measured
+        run.log()  # the report shows it: a damaged log is an error before anything is measured
     faces = faces_of(runs[0], observer, source)
     require_own_faces(runs, faces)
     measure_runs(runs, Measuring(faces), observer)
@@ -80,8 +79,7 @@ def report_folder(folder: str | Path, observer: Observer | None = None, source: 
 
 
 def write_report(folder: Path, faces: Faces) -> PlanResult:
-    """Write a plan's report and metrics.json from what is there."""
-
+    """Write a plan's report and metrics.json from its runs, trained or not."""
     plan, runs = read_plan(folder), plan_runs(folder)
     with alone(folder):
         metrics = write_plan_metrics(folder, runs, faces)
@@ -90,8 +88,7 @@ def write_report(folder: Path, faces: Faces) -> PlanResult:
 
 
 def report_study(folder: str | Path, faces: Faces | None = None, observer: Observer | None = None) -> StudyResult:
-    """Write the page and study.json from the runs that are there, trained or not."""
-
+    """Write the page and study.json from the study's runs, trained or not."""
     path = Path(folder)
     plan = read_plan(path)
     study, length = study_of(path, plan)
@@ -126,14 +123,13 @@ def compare_runs(
     names: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> Path:
-    """Measure what is not measured yet of some runs, and write the page that compares them.  -> the page
+    """Measure some runs, as far as they are not measured yet, and write the page that compares them.  -> the page
 
-    paths: of runs, or of plans for all the runs in them.    names: of the kinds of metrics, all by default.
+    paths: of runs, or of plans for all the runs in them.    names: keys of METRICS, all by default.
 
-    Raises: RunError for runs of different faces, of which no number can be compared, or that are not trained, and for
-    a folder that cannot be written to or where somebody has other files of these names.
+    Raises: RunError for runs of different faces, whose numbers cannot be compared, or that are not trained, and for a
+    folder that cannot be written to, or that holds other files of these names.
     """
-
     runs = runs_at(paths)
     require_same_fingerprint(runs)
     arms = grouped(runs)

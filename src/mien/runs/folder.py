@@ -19,7 +19,7 @@ from mien.files.writing import write_text
 from mien.models import class_of
 from mien.models.own_code import CODE_FILE, code_of
 from mien.recipes.recipe import Recipe, check, read_toml, to_toml
-from mien.runs.provenance import provenance, surroundings
+from mien.runs.provenance import surroundings
 from mien.runs.records import FORMAT, Divergence, LogLine, Provenance, Start
 from mien.runs.score import Score, jsonable_scores, read_scores
 
@@ -64,15 +64,16 @@ class Run:
             run.require_room()
             if code := code_of(class_of(recipe.model)):
                 write_text(run.path / CODE_FILE, code.decode())
-            run.write_provenance(provenance(fingerprint, recipe.training.seed))
+            origin = {"format": FORMAT, "data_fingerprint": fingerprint, "seed": recipe.training.seed}
+            run.write_provenance(Provenance.model_validate(origin | surroundings()))
             write_text(run.recipe_file, to_toml(recipe))  # last: a folder with a recipe is a run
         return run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """A run folder that is there.
+        """An existing run folder.
 
-        Raises: RunError where there is none, it is of another version, or something else is in the place of a file.
+        Raises: RunError where it is not a run folder, is of another version, or one of its files is no regular file.
         """
         run = cls(path)
         if not is_there(run.recipe_file):
@@ -91,14 +92,14 @@ class Run:
         return check(read_toml(self.recipe_file)[1], str(self.recipe_file), self.path)
 
     def rewrite_recipe(self, recipe: Recipe) -> None:
-        """Replace the recipe; the weights of a shorter training and their numbers go, as they are not this recipe's."""
+        """Replace the recipe; delete weights and metrics of a shorter training, which are not this recipe's."""
         self.metrics_file.unlink(missing_ok=True)
         shutil.rmtree(self.measured_picture("").parent, ignore_errors=True)
         self.weights.unlink(missing_ok=True)
         write_text(self.recipe_file, to_toml(recipe))
 
     def provenance(self) -> Provenance:
-        """Where the run comes from: versions, device, data fingerprint, command line."""
+        """The origin of the run: versions, device, data fingerprint, command line."""
         content = read_json(self.provenance_file)
         instead = f"Use mien {str(content.get('mien'))[:40]}, which wrote it."
         require_format(self.path, "a run", content.get("format"), FORMAT, instead)
@@ -106,13 +107,13 @@ class Run:
             return checked(Provenance, content)
 
     def add_start(self, device: str, precision: str) -> None:
-        """Note that training starts, or goes on, here and now: on which device, in which precision and versions."""
+        """Add a start of the training: its device, precision, versions and time."""
         known = self.provenance()
         start = Start(device=device, precision=precision, **surroundings())
         self.write_provenance(known.model_copy(update={"starts": (*known.starts, start)}))
 
     def write_provenance(self, provenance: Provenance) -> None:
-        """Replace what is known of where the run comes from."""
+        """Write provenance.json."""
         write_text(self.provenance_file, json.dumps(provenance.model_dump(), indent=1))
 
     def require_room(self) -> None:
@@ -126,9 +127,9 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep the folder to this process; within this one it may be asked for again. The end of a process ends it.
+        """A lock on the folder, which one process may take several times. It ends with the process.
 
-        Raises: RunInUse where another one has it; RunError where the folder cannot be written.
+        Raises: RunInUse where another process has the lock; RunError where the folder cannot be written.
         """
         try:
             self.lock.acquire()
@@ -145,7 +146,7 @@ class Run:
             self.lock.release()
 
     def append_log(self, line: dict[str, Any]) -> None:
-        """Add one line of numbers.  Raises: RunError where the disk takes no more."""
+        """Add one line of numbers.  Raises: RunError where the file cannot be written."""
         try:
             with self.log_file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -153,7 +154,7 @@ class Run:
             raise not_written(self.log_file, error) from error
 
     def log(self) -> list[dict[str, Any]]:
-        """All lines; one that a kill cut short, or that is none for another reason, is left out."""
+        """All lines that are whole; a line that a kill cut short is left out."""
         if not is_there(self.log_file):
             return []
         try:
@@ -164,12 +165,12 @@ class Run:
             ) from error
 
     def rewind_log(self, images_seen: int) -> None:
-        """Drop the lines past a checkpoint: they will be written again."""
+        """Delete the lines past a checkpoint; the training writes them again."""
         kept = [line for line in self.log() if line["images_seen"] <= images_seen]
         write_text(self.log_file, "".join(json.dumps(line) + "\n" for line in kept))
 
     def metrics(self) -> dict[str, Score]:
-        """The measured numbers; empty where nothing was measured yet, or what was cannot be read: measure it again."""
+        """The scores; empty where nothing is measured yet, or metrics.json cannot be read and is measured again."""
         try:
             content = read_json(self.metrics_file) if is_there(self.metrics_file) else {}
         except RunError:
@@ -181,7 +182,7 @@ class Run:
         write_text(self.metrics_file, json.dumps(jsonable_scores(scores), indent=1))
 
     def divergence(self) -> str:
-        """Why the run of a study did not train, in words; '' where it did, or was not tried yet."""
+        """The reason why the run of a study diverged, in words; '' where it did not, or has not begun."""
         if is_there(self.weights) or not is_there(self.divergence_file):
             return ""
         content = read_json(self.divergence_file)
@@ -189,28 +190,28 @@ class Run:
             return checked(Divergence, content).error
 
     def write_divergence(self, words: str) -> None:
-        """Note that the run diverged, so that nobody trains it to the same end again."""
+        """Write that the run diverged, so that it is not trained again."""
         write_text(self.divergence_file, json.dumps({"error": words}, indent=1))
 
     def best_before(self, images_seen: int) -> Path:
-        """Where the best weights of a moment go, once there are better ones and a checkpoint may go back to these."""
+        """The path of weights that were the best at a moment, kept while a checkpoint may go back to it."""
         return self.path / f"best-before-{images_seen}.safetensors"
 
     def bests_before(self) -> list[Path]:
-        """All of them."""
+        """All paths of `best_before` that exist."""
         return list(self.path.glob("best-before*.safetensors"))
 
     def measured_picture(self, name: str) -> Path:
-        """Where a picture goes that a measurement made, such as 'neighbours'."""
+        """The path of a picture that a measurement makes, such as 'neighbours'."""
         return self.path / "measured" / f"{name}.png"
 
     def sample_file(self, images_seen: int) -> Path:
-        """Where the sample grid of a moment goes."""
+        """The path of the sample grid of a moment."""
         return self.samples / f"{images_seen:010d}.png"
 
 
 class ReadOnce(Run):
-    """A run whose files are each read once, when first asked for: all that a page says is of one moment."""
+    """A run whose files are each read once, when first asked for: so all of a page shows one moment."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -219,14 +220,14 @@ class ReadOnce(Run):
 
 
 def taken(folder: Path, kind: str) -> RunError:
-    """What to say of a folder that holds a run or a plan, where another is to begin."""
+    """The error for a folder that holds a run or a plan already."""
     return RunError(
         f"{folder}: holds a {kind} already. `mien resume {quoted(folder)}` goes on with it; --out starts another."
     )
 
 
 def log_line(text: bytes) -> LogLine | None:
-    """A line of a log; None for anything else."""
+    """A line of a log; None for text that is not one."""
     try:
         return LogLine.model_validate_json(text)
     except ValidationError:
@@ -241,10 +242,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say in words, as a RunError, why a file of a run cannot be read, or is not the record that it should be."""
+    """Turn an error of reading or checking a file of a run into a RunError with the file's name."""
     try:
         yield
     except (OSError, ValueError) as error:
         raise RunError(
-            f"{path}: cannot be read ({error}). The run folder is damaged: put a copy of the file back, or train again."
+            f"{path}: cannot be read ({error}). The run folder is damaged: restore the file, or train again."
         ) from error

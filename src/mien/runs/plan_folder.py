@@ -1,4 +1,4 @@
-"""A plan's folder: the runs in it and what it remembers of the plan."""
+"""A plan's folder: its runs, and plan.json."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ PLAN_FILE = "plan.json"
 
 
 class PlanRecord(Record):
-    """plan.json: the runs of a plan, by the names of their folders, and which recipes were skipped, and why.
+    """plan.json: the runs of a plan, by the names of their folders, and the recipes that were skipped, with the reason.
 
-    study, length: of a study, what it is and how much of it is done; None for a plan.
+    study, length: of a study, its declaration and how much of it is done; None for a plan.
     """
 
     format: int
@@ -37,7 +37,7 @@ class PlanRecord(Record):
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Begin, or report, what is in a folder as the only process that does; others wait. The end of a process ends it.
+    """A lock on beginning or reporting a plan's folder: other processes wait. It ends with the process.
 
     Raises: RunError where the folder cannot be written.
     """
@@ -54,7 +54,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def is_plan(folder: Path) -> bool:
-    """Whether a folder is a plan's.  Raises: RunError where nobody may look, or what makes it one is no file."""
+    """Whether a folder is a plan's.  Raises: RunError where it may not be searched, or plan.json is not a file."""
     return is_there(folder / PLAN_FILE)
 
 
@@ -74,30 +74,30 @@ def require_new(folder: Path) -> None:
 def write_plan(
     folder: Path, name: str, title: str, runs: Sequence[str], skipped: Mapping[str, str], **more: Any
 ) -> None:
-    """Write what makes a folder a plan's.  runs: their folders' names.    more: what else it is to remember"""
+    """Write plan.json.  runs: their folders' names.    more: further keys"""
     content = {"format": FORMAT, "name": name, "title": title, "runs": list(runs), "skipped": dict(skipped)}
     write_text(folder / PLAN_FILE, json.dumps(content | more, indent=1))
 
 
 def plan_runs(folder: Path) -> list[Run]:
-    """A plan's runs, in its order."""
+    """A plan's runs, in the plan's order."""
     return [Run.open(folder / name) for name in read_plan(folder).runs]
 
 
 def runs_in(folder: Path) -> list[Run]:
-    """The runs of a plan's folder, or the one that a folder is."""
+    """The runs of a plan's folder, or the run whose folder it is."""
     return plan_runs(folder) if is_plan(folder) else [Run.open(folder)]
 
 
 def is_through(run: Run) -> bool:
-    """Whether there is nothing left to train."""
+    """Whether the run has been trained to its end, or has diverged."""
     return is_there(run.weights) or bool(run.divergence())
 
 
 def read_plan(folder: Path) -> PlanRecord:
-    """What a plan's folder holds.
+    """The record of a plan's folder.
 
-    Raises: RunError where it is none, or of another version.
+    Raises: RunError where it is not a plan's folder, or of another version.
     """
     if not is_plan(folder):
         raise RunError(

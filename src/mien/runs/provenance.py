@@ -1,4 +1,4 @@
-"""Where a run comes from: versions, machine, data, command line."""
+"""The origin of a run: versions, machine, command line, time."""
 
 import os
 import platform
@@ -9,13 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mien.runs.records import FORMAT, Provenance
 from mien.version import __version__
-
-
-def provenance(fingerprint: str, seed: int) -> Provenance:
-    """Versions, machine, data and command of a run that is made now."""
-    return Provenance(format=FORMAT, data_fingerprint=fingerprint, seed=seed, **surroundings())
 
 
 def surroundings() -> dict[str, Any]:
@@ -37,7 +31,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def started_as_command() -> bool:
-    """Whether this process is `mien` or `python -m mien`, rather than somebody's own program."""
+    """Whether this process is `mien` or `python -m mien`, rather than another program."""
     program = Path(sys.argv[0])
     return program.stem == "mien" or program.parts[-2:] == ("mien", "__main__.py")
 
@@ -58,7 +52,7 @@ def machine() -> str:
 def commit() -> str | None:
     """The commit of mien's own checkout, '-dirty' where files differ from it; None for an installed package."""
     checkout = Path(__file__).parents[3]
-    if not (checkout / ".git").exists():  # git would look further up, and find whatever mien is installed within
+    if not (checkout / ".git").exists():  # git would search the folders above, and find another checkout
         return None
     try:
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the files of a run hold: its provenance, its log, its divergence, and what weights say of their model."""
+"""The records in the files of a run: provenance, log, divergence, and the metadata of weights."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ Combination = tuple[Annotated[list[Bit], Field(fail_fast=True)], Count]
 
 
 class Start(Record):
-    """One start of a training: what it computed on; versions, machine and command are kept beside."""
+    """One start of a training: its device; versions, machine and command are extra keys."""
 
     device: str
     precision: str
@@ -23,7 +23,7 @@ class Start(Record):
 
 
 class Provenance(Record):
-    """provenance.json: where a run comes from, and every start of its training; the rest as `surroundings` gives it."""
+    """provenance.json: the origin of a run and every start of its training; `surroundings` gives the extra keys."""
 
     format: int
     data_fingerprint: str
@@ -33,9 +33,11 @@ class Provenance(Record):
 
 
 class LogLine(Record):
-    """A line of log.jsonl: after so many images, numbers by name, such as "vae/kl", or what was said of the training.
+    """A line of log.jsonl: after so many images, numbers by name, or what was said of the training.
 
-    Of the numbers those are left out that are not finite.    weights: of terms of the loss, by their names.
+    Names are PHASE/TERM for the mean of a term of a loss since the line before, and validation/NAME for a snapshot's
+    number; numbers that are not finite are left out.    weights: of terms in the loss, by their names; 1 is left out.
+    A line of terms without weights is of an older log, whose terms are products with their weights.
     """
 
     images_seen: Count
@@ -52,22 +54,22 @@ class LogLine(Record):
         return own | {"numbers": {key: value for key, value in line.items() if key not in own}}
 
     def entries(self) -> dict[str, Any]:
-        """The line as it is on disk."""
+        """The line as log.jsonl holds it."""
         others = self.model_dump(include={"weights", "words"}, exclude_none=True)
         return {"images_seen": self.images_seen} | self.numbers | others
 
 
 class Divergence(Record):
-    """diverged.json: why a run of a study did not train."""
+    """diverged.json: the reason why a run of a study stopped."""
 
     error: str
 
 
 class ModelFacts(Record):
-    """What files of weights and exported networks say of their model.
+    """The metadata that files of weights and exported networks share.
 
     combinations: values of the model's attributes, and how many training faces have them.
-    crop: what was kept of each picture; left, top, right, bottom.
+    crop: the part kept of each picture; left, top, right, bottom.
     """
 
     images_seen: Count

@@ -1,4 +1,4 @@
-"""A score: what was measured of a run, from the function that measures it to metrics.json to the page."""
+"""A score: one measured value of a run, from the function that measures it to metrics.json and the page."""
 
 import math
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ class Score:
     """A value with its 95 % interval over images, how many images, and how it was measured.
 
     The interval says how far the value would move with other images; it says nothing about other training seeds.
-    low, high: None where there is no interval, as of one image; an interval without an end is none.
-    value: NaN where a measurement came to nothing, as of a model that gives NaN.
-    metric: the key of METRICS that measured it.    weights: digest of what was measured.
+    low, high: None where there is no interval, as for one image, or where an end is missing.
+    value: NaN where the measurement failed, as for a model that gives NaN.
+    metric: the key of METRICS that measured it.    weights: digest of the weights that were measured.
     """
 
     value: Real
@@ -48,7 +48,7 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends, where there are."""
+        """Both ends of the interval, or None."""
         if self.low is None or self.high is None or not math.isfinite(self.high - self.low):
             return None
         return self.low, self.high
@@ -58,7 +58,7 @@ ENTRY = TypeAdapter(Score)
 
 
 def read_scores(content: Mapping[str, Any]) -> dict[str, Score]:
-    """The scores of a metrics.json, whoever wrote it; an entry that is none is left out, and counts as not measured."""
+    """The scores of a metrics.json, which may come from a stranger; entries that are not scores are left out."""
     scores = {}
     for name, entry in content.items():
         if isinstance(entry, Mapping):

@@ -1,4 +1,4 @@
-"""A trained model, ready to use: its weights and all that is needed to sample from it, in one file."""
+"""A trained model in one file: its weights, its recipe and the facts that sampling needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class TrainedModel:
     recipe: Recipe
     images_seen: int
     combinations: Combinations
-    crop: Crop = "square"  # what was kept of the training pictures, and so of any other
+    crop: Crop = "square"  # the part kept of each training picture, and so of others
     distance: float | None = None  # Fréchet, to the validation images in the judge's features; None: not measured
 
     @property
@@ -67,12 +67,7 @@ class TrainedModel:
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
         y = arrays.labels(
-            self.attributes,
-            self.combinations,
-            count,
-            seed=seed,
-            given=attributes or {},
-            model=self.recipe.model.name,
+            self.attributes, self.combinations, count, seed=seed, given=attributes or {}, model=self.recipe.model.name
         )
         return None if y is None else torch.from_numpy(y)
 
@@ -101,20 +96,19 @@ class TrainedModel:
     def _encoder(self) -> Encodes:
         if not isinstance(self.model, Encodes):
             raise RecipeError(
-                f"the {self.model.title} has no encoder, so it cannot take a picture. Give the run of a model that has."
+                f"the {self.model.title} has no encoder, so it cannot take a picture. Give a run of a model with one."
             )
         return self.model
 
     def _known(self, count: int, y: NDArray[np.float32] | None) -> Tensor | None:
-        if not self.attributes:
-            return None
-        return torch.full((count, len(self.attributes)), 0.5) if y is None else torch.from_numpy(y)
+        known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        return torch.from_numpy(known) if known is not None and self.attributes else None
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
     """Write the weights, with the recipe and the attributes' combinations in the metadata.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the file cannot be written.
     """
     content = {
         "format": FORMAT,
@@ -130,7 +124,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 def load_model(path: Path) -> TrainedModel:
     """Read a file of weights.
 
-    Raises: RunError where there is none, it may not be read, or it is damaged or of another version.
+    Raises: RunError where the file is missing, may not be read, is damaged or of another version.
     """
     recipe = require_fit(path)
     try:
@@ -146,9 +140,9 @@ def load_model(path: Path) -> TrainedModel:
 
 
 def require_fit(path: Path) -> Recipe:
-    """The recipe in a file of weights, if the file's header has the tensors of its networks and no more.
+    """The recipe in a file of weights, after a check that the header lists the tensors of its networks and no others.
 
-    Nothing is allocated for them.  Raises: as `load_model`.
+    No tensor is read.  Raises: as `load_model`.
     """
     if not is_there(path):
         hint = f"`mien resume {quoted(path.parent)}` trains the run to its end."
@@ -164,7 +158,7 @@ def require_fit(path: Path) -> Recipe:
 
 
 def unreadable(path: Path, error: Exception) -> RunError:
-    """What to say of weights that are damaged."""
+    """The error for damaged weights."""
     return RunError(f"{path}: weights that cannot be read ({in_one_line(error)}). Train the run again.")
 
 

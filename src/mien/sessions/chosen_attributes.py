@@ -5,9 +5,9 @@ import numpy as np
 from mien.faces import Faces
 from mien.recipes.recipe import Recipe
 
-PREFERRED = ("Male", "Smiling", "Eyeglasses")  # what people ask to see changed, and what small pictures show
+PREFERRED = ("Male", "Smiling", "Eyeglasses")  # changes that are often asked for, and that small pictures show
 MOST = 3
-FEWEST = 10  # training faces with and without an attribute, for it to be learnt at all
+FEWEST = 10  # training faces with an attribute, and as many without, so that it can be learnt
 
 
 def settle_attributes(recipe: Recipe, faces: Faces) -> tuple[Recipe, str]:

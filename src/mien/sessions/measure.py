@@ -1,4 +1,4 @@
-"""A trained run to numbers: what is measured, with whose eyes, and when it need not be measured again."""
+"""A trained run to numbers: which metrics, by which extractors, and which were measured already."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,9 +29,9 @@ from mien.runs.weights import load_model, require_fit
 class Measuring:
     """How runs of the same faces are measured.
 
-    names: keys of METRICS.     more: extractors besides those that are always there.
-    again: even what was measured already of the same weights.
-    seen, components: what is computed of real images once for all runs.
+    names: keys of METRICS.     more: extractors besides the installed ones.
+    again: measure also the metrics that these weights have already.
+    seen, components: of real images, computed once for all runs.
     """
 
     faces: Faces
@@ -50,7 +50,7 @@ class Measuring:
 
 
 def measure_run(run: Run, measuring: Measuring, observer: Observer | None = None) -> None:
-    """Score a trained run and write its metrics, one kind after the other, so that a kill costs only the last.
+    """Measure a trained run and write its metrics, one kind after the other, so that a kill costs only the last.
 
     Raises: RunError where there are no weights yet, or the faces are not those the run was trained on; RunInUse where
     another process trains or measures it.
@@ -69,7 +69,7 @@ def measured_of(run: Run, weights: str) -> dict[str, Score]:
 
 
 def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Observer | None) -> None:
-    """Measure what nobody has measured of these weights, in a folder that this process has."""
+    """Measure the metrics that these weights lack, in a folder that this process has locked."""
     kept = measured_of(run, weights)
     missing = missing_metrics(run, measuring, kept)
     subject = subject_of(run, measuring, observer)
@@ -91,7 +91,7 @@ def measure_missing(run: Run, weights: str, measuring: Measuring, observer: Obse
 
 
 def require_measurable(run: Run, faces: Faces) -> None:
-    """Raises: RunError where a run has no sound weights, or was trained on other faces, whose test split is another."""
+    """Raises: RunError where a run has no sound weights, or was trained on other faces, with another test split."""
     require_fit(run.weights)
     require_own_faces([run], faces)
 
@@ -99,8 +99,8 @@ def require_measurable(run: Run, faces: Faces) -> None:
 def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
     """Raises: RunError where a run was trained on other faces than these.
 
-    Their test split is not its own. And a run that a stranger wrote may name any folder as its data: what a report of
-    it shows must not be pictures that it has never seen.
+    Their test split is not the run's own. And a run from elsewhere may name any folder as its data: its report must
+    not show pictures that the run was not trained on.
     """
     for run in runs:
         if run.provenance().data_fingerprint != faces.fingerprint:
@@ -112,13 +112,13 @@ def require_own_faces(runs: Iterable[Run], faces: Faces) -> None:
 
 
 def missing_metrics(run: Run, measuring: Measuring, kept: Mapping[str, Score]) -> list[str]:
-    """Which kinds of metrics are to be measured: those that apply and were not measured by all there is."""
+    """The metrics to measure: those that apply to the model and lack an extractor that is available."""
     model = sketch(run.recipe())
     wanted = [name for name in METRICS if name in measuring.names and METRICS[name].applies(model)]
     if measuring.again:
         return wanted
-    eyes = {*installed_extractors(), *(extractor.name for extractor in measuring.more)}
-    done = {s.metric for s in kept.values() if eyes <= set(s.extractors) or not METRICS[s.metric].by_extractor}
+    available = {*installed_extractors(), *(extractor.name for extractor in measuring.more)}
+    done = {s.metric for s in kept.values() if available <= set(s.extractors) or not METRICS[s.metric].by_extractor}
     return [name for name in wanted if name not in done]
 
 
@@ -136,22 +136,21 @@ def subject_of(run: Run, measuring: Measuring, observer: Observer | None) -> Sub
     return Subject(trained, measuring.faces, judge, extractors, measuring.seen, measuring.components)
 
 
-def draw(run: Run, name: str, make: Callable[[Subject], Pictures | None], subject: Subject) -> None:
-    """Put a picture that the measurement made into the run's folder: in rows on white."""
+def draw(run: Run, name: str, make: Callable[[Subject], Pictures], subject: Subject) -> None:
+    """Write a picture of the measurement into the run's folder, in rows on white."""
     made = make(subject)
-    if made is not None:
-        path = run.measured_picture(name)
-        path.parent.mkdir(exist_ok=True)
-        write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
+    path = run.measured_picture(name)
+    path.parent.mkdir(exist_ok=True)
+    write_picture(path, grid(made.reshape(-1, *made.shape[2:]), columns=made.shape[1]))
 
 
 def in_order(scores: dict[str, Score]) -> dict[str, Score]:
-    """Scores in the order of METRICS, however they came."""
+    """Scores in the order of METRICS."""
     return {key: scores[key] for name in METRICS for key in scores if scores[key].metric == name}
 
 
 def measure_runs(runs: Iterable[Run], measuring: Measuring, observer: Observer | None = None) -> None:
-    """Measure what is trained and not measured yet; what is damaged is noted, as it is in the report."""
+    """Measure the trained runs that are not measured yet; a damaged run is noted, as in the report."""
     for run in runs:
         try:
             if is_there(run.weights):

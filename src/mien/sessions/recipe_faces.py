@@ -28,7 +28,7 @@ def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
     if not all(counts.values()):
         raise DataError(
             f"{data.source}: its {len(faces.files):,} pictures are too much alike to be divided ({divided}): equal "
-            "ones stay in one split, and train, validation and test need one or more each. Give more that differ."
+            "pictures stay in one split, and train, validation and test need one or more each. Add others."
         )
     if observer:
         observer.note(f"faces of {data.source}, read as {faces.card['reader']}: {divided}")

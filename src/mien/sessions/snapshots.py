@@ -1,4 +1,4 @@
-"""What is done at every snapshot of a training: sample pictures, numbers on validation, and the best weights kept."""
+"""Snapshots of a training: sample pictures, numbers on validation, and the best weights so far."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -117,7 +117,7 @@ class Snapshots:
             self.log(line)
 
     def measure(self, model: Model) -> Numbers:
-        """All that can be said of a model with its abilities; a number that is not finite is left out."""
+        """The numbers that the model's abilities allow; a number that is not finite is left out."""
         known = len(self.known.images) > 0  # a table may know the attributes of training images only
         numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
         if self.judge:
@@ -129,9 +129,9 @@ class Snapshots:
         return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
 
     def sample(self, model: Model) -> tuple[arrays.Pictures, NDArray[np.float32]]:
-        """Samples, and what a discriminator says of them before they are rounded: as in training.
+        """Samples, and the discriminator's logits of them before they are rounded: as in training.
 
-        -> [N,S,S,3], and logits [N]: none where there is no discriminator
+        -> [N,S,S,3], and [N]: empty for a model without a discriminator
         """
         pictures, logits = [], [np.empty(0, np.float32)]
         latents, labels = self.judged
@@ -156,7 +156,7 @@ class Snapshots:
         }
 
     def of_encoder(self, model: Encodes) -> Numbers:
-        """How well faces are given back, and how much the latents hold."""
+        """The error of reconstructions, and how much the latents hold."""
         numbers = {"reconstruction": reconstruction_error(model, self.known)}
         if self.judge:
             means, logvars = of_models.encode(model, *self.known)
@@ -170,7 +170,7 @@ class Snapshots:
 
 
 class Labelled(NamedTuple):
-    """Pictures, [N,S,S,3], and what a model is told of them, [N,A] or None."""
+    """Pictures, [N,S,S,3], and their attributes for a conditional model, [N,A] or None."""
 
     images: arrays.Pictures
     y: Tensor | None
@@ -183,7 +183,7 @@ def labelled(model: Model, faces: Faces, split: Split, most: int) -> Labelled:
 
 
 def realness(model: Discriminates, real: Labelled) -> NDArray[np.float32]:
-    """What a discriminator says of real images.  -> logits [N]"""
+    """A discriminator's logits of real images.  -> [N]"""
     with of_models.evaluating(model) as device:
         logits = [model.realness(x, y) for x, y in of_models.with_labels(*real, device)]
     answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
@@ -197,17 +197,17 @@ def reconstruction_error(model: Encodes, real: Labelled) -> float:
 
 
 def share(value: float, real: float) -> float:
-    """A value over that of real images; not a number where those are all one image, or flat."""
+    """A value over that of real images; NaN where the real images are all the same, or flat."""
     return value / real if real else math.nan
 
 
 def latents_and_labels(template: TrainedModel, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
-    """What samples are made of.  -> [N,Z], and [N,A] or None"""
+    """The latents and attributes of samples.  -> [N,Z], and [N,A] or None"""
     return of_models.latents(template.model, count, seed), template.labels(count, seed=seed)
 
 
 def pieces(count: int) -> Iterator[slice]:
-    """So many images, some at a time."""
+    """Slices over so many images, CHUNK at a time."""
     return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
@@ -217,9 +217,9 @@ def comparable(line: dict[str, Any]) -> bool:
 
 
 def keep_best(run: Run, trained: TrainedModel) -> None:
-    """Write the best weights; of those before stay what a checkpoint may still go back to.
+    """Write the best weights; earlier best weights stay as long as a checkpoint may go back to them.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the disk is full.
     """
     checkpoints = [seen_by(path, -1) for path in (run.checkpoint, one_before(run.checkpoint))]
     if (seen := seen_by(run.best)) <= checkpoints[0]:
@@ -232,7 +232,7 @@ def keep_best(run: Run, trained: TrainedModel) -> None:
 
 
 def rewind_best(run: Run) -> None:
-    """Put the best weights back to those of when the checkpoint was written, as the log is."""
+    """Restore the best weights of the time of the checkpoint, as the log is rewound to it."""
     seen = seen_by(run.checkpoint, -1)
     if seen_by(run.best) <= seen:
         return
@@ -242,7 +242,7 @@ def rewind_best(run: Run) -> None:
 
 
 def newest(paths: list[Path], seen: float) -> Path | None:
-    """The last of some weights that have seen no more images than this; None where there are none."""
+    """The newest weights that have seen at most so many images; None where no weights have."""
     return max((path for path in paths if seen_by(path) <= seen), key=seen_by, default=None)
 
 

@@ -43,7 +43,9 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
     if rank() > 0:
         return wait_for_run(out), read_faces(recipe.data)
     if is_plan(path):
-        raise RunError(f"{path}: is the folder of a plan or a study, which no single run shares. Give another --out.")
+        raise RunError(
+            f"{path}: is the folder of a plan or a study; a single run needs a folder of its own. Give another --out."
+        )
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
     if why:
@@ -82,7 +84,9 @@ def wait_for_run(path: Path | None) -> Run:
         if run.recipe_file.exists():
             return Run.open(path)
         time.sleep(0.2)
-    raise RunError(f"{path}: the first process has not started the run within ten minutes. See what it printed.")
+    raise RunError(
+        f"{path}: the first process has not started the run within ten minutes. See the output of the first process."
+    )
 
 
 def change_length(run: Run, faces: Faces, overrides: Sequence[str]) -> None:
@@ -141,7 +145,7 @@ def follows_its_length(model: Model) -> bool:
 def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resume: Path | None = None) -> None:
     """Train a run to its end, from where its checkpoint stands, and write its weights; a trained run is left alone.
 
-    resume: the folder that somebody who stops it is told to resume; by default the run's.
+    resume: the folder that the message of an interrupt names; by default the run's.
 
     Raises: Diverged; Interrupted, after saving; RunError where the folder is in use, the disk takes no more, or the
     faces are not those it was started on.
@@ -180,10 +184,7 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
 
 
 def judge_for(recipe: Recipe, faces: Faces, observer: Observer | None = None) -> Judge | None:
-    """Who judges the samples of a run's snapshots; None where the recipe wants nobody, or there is nothing to compare.
-
-    Raises: as `judge_of`.
-    """
+    """The judge of a run's snapshots; None where the recipe wants none, or validation has too few faces to compare."""
     if not recipe.health or len(faces.rows("validation")) < 2:
         return None
     return judge_of(faces, observer.work if observer else None)
@@ -211,7 +212,7 @@ def make_trainer(
         horizontal_flips=recipe.data.horizontal_flips,
         device=here.device,
     )
-    watch = Watch()
+    watch = Watch(options={f"model.{option}" for option in type(recipe.model).model_fields})
     for line in run.log() if judge else ():
         watch.see(line)
     last: dict[str, Any] = {"health": watch.states}

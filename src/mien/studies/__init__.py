@@ -1,4 +1,4 @@
-"""Studies: what is varied, what is claimed of it, and the rule by which a claim holds or does not."""
+"""Studies: arms that vary, claims about them, and the rule that decides the claims."""
 
 from mien.studies.study import Arm, Axis, Budget, Study, TradeOff
 from mien.studies.verdicts import RULE, Answer, Claim, Comparison, Outcome, answer, mean_interval, value_of

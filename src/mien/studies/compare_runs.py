@@ -36,10 +36,7 @@ AXES = (  # what the page plots, where it was measured
 
 
 def require_place(folder: Path) -> None:
-    """Find out before anything is measured.
-
-    Raises: RunError where the page cannot be written, or would take the place of a file that is not of a comparison.
-    """
+    """Raises: RunError where the page cannot be written, or would replace a file that is not of a comparison."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         why = "may not be written to" if there.is_dir() else "is a file"
@@ -76,15 +73,15 @@ def require_same_fingerprint(runs: Sequence[Run]) -> None:
     if len(by_faces) > 1:
         groups = "; ".join(f"{', '.join(paths)} ({fingerprint[:12]})" for fingerprint, paths in by_faces.items())
         raise RunError(
-            f"these runs are of different faces, or of the same at another size or crop, so that none of their numbers "
-            f"can be compared: {groups}. Compare runs whose fingerprints are equal."
+            f"these runs are of different faces, or of the same faces at another size or crop, so their numbers cannot "
+            f"be compared: {groups}. Compare runs whose fingerprints are equal."
         )
 
 
 def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs by arm: those of one recipe but for its seed are together, under the recipe's name, or the folder's.
+    """Runs by arm: runs whose recipes differ in the seed alone are an arm, named after the recipe, or the folder.
 
-    Raises: RunError where two are of the same recipe and the same seed: the second one says nothing new.
+    Raises: RunError where two runs have the same recipe and the same seed: the second says nothing new.
     """
     by_recipe: dict[str, list[Run]] = {}
     for run in runs:
@@ -95,7 +92,7 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
         seeds: Mapping[int, Run] = {run.recipe().training.seed: run for run in group}
         if len(seeds) < len(group):
             listed = ", ".join(str(run.path) for run in group)
-            raise RunError(f"two of these runs are of one recipe and one seed: {listed}. Give one of them.")
+            raise RunError(f"two of these runs have the same recipe and seed: {listed}. Give one of them.")
     names = [re.sub(r"-seed\d+$", "", group[0].recipe().name) for group in groups]
     if len(set(names)) < len(names):
         names = [group[0].path.name for group in groups]

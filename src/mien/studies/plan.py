@@ -1,4 +1,4 @@
-"""Plans: which recipes are run on the same faces, and whether they can be."""
+"""Plans: recipes that are run on the same faces, and the checks that they can be."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class Plan(BaseModel):
 def load_plan(name_or_path: str | Path) -> Plan:
     """A plan by preset name or path; files of recipes are looked for beside it, then from here.
 
-    Raises: RecipeError where there is none, or a key in it is wrong.
+    Raises: RecipeError where there is no such plan, or a key in it is wrong.
     """
     path, table = read_toml(name_or_path, "plans")
     plan = validated(Plan, table, str(path))
@@ -40,7 +40,7 @@ def load_plan(name_or_path: str | Path) -> Plan:
 def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
     """The plan's recipes with overrides laid over them.
 
-    'training.seed=1' goes to every recipe that has the key, 'NAME.training.epochs=60' to the one of that name.
+    'training.seed=1' goes to every recipe that has the key, 'NAME.training.epochs=60' to the recipe of that name.
 
     Raises: RecipeError for an override that no recipe takes, or two recipes of one name.
     """
@@ -56,7 +56,7 @@ def plan_recipes(plan: Plan, overrides: Iterable[str] = ()) -> list[Recipe]:
 
 
 def share_out(overrides: Iterable[str], tables: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """Which of the named recipes each override goes to; one that none of them takes goes to all, and is refused."""
+    """The overrides of each named recipe; an override that no recipe takes goes to all, and is refused there."""
     mine: dict[str, list[str]] = {name: [] for name in tables}
     for override in overrides:
         named = [name for name in tables if override.startswith(f"{name}.")]
@@ -92,7 +92,7 @@ def require_same_faces(plan: Plan, recipes: Sequence[Recipe]) -> None:
 def settle(plan: Plan, recipes: Sequence[Recipe], faces: Faces) -> tuple[list[Recipe], dict[str, str]]:
     """The recipes that can be run, with their attributes chosen, and why the others cannot.
 
-    Raises: MienError for what is wrong with one of them, before anything is written; RecipeError where none is left.
+    Raises: MienError for a mistake in one of them, before anything is written; RecipeError where no recipe is left.
     """
     settled, skipped = [], {}
     for recipe in recipes:

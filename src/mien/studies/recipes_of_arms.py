@@ -1,4 +1,4 @@
-"""From a study to the recipes of its arms, each as long and, where it is asked for, as large as the others."""
+"""From a study to the recipes of its arms: of equal length and, where the study asks for it, of equal size."""
 
 import math
 from bisect import bisect_left
@@ -31,7 +31,7 @@ class Arms:
 def load_study(name_or_path: str | Path) -> Study:
     """A study by preset name or path; files of recipes are looked for beside it, then from here.
 
-    Raises: RecipeError where there is none, or something in it is wrong.
+    Raises: RecipeError where there is no such study, or a key in it is wrong.
     """
     path, table = read_toml(name_or_path, "studies")
     study = validated(Study, table, str(path))
@@ -62,9 +62,9 @@ def require_measured(study: Study, where: str) -> None:
 def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source: str | None = None) -> Arms:
     """The arms' recipes within a budget, with overrides laid over them as over a plan's.
 
-    What an arm sets goes over what the budget sets, and an override over both.
+    The settings of an arm go over those of the budget, and an override over both.
 
-    Raises: RecipeError for an override that no arm takes, a seed, or fewer than two arms that are left.
+    Raises: RecipeError for an override that no arm takes, a seed, or fewer than two arms that can be run.
     """
     arms = {arm.name: arm for arm in study.all_arms()}
     read = {name: read_toml(arm.recipe or study.recipe) for name, arm in arms.items()}
@@ -82,8 +82,8 @@ def arms_of(study: Study, budget: Budget, overrides: Iterable[str] = (), source:
             continue
         recipes[name] = recipe
     if study.same_parameters_as:
-        recipes = alike(study.same_parameters_as, recipes)
-    recipes = {name: within(budget, recipe, given[name]) for name, recipe in recipes.items()}
+        recipes = equalize_sizes(study.same_parameters_as, recipes)
+    recipes = {name: set_length(budget, recipe, given[name]) for name, recipe in recipes.items()}
     if len(recipes) < 2:
         raise RecipeError(f"study {study.name}: fewer than two of its arms can be run. {' '.join(left_out.values())}")
     return Arms(recipes, left_out)
@@ -102,7 +102,7 @@ def keys_of(overrides: Iterable[str]) -> set[str]:
 
 
 def require_no_seed(study: Study, given: Mapping[str, set[str]]) -> None:
-    """Raises: RecipeError where somebody gives the seed, which is another for every run of an arm.
+    """Raises: RecipeError where the seed is given, which differs between the runs of an arm.
 
     given: keys, by arm.
     """
@@ -113,10 +113,10 @@ def require_no_seed(study: Study, given: Mapping[str, set[str]]) -> None:
         )
 
 
-def within(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
-    """The recipe with the budget's length in whole steps, unless somebody has given another.
+def set_length(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
+    """The recipe with the budget's length in whole steps, unless another length is given.
 
-    given: keys that somebody has set, in the study or beside it.
+    given: keys that the study or an override sets.
     """
     if budget.images is None or LENGTHS & set(given):
         return recipe
@@ -128,13 +128,13 @@ def within(budget: Budget, recipe: Recipe, given: Collection[str]) -> Recipe:
     return recipe.model_copy(update={"training": recipe.training.model_copy(update=length)})
 
 
-def alike(name: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
+def equalize_sizes(name: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
     """The recipes with widths that make every model as large as the named one, as nearly as a width can.
 
-    Raises: RecipeError where the named one is left out.
+    Raises: RecipeError where the named arm is left out.
     """
     if name not in recipes:
-        raise RecipeError(f"the arm {name}, which the others are made as large as, cannot be run on these faces.")
+        raise RecipeError(f"the arm {name}, whose size the other arms are to have, cannot be run on these faces.")
     target = parameter_count(recipes[name])
     return {other: recipe if other == name else match_width(recipe, target) for other, recipe in recipes.items()}
 

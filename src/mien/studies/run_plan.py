@@ -9,6 +9,8 @@ from mien.faces import Faces
 from mien.files.progress import Observer
 from mien.files.writing import write_text
 from mien.metrics.evaluation import METRICS
+from mien.metrics.extractors import missing_extractors
+from mien.metrics.inception import InceptionFeatures
 from mien.recipes.recipe import with_source
 from mien.runs.folder import Run
 from mien.runs.plan_folder import FORMAT, alone, is_plan, read_plan, require_new, runs_in, write_plan
@@ -27,10 +29,7 @@ def begin_plan(
     overrides: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> tuple[Path, Faces]:
-    """Make the folder of a plan with its runs, and train none yet.  -> the folder, the faces
-
-    Raises: as `run_plan`.
-    """
+    """Make the folder of a plan with its runs, and train none yet.  -> the folder, the faces"""
     require_one_process(f"the plan {plan.name}", ONE_BY_ONE)
     recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
     require_same_faces(plan, recipes)
@@ -41,7 +40,7 @@ def begin_plan(
         require_new(folder)
         for recipe in settled:
             run = Run(folder / recipe.name)
-            if not (run.recipe_file.exists() and Run.open(run.path).recipe() == recipe):  # of one killed before the end
+            if not (run.recipe_file.exists() and Run.open(run.path).recipe() == recipe):  # made before a kill
                 Run.create(run.path, recipe, faces.fingerprint)
         write_plan(folder, plan.name, plan.title, [recipe.name for recipe in settled], skipped)
     return folder, faces
@@ -58,17 +57,15 @@ def evaluate_folder(
 ) -> dict[str, dict[str, Score]]:
     """Measure a run, or every trained run of a plan.  -> run name: metric name: score
 
-    names: of the kinds of metrics, all by default.    inception: an ONNX file of the network of the FID.
-    again: even what was measured already.    source: where the faces are now, by default where the recipe says.
+    names: keys of METRICS, all by default.    inception: an ONNX file of the network of the FID.
+    again: measure metrics that are there already, too.    source: where the faces are now, by default the recipe's.
 
-    Raises: RunError where the folder is neither, or a run is not trained; RecipeError for a metric there is not.
+    Raises: RunError where the folder is neither, or a run is not trained; RecipeError for an unknown metric.
     """
-    from mien.metrics.extractors import load_inception, missing_extractors
-
     path = Path(folder)
     runs = runs_in(path)
     faces = faces_of(runs[0], observer, source)
-    more = (load_inception(inception),) if inception else ()
+    more = (InceptionFeatures(inception),) if inception else ()
     measuring = Measuring(faces, names or tuple(METRICS), more, again)
     for words in missing_extractors():
         if observer:

@@ -42,7 +42,7 @@ class Length:
 
 @dataclass(frozen=True)
 class ArmRun:
-    """A run of an arm, and what came of it.  divergence: why it did not train, in words, or ''"""
+    """A run of an arm, with its numbers.  divergence: why it did not train, in words, or ''"""
 
     run: Run
     trained: bool
@@ -63,10 +63,7 @@ def begin_study(
     overrides: Sequence[str] = (),
     observer: Observer | None = None,
 ) -> tuple[Path, Faces]:
-    """Make the folder of a study with its runs, or add to it, and train none yet.  -> the folder, the faces
-
-    Raises: as `run_study`.
-    """
+    """Make the folder of a study with its runs, or add to it, and train none yet.  -> the folder, the faces"""
     require_one_process(f"the study {study.name}", ONE_BY_ONE)
     length = length or Length()
     require_some(length)
@@ -93,7 +90,7 @@ def require_some(length: Length) -> None:
 
 
 def budget_of(study: Study, length: Length) -> Budget:
-    """What the study's budget of that name says; with the number of images that somebody has given, for its length.
+    """The study's budget of that name; a given number of images replaces its length.
 
     Raises: RecipeError for a budget that the study does not have.
     """
@@ -125,13 +122,13 @@ def lay_out(
     left_out: Mapping[str, str],
     faces: Faces,
 ) -> None:
-    """Make the folders of the runs that are not there yet, and write down what is claimed before anything is trained.
+    """Make the folders of the runs that are missing, and write down the claims before anything is trained.
 
     Raises: RunError where the folder holds another plan or study, or a run of another recipe.
     """
-    with alone(folder):  # two processes may be told to begin the same study
+    with alone(folder):  # two processes may begin the same study
         require_no_run(folder)
-        known = begun(folder, study)
+        known = runs_begun(folder, study)
         for recipe in recipes:
             path = folder / recipe.name
             if not Run(path).recipe_file.exists():
@@ -139,7 +136,7 @@ def lay_out(
             elif Run.open(path).recipe() != recipe:
                 raise RunError(
                     f"{path}: was begun with another recipe than this study gives now (another budget, data or "
-                    f"override?). `mien resume {quoted(folder)}` goes on as it was begun; --out starts another."
+                    f"override?). `mien resume {quoted(folder)}` goes on as it was begun; --out starts another study."
                 )
         runs = list(dict.fromkeys([*known, *(recipe.name for recipe in recipes)]))
         length = replace(length, seeds=most_seeds(runs))
@@ -148,10 +145,10 @@ def lay_out(
         )
 
 
-def begun(folder: Path, study: Study) -> list[str]:
-    """The runs that a study in this folder has already; none where there is no study.
+def runs_begun(folder: Path, study: Study) -> list[str]:
+    """The runs that the study has already in this folder; none in a new folder.
 
-    Raises: RunError where there is another plan or study.
+    Raises: RunError where the folder holds another plan or study.
     """
     if not is_plan(folder):
         return []
@@ -159,13 +156,13 @@ def begun(folder: Path, study: Study) -> list[str]:
     if plan.study != study.model_dump(mode="json"):
         raise RunError(
             f"{folder}: holds {plan.name} already, which is not this study as it is written now. "
-            f"`mien resume {quoted(folder)}` goes on with what is there; --out starts another."
+            f"`mien resume {quoted(folder)}` goes on with {plan.name}; --out starts another study."
         )
     return plan.runs
 
 
 def most_seeds(runs: Iterable[str]) -> int:
-    """How many seeds an arm has, of these runs; of the arm that has most."""
+    """How many seeds the arm with the most seeds has, among these runs."""
     return max(Counter(name.rpartition("-seed")[0] for name in runs).values())
 
 
@@ -187,7 +184,7 @@ def study_of(folder: Path, plan: PlanRecord) -> tuple[Study, Length]:
 
 
 def read_run(run: Run) -> ArmRun:
-    """What came of a run, read once."""
+    """A run with its numbers, read once."""
     return ArmRun(run, run.weights.exists(), run.metrics(), run.divergence())
 
 
@@ -207,7 +204,7 @@ def values_of(runs: Sequence[ArmRun], metric: str) -> list[float]:
 
 
 def outcomes(arms: Mapping[str, Sequence[ArmRun]], metric: str) -> dict[str, Outcome]:
-    """What came of each arm, in one metric."""
+    """The outcome of each arm, in one metric."""
     return {
         name: Outcome(tuple(values_of(runs, metric)), len(runs), sum(bool(run.divergence) for run in runs))
         for name, runs in arms.items()
@@ -228,7 +225,7 @@ def numbers_of(runs: Sequence[ArmRun]) -> dict[str, Any]:
 
 
 def jsonable(content: Any) -> Any:
-    """The same with null for numbers that are not finite, which JSON does not have."""
+    """The content with null for numbers that are not finite, which JSON does not have."""
     if isinstance(content, Mapping):
         return {key: jsonable(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
@@ -242,7 +239,7 @@ def varied(study: Study) -> str:
 
 
 def budget_words(study: Study, length: Length, arms: Mapping[str, Sequence[ArmRun]], faces: Faces) -> str:
-    """How long each run is, in words; with the arms that are of another length, as somebody has given it."""
+    """How long each run is, in words; with the arms whose own settings give them another length."""
     images = budget_of(study, length).images
     size = f"{images:,} images a run, up to whole steps" if images else "the length that each recipe says"
     others = [name for name, runs in arms.items() if images and not as_long_as(images, runs[0].run.recipe(), faces)]

@@ -1,4 +1,4 @@
-"""What a study is: arms, a budget, what is measured, and what is claimed, in one TOML file."""
+"""A study: arms, budgets, metrics and claims, in one TOML file."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ SCIENTIFIC_BELOW = 0.1  # a smaller number is an arm's name as 1e-2
 
 
 class Part(BaseModel):
-    """A part of a study; a key that is not there is a mistake."""
+    """A part of a study, which refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,7 +101,7 @@ class Study(Part):
         return self
 
     def all_arms(self) -> list[Arm]:
-        """Every combination of what varies, then the arms by hand."""
+        """Every combination of the values that vary, then the arms that are written out."""
         varied = [
             [
                 (name, f"{key}={json.dumps(value, default=str)}")

@@ -19,8 +19,8 @@ Verdict = Literal["holds", "does not hold", "undecided"]
 OPPOSITE: dict[Verdict, Verdict] = {"holds": "does not hold", "does not hold": "holds", "undecided": "undecided"}
 NEGATED = ("not lower", "not higher", "trains")
 LEVEL = 0.95
-FEWEST_SEEDS = 2  # of each arm: one run has no spread
-SMALLEST = 1e-12  # below which a distance is taken for this, so that it has a logarithm
+FEWEST_SEEDS = 2  # of each arm: a single run has no spread
+SMALLEST = 1e-12  # a smaller distance counts as this, so that it has a logarithm
 
 RULE = (
     "Each run of an arm, one for each seed, gives one value of the metric. Two arms are compared by the difference of "
@@ -30,21 +30,21 @@ RULE = (
     "A claim that an arm is lower (or higher) than another holds if the whole interval lies on the claimed side of "
     "zero, does not hold if the whole interval lies on the other side, and is undecided at this budget otherwise. "
     "A claim may ask for a margin: then the other arm's values are moved by it before they are compared.",
-    "A claim that an arm is not lower (or not higher) than another by the margin is the opposite: it holds where that "
-    "it is does not hold, and does not hold where that it is holds. That no difference was found proves nothing.",
-    "A claim about several other arms holds if it holds against each of them, and does not hold if it does not against "
-    "one of them.",
+    "A claim that an arm is not lower (or not higher) than another by the margin is the opposite: 'not lower' holds "
+    "where 'lower' does not hold, and does not hold where 'lower' holds. No difference found proves nothing.",
+    "A claim about several other arms holds if it holds against each of them, and does not hold if it does not hold "
+    "against one of them.",
     "A claim that an arm fails to train holds if every run of it diverged, of two or more, or if the whole interval of "
     "the logarithm of its distance over the other arm's lies beyond that of the stated factor. It does not hold if the "
     "whole interval lies below and no run diverged. That an arm trains is the opposite.",
-    "Where some runs of an arm diverged, a mean and an interval are of its other runs alone, and the verdict says so.",
-    "With fewer than two measured seeds of an arm, everything is undecided; but for an arm whose runs all diverged, "
-    "which fails to train where the other arm has two.",
+    "Where some runs of an arm diverged, its mean and interval are of the other runs alone, and the verdict says so.",
+    "With fewer than two measured seeds of an arm, every claim is undecided, except of an arm whose runs all "
+    "diverged: it fails to train where the other arm has two.",
 )
 
 
 class Claim(BaseModel):
-    """What is said of an arm against others, written down before anything is measured."""
+    """A statement about an arm against others, written down before anything is measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,7 +65,7 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an arm's runs: a value for each that was measured, how many runs there are, how many diverged."""
+    """The result of an arm: a value for each measured run, the number of runs, and the number that diverged."""
 
     values: tuple[float, ...]
     runs: int
@@ -73,7 +73,7 @@ class Outcome:
 
     @property
     def all_diverged(self) -> bool:
-        """Whether none trained, and none is left that may."""
+        """Whether every run diverged, of enough runs to say so."""
         return self.diverged == self.runs >= FEWEST_SEEDS
 
 
@@ -83,8 +83,8 @@ class Comparison:
 
     mean, other: over seeds; NaN without one.    seeds: of each, measured.
     difference, low, high: of the claim's arm less the other, whose values were moved by the margin; of `fails` and
-    `trains` the ratio of their geometric means. NaN where there is none.
-    why: it is undecided, or which runs it does not rest on, in words; or ''.
+    `trains` the ratio of their geometric means. NaN without enough runs.
+    why: the comparison is undecided, or which runs it leaves out, in words; or ''.
     """
 
     than: str
@@ -100,7 +100,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """A claim, what came of it, and the comparisons that it rests on."""
+    """A claim, its verdict, and the comparisons that it rests on."""
 
     claim: Claim
     verdict: Verdict
@@ -137,7 +137,7 @@ def _compare(claim: Claim, than: str, outcomes: Mapping[str, Outcome], absent: M
         return Comparison(than, "undecided", mean, beside, seeds, why=why)
     if failing:
         return _compare_ratio(claim, than, own, other)
-    difference, low, high = welch(own.values, moved(other.values, claim))
+    difference, low, high = welch(own.values, move_by_margin(other.values, claim))
     verdict = by_interval(low, high, claim.kind)
     why = _without(claim.arm, own, than, other)
     return Comparison(than, verdict, mean, beside, seeds, difference, low, high, why)
@@ -163,7 +163,7 @@ def _too_few(name: str, outcome: Outcome) -> str:
 
 
 def _without(arm: str, own: Outcome, than: str, other: Outcome) -> str:
-    """Which runs a comparison does not rest on, because they diverged; '' where none did."""
+    """Which runs a comparison leaves out, because they diverged; '' where no run did."""
     parts = [
         f"{outcome.diverged} of {outcome.runs} runs of {name} diverged"
         for name, outcome in ((arm, own), (than, other))
@@ -172,7 +172,7 @@ def _without(arm: str, own: Outcome, than: str, other: Outcome) -> str:
     return f"{' and '.join(parts)}: this rests on the others alone" if parts else ""
 
 
-def moved(values: Sequence[float], claim: Claim) -> list[float]:
+def move_by_margin(values: Sequence[float], claim: Claim) -> list[float]:
     """The other arm's values, moved by the claim's margin towards the claimed side."""
     sign = -1 if claim.kind.endswith("lower") else 1
     return [value + sign * (claim.by + claim.by_share * abs(value)) for value in values]
@@ -200,7 +200,7 @@ def welch(one: ArrayLike, other: ArrayLike) -> tuple[float, float, float]:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean over seeds and its 95 % interval by Student's t; NaN where there is none."""
+    """The mean over seeds and its 95 % interval by Student's t; NaN with too few values."""
     from scipy.stats import ttest_1samp
 
     if not values:

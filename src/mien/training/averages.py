@@ -1,4 +1,4 @@
-"""What a training has lost lately: means of its loss terms, without making the device wait."""
+"""Means of a training's loss terms between two lines of the log, without making the device wait."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mien.models.base import Terms
 
-WEIGHTS = "weights"  # in a line of the log: by term, what its value is multiplied by in the loss; 1 is left out
+WEIGHTS = "weights"  # in a line of the log: the weight of each term in the loss; 1 is left out
 WEIGHT_OF = "weight of "
 
 
@@ -74,7 +74,7 @@ class Meter:
         return [line | {WEIGHTS: line[WEIGHTS] | solved} | found]
 
     def state(self) -> dict[str, Any]:
-        """What an interval has come to, as plain JSON."""
+        """The sums of the current interval, as plain JSON."""
         return {
             "sums": {name: value.item() for name, value in self.sums.items()},
             "counts": self.counts,

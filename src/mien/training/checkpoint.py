@@ -1,7 +1,7 @@
 """The state of a training on disk: one safetensors file with a checksum, no pickle, and the one before it.
 
-A file is written beside its place, then renamed, so that a kill leaves the old one or the new one, whole. What a disk
-does to it afterwards shows in its checksum.
+A file is written beside its place, then renamed, so that a kill leaves the old one or the new one, whole. Its checksum
+shows later damage by a disk.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer states and numbers (plain JSON) in one file; the one that was there stays beside it.
 
-    Raises: RunError where the disk takes no more.
+    Raises: RunError where the file cannot be written.
     """
     tensors = {f"{name}/{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
     for name, optimizer in optimizers.items():
@@ -56,20 +56,20 @@ def one_before(path: Path) -> Path:
 def recover(path: Path) -> str:
     """Put the checkpoint before the last one in its place, where the last one is damaged or missing.
 
-    -> in words, what was wrong and where the training goes on; '' where nothing was.
+    -> a sentence: the damage, and where the training goes on; '' for a sound checkpoint.
 
-    Raises: RunError where there is a checkpoint, and none that is sound and of this version.
+    Raises: RunError where no checkpoint that is there is sound and of this version.
     """
     earlier = one_before(path)
     is_left = is_there(earlier)
     if not (is_there(path) or is_left):
         return ""
-    if not (wrong := damage(path)):
-        read_progress(path)  # of this version, or nothing is touched
+    if not (wrong := find_damage(path)):
+        read_progress(path)  # raises for another version, before any file is moved
         return ""
     if not is_left:
         raise RunError(f"{path}: is not a checkpoint that can be read ({wrong}). Delete it to train from the start.")
-    if wrong_too := damage(earlier):
+    if wrong_too := find_damage(earlier):
         raise RunError(
             f"{path}: is not a checkpoint that can be read ({wrong}), nor is the one before it ({wrong_too}). "
             f"Delete it and {earlier.name} to train from the start."
@@ -79,10 +79,10 @@ def recover(path: Path) -> str:
     return f"{path}: {wrong}; the checkpoint before it is sound, and training goes on from its {images_seen:,} images"
 
 
-def damage(path: Path) -> str:
-    """What keeps a file of tensors from being read, in words; '' for one that is sound.
+def find_damage(path: Path) -> str:
+    """The damage of a file of tensors, in words; '' for a sound file.
 
-    Raises: RunError where it is not the file's fault.
+    Raises: RunError where the file may not be read.
     """
     try:
         read_tensors(path)
@@ -120,11 +120,11 @@ def load_checkpoint(
     try:
         tensors = {name: tensor.to(device) for name, tensor in read_tensors(path)[1].items()}
         for name, module in modules.items():
-            module.load_state_dict(under(f"{name}/", tensors))
+            module.load_state_dict(select_prefix(f"{name}/", tensors))
         for name, optimizer in optimizers.items():
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             state: dict[int, dict[str, Tensor]] = {}
-            for index_and_key, tensor in under(f"optimizer/{name}/", tensors).items():
+            for index_and_key, tensor in select_prefix(f"optimizer/{name}/", tensors).items():
                 index, key = index_and_key.split("/")
                 state.setdefault(int(index), {})[key] = laid_out_like(parameters[int(index)], tensor)
             fresh = optimizer.state_dict()
@@ -134,7 +134,7 @@ def load_checkpoint(
     except UNREADABLE as error:
         raise RunError(
             f"{path}: does not fit the run's recipe ({in_one_line(error)}). "
-            "Was recipe.toml edited? Put it back, or delete the checkpoint to train from the start."
+            "Was recipe.toml edited? Restore it, or delete the checkpoint to train from the start."
         ) from error
     return progress
 
@@ -144,6 +144,6 @@ def laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def select_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -8,11 +8,7 @@ if TYPE_CHECKING:
     from mien.models.base import Model
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-
-
 Precision = Literal["auto", "float32", "bfloat16"]
-
-
 OptimizerName = Literal["adam", "rmsprop"]
 
 

@@ -1,4 +1,4 @@
-"""Updates recorded once and played back: on a GPU one launch in place of hundreds, so that it seldom waits for us."""
+"""Updates recorded once and played back: one launch on a GPU in place of hundreds, so it seldom waits for the CPU."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,13 +9,13 @@ from mien.errors import RunError, in_one_line
 from mien.faces.batches import Batch
 from mien.models.base import Terms
 
-WARM_UP = 3  # updates carried out as they are, before one is recorded
+WARM_UP = 3  # updates carried out without recording, at first
 Update = Callable[[list[Batch]], Terms]
 Record = Callable[[Callable[[], Terms]], tuple[Callable[[], None], Terms]]
 
 
 def record_cuda_graph(update: Callable[[], Terms]) -> tuple[Callable[[], None], Terms]:
-    """Record what an update launches, without carrying it out.  -> what plays it, where its terms will be"""
+    """Record the kernels that an update launches, without running them.  -> a function that runs them, its terms"""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         terms = update()
@@ -43,7 +43,7 @@ class Replays:
         key = phase, number
         self.calls[key] = self.calls.get(key, 0) + 1
         if self.calls[key] <= WARM_UP:
-            return aside(partial(update, batches))
+            return run_aside(partial(update, batches))
         place = self._fill(number, batches[0])
         if key not in self.recorded:
             try:
@@ -70,7 +70,7 @@ class Replays:
         return place
 
 
-def aside(update: Callable[[], Terms]) -> Terms:
+def run_aside(update: Callable[[], Terms]) -> Terms:
     """Carry out an update on a stream of its own where there is a GPU, as PyTorch asks for before a recording."""
     if not torch.cuda.is_available():
         return update()

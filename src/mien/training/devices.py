@@ -62,16 +62,16 @@ class Hardware:
         return values
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was asked for."""
+        """Wait until the device has finished all its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def any(self, wish: bool) -> bool:
-        """Whether one of the processes has this wish; all of them must call it."""
+        """Whether `wish` is true in one of the processes; all of them must call this."""
         return bool(self.mean(torch.tensor(float(wish))) > 0)
 
     def meet(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have called this."""
         self.any(False)
 
     def place(self, model: Module) -> Module:
@@ -83,18 +83,18 @@ class Hardware:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """What processes do together.  Raises: RunError where one of them has ended."""
+    """Context for communication between processes.  Raises: RunError where one of them has ended."""
     try:
         yield
     except RuntimeError as error:
         raise RunError(
             f"another process of this training has ended ({str(error).splitlines()[0][:99]}). "
-            "What the last checkpoint holds is saved; `mien resume` goes on from it, in any number of processes."
+            "`mien resume` goes on from the last checkpoint, in any number of processes."
         ) from error
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep memory that tensors gave back, rather than fetch it page by page from the system anew.
+    """Let the C library reuse memory that tensors have freed, instead of fetching new pages from the system.
 
     Every step allocates the same hundreds of megabytes; the system's zeroing of fresh pages is a sixth of a step
     of the coursework's first model on a CPU. Only glibc can be told so; elsewhere nothing happens.
@@ -109,7 +109,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or the system, had no memory left for a tensor."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The last two are what oneDNN, which computes convolutions on a CPU, says of it; not of what it cannot compute.
+    # The last two are oneDNN's, for convolutions on a CPU; 'primitive descriptor' is of layers it cannot compute.
     words = ("can't allocate", "of memory", "enough memory", "bad_alloc", "create a primitive", "create a memory")
     return any(word in str(error) for word in words) and "primitive descriptor" not in str(error)
 
@@ -117,7 +117,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def choose_device(name: DeviceName = "auto") -> torch.device:
     """The device of that name; 'auto' takes a GPU where there is one.
 
-    Raises: RecipeError where this machine has none of that name.
+    Raises: RecipeError where this machine has no such device.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -141,7 +141,7 @@ def memory_of(device: torch.device) -> int | None:
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Precision:
-    """bfloat16 where the device multiplies it faster than float32, float32 elsewhere; or what was asked for."""
+    """bfloat16 where the device multiplies it faster than float32, float32 elsewhere; or the given precision."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -165,7 +165,7 @@ def rank() -> int:
 
 
 def require_one_process(what: str, instead: str) -> None:
-    """Raises: RecipeError under `torchrun`, for what several processes would all do at once."""
+    """Raises: RecipeError under `torchrun`.  what: the work, for the message    instead: the next step"""
     if (processes := process_count()) > 1:
         raise RecipeError(f"{what} is for one process, and `torchrun` started {processes}. {instead}")
 

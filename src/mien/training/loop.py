@@ -28,15 +28,15 @@ from mien.training.moving_average import MovingAverage
 from mien.training.optimizers import Adam, RMSprop
 from mien.training.stopping import stop_requested
 
-AGREE_EVERY_STEPS = 8  # whether several processes stop
+AGREE_EVERY_STEPS = 8  # how often several processes agree on whether to stop
 
 
 class Trainer:
     """A model, its optimizers and how far it has come.
 
     log: called with each line of numbers.    snapshot: called with the model to sample from, and the images seen.
-    progress: called after each step with the images seen and to see.    note: called with what a user should know, in
-    words.    All four only on rank 0.
+    progress: called after each step with the images seen and to see.    note: called with a sentence for
+    the user.    All four are called on rank 0 only.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Trainer:
         saved = self.since = time.monotonic()
         if not resumed and self.hardware.rank == 0:
             self._snapshot()
-        with self.hardware.generators_kept(), stop_requested(True) as stop:
+        with self.hardware.generators_kept(), stop_requested() as stop:
             while self.images_seen < self.total and not self._stopping(stop):
                 before = self.images_seen
                 self._step()
@@ -110,21 +110,21 @@ class Trainer:
 
     @contextmanager
     def _off_the_clock(self) -> Iterator[None]:
-        """What is no training; a GPU has first to be through with all of it, or this would be taken for shorter."""
+        """Context whose seconds do not count as training; the GPU finishes its work first, as that does count."""
         self.hardware.synchronize()
         self._count_seconds()
         yield
         self.since = time.monotonic()
 
     def _stopping(self, stop: threading.Event) -> bool:
-        """Whether one of the processes was asked to stop; several agree on it now and then, as it takes a message."""
+        """Whether a signal has asked one of the processes to stop; several compare every few steps, by a message."""
         if self.hardware.processes == 1:
             return stop.is_set()
         step = self.images_seen // self.images_per_step
         return step % AGREE_EVERY_STEPS == 0 and self.hardware.any(stop.is_set())
 
     def _parts(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
-        """All that a checkpoint holds, by the names it has there."""
+        """The modules and optimizers of a checkpoint, by their names there."""
         modules: dict[str, nn.Module] = {"model": self.model}
         if self.average:
             modules["average"] = self.average.model
@@ -134,7 +134,7 @@ class Trainer:
         progress = load_checkpoint(self.checkpoint, *self._parts(), self.hardware.device)
         self.images_seen, self.seconds, self.halvings = progress.images_seen, progress.seconds, progress.halvings
         if self.halvings and self.hardware.rank == 0:
-            self.note(f"a batch did not fit into memory before: {in_words(self.halvings)}")
+            self.note(f"a batch did not fit into memory before: {describe_halvings(self.halvings)}")
         self.meter.restore(progress.model_dump(), self.hardware.device)
         if self.images_seen > self.total:
             raise RecipeError(
@@ -149,7 +149,7 @@ class Trainer:
         part = slice(self.hardware.rank * share, (self.hardware.rank + 1) * share)
         starts = range(self.images_seen, self.images_seen + self.images_per_step, size)
         progress = self.images_seen / self.total
-        batches = [in_pieces(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
+        batches = [split_batch(self.batches.at(start, size, part, progress), self.halvings) for start in starts]
         learning_rate = self._learning_rate()
         for index, phase in enumerate(self.model.phases):
             if phase.is_active(step, progress):
@@ -175,7 +175,7 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                lacked = str(error)  # and not the error, whose traceback holds what the first try computed
+                lacked = str(error)  # not the error itself, whose traceback holds the tensors of the first try
             self._halve(batches, phase, lacked)
 
     def _minimise(self, phase: Phase, seed: int, pieces: list[Batch]) -> Terms:
@@ -186,12 +186,12 @@ class Trainer:
         sums: dict[str, Term] = {}
         for piece in pieces:
             if len(pieces) > 1:
-                self.hardware.seed(seed)  # each piece draws for the whole batch, and takes what is its own
+                self.hardware.seed(seed)  # each piece draws for the whole batch and keeps its own rows
             with self.hardware.autocast():
                 terms = phase.loss(piece)
             share = len(piece.x) / images
             torch.stack([term.weighted * share for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-            sums = added(sums, terms, share)
+            sums = add_terms(sums, terms, share)
         self.hardware.average_gradients(self.moved[phase.moves])
         optimizer.step()
         return sums
@@ -204,12 +204,12 @@ class Trainer:
                 "Use a smaller model.width, model.latent_dim or data.size, or a device with more memory."
             )
         self.halvings += 1
-        self.replays = None  # whose recordings hold memory
-        batches[:] = [[half for piece in pieces for half in in_pieces(piece, 1)] for pieces in batches]
+        self.replays = None  # recordings hold memory
+        batches[:] = [[half for piece in pieces for half in split_batch(piece, 1)] for pieces in batches]
         if self.hardware.device.type == "cuda":
             torch.cuda.empty_cache()
         if self.hardware.rank == 0:
-            self.note(f"a batch does not fit into memory in the {phase.name} phase: {in_words(self.halvings)}")
+            self.note(f"a batch does not fit into memory in the {phase.name} phase: {describe_halvings(self.halvings)}")
 
     def _learning_rate(self) -> float:
         if self.config.schedule == "cosine":
@@ -217,7 +217,7 @@ class Trainer:
         return self.config.learning_rate
 
     def _report(self, before: int) -> None:
-        """Log, take a snapshot and tell the progress, where it is time for it."""
+        """Log, take a snapshot and report progress, each at its interval."""
         if crosses(before, self.images_seen, self.config.log_every_images) or self.images_seen >= self.total:
             self._count_seconds()
             self._write(self.meter.close(self.images_seen, self.seconds))
@@ -252,7 +252,7 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint, unless something in it is not finite.
 
-        Raises: Diverged for that; RunError where the disk takes no more.
+        Raises: Diverged for that; RunError where the file cannot be written.
         """
         if self.hardware.rank > 0:
             return
@@ -277,7 +277,7 @@ def make_optimizer(moved: list[Tensor], config: TrainConfig) -> Adam:
     return Adam(moved, config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
 
 
-def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
+def add_terms(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
     """Means over a batch, with those of one more piece of it.  share: of the batch that is in the piece"""
 
     def mean(name: str, term: Term) -> Term:
@@ -291,15 +291,15 @@ def added(sums: dict[str, Term], terms: Terms, share: float) -> dict[str, Term]:
     return {name: mean(name, term) for name, term in terms.items()}
 
 
-def in_words(halvings: int) -> str:
-    """What is done about a batch that does not fit."""
+def describe_halvings(halvings: int) -> str:
+    """The remedy for a batch that does not fit into memory, in words."""
     return (
         f"from here on its gradients are added up from {2**halvings} pieces: the same mathematics, more slowly; but "
         "batch normalization and an automatic KL weight look at each piece alone"
     )
 
 
-def in_pieces(batch: Batch, halvings: int) -> list[Batch]:
+def split_batch(batch: Batch, halvings: int) -> list[Batch]:
     """A batch, halved so many times."""
     pieces = [batch]
     for _ in range(halvings):

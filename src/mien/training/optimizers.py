@@ -18,7 +18,7 @@ class Adam(torch.optim.Adam):
         super().__init__(moved, lr=rate, betas=betas, eps=eps, fused=fused, capturable=device.type == "cuda")
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """For the next update."""
+        """Set the learning rate of the next update."""
         for group in self.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(learning_rate)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_requested(enabled: bool) -> Iterator[threading.Event]:
+def stop_requested() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set, so that a step is never left half done; a second signal stops at once."""
     stop = threading.Event()
-    if not enabled or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,7 +1,7 @@
 """Drawing faces in several processes: painting is many small steps of NumPy, which hold the interpreter.
 
-Each process draws every so-many-th chunk and writes its pixels to a pipe, which holds it up until they are read. It is
-started by its own command rather than by multiprocessing, which would run the user's script anew in it.
+With n processes, each draws every n-th chunk and writes its pixels to a pipe, which blocks until they are read. A
+process is started by its own command, since multiprocessing would run the user's script again in it.
 """
 
 import itertools
@@ -25,7 +25,7 @@ PROGRAM = "import sys; from mien.faces.drawn.drawing_processes import main; main
 def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iterator[NDArray[np.uint8]]:
     """The first so many drawn faces, a chunk at a time.  -> uint8 [n,S,S,3]
 
-    Raises: DataError where a process ends before its time.
+    Raises: DataError where a process ends early.
     """
     with ExitStack() as started:
         pipes = []
@@ -33,7 +33,7 @@ def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iter
             given = map(str, (count, size, chunk, place, processes))
             process = subprocess.Popen([sys.executable, "-c", PROGRAM, *given], stdout=subprocess.PIPE)
             started.callback(process.wait)
-            started.callback(process.kill)  # which comes first
+            started.callback(process.kill)  # callbacks run in reverse order: first kill, then wait
             assert process.stdout is not None
             pipes.append(started.enter_context(process.stdout))
         for start, pipe in zip(range(0, count, chunk), itertools.cycle(pipes), strict=False):
@@ -41,7 +41,7 @@ def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iter
 
 
 def read_faces_from(pipe: IO[bytes], count: int, size: int) -> NDArray[np.uint8]:
-    """So many faces as a process wrote them.  Raises: DataError where it ends before."""
+    """The next faces that a process wrote.  Raises: DataError where the process has ended."""
     content = pipe.read(count * size * size * 3)
     if len(content) < count * size * size * 3:
         raise DataError("A process that draws faces ended: no memory left, or it was killed. Run the command again.")
@@ -49,7 +49,7 @@ def read_faces_from(pipe: IO[bytes], count: int, size: int) -> NDArray[np.uint8]
 
 
 def main(count: int, size: int, chunk: int, place: int, processes: int) -> None:
-    """Write the chunks of one process to its output; it ends when nobody reads them any more."""
+    """Write the chunks of one process to its output; it ends when the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads
     try:
         for start in range(place * chunk, count, processes * chunk):

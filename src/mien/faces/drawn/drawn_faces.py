@@ -5,15 +5,14 @@ function of (seed, i): it does not depend on how many are drawn, in what chunks,
 processes. The attributes carry CelebA's names (`Beard` is the opposite of its `No_Beard`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import DataError
-from mien.faces.drawn.portrait import paint
+from mien.faces.drawn.portrait import Portrait
 from mien.faces.freed_memory import keep_freed_blocks
 
 ATTRIBUTES: tuple[str, ...] = (
@@ -193,30 +192,5 @@ def render(attributes: ArrayLike, factors: ArrayLike, size: int) -> NDArray[np.u
             name: np.ascontiguousarray(column)
             for name, column in zip(ATTRIBUTES + FACTORS, columns[:, rows], strict=True)
         }
-        images[rows] = paint(person, size)
+        images[rows] = Portrait(person, size).paint()
     return images
-
-
-def frequencies() -> dict[str, float]:
-    """The exact share of faces that have each attribute, under the model above."""
-    share = dict.fromkeys(ATTRIBUTES, 0.0)
-    for people, chance in _population():
-        for name, has in people.items():
-            share[name] += chance * has
-    deep = 1 - DEEP_SKIN  # skin_tone is even over 0..1
-    for (young, dark), colors in HAIR_CHANCE.items():
-        chance = (share["Young"] if young else 1 - share["Young"]) * (deep if dark else 1 - deep)
-        for name, probability in zip(HAIR_COLORS, colors, strict=True):
-            share[name] += chance * probability
-    return share
-
-
-def _population() -> Iterator[tuple[dict[str, int], float]]:
-    """Every combination of the network's attributes, with its probability."""
-    for values in product((0, 1), repeat=len(NETWORK)):
-        people = dict(zip(NETWORK, values, strict=True))
-        chance = 1.0
-        for name, node in NETWORK.items():
-            one = node.chance[tuple(people[parent] for parent in node.parents)]
-            chance *= one if people[name] else 1 - one
-        yield people, chance

@@ -43,13 +43,8 @@ INK = (44, 34, 48)
 WHITE = (255, 253, 250)
 
 
-def paint(person: Mapping[str, Floats], size: int) -> NDArray[np.uint8]:
-    """Pictures of N people, each property [N].  -> uint8 [N,size,size,3]"""
-    return Portrait(person, size).images()
-
-
 class Portrait:
-    """N people on one canvas."""
+    """N people on one canvas.  person: each property, [N]"""
 
     def __init__(self, person: Mapping[str, Floats], size: int) -> None:
         self.person = person
@@ -85,8 +80,8 @@ class Portrait:
         """Where down the picture a feature lies whose place is y."""
         return y + self.person["pitch"] * depth
 
-    def images(self) -> NDArray[np.uint8]:
-        """Paint every layer."""
+    def paint(self) -> NDArray[np.uint8]:
+        """Paint every layer.  -> uint8 [N,size,size,3]"""
         self.paint_wall()
         self.paint_hair_behind()
         self.paint_body()

@@ -1,4 +1,4 @@
-"""The two kinds of source, photographs and drawn faces: what names a pack of it, and how its pictures are made."""
+"""The two kinds of source, photographs and drawn faces: the identity of its pack, and how its pictures are made."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,8 @@ from mien.faces.source.tables import Labels
 from mien.faces.splits import NOT_GIVEN
 from mien.seeds import RendererSeed
 
-CHUNK = 128  # pictures handed to a thread or a process at once
-CHUNK_BYTES = 16 * 2**20  # about as many at most, where their bytes are handed over
+CHUNK = 128  # pictures of one task of a thread or a process
+CHUNK_BYTES = 16 * 2**20  # of a task's files, about, where they are read before it starts
 DRAWN_COUNT = 20_000
 MOST_DRAWN = 5_000_000
 MOST_SHOWN = 60  # letters of what was given, in a message
@@ -44,35 +43,11 @@ class Chunk:
     bad: list[tuple[str, str]] = field(default_factory=list)  # name, reason
 
 
-class Source(Protocol):
-    """What packing needs to know."""
-
-    words: str  # the source as the user gave it
-    name: str  # a readable part of the pack's name
-    identity: tuple[Any, ...]  # what, besides the content, decides the pack
-    signature: str  # changes with the content
-    doing: str  # for the progress bar
-    skip_bad: bool
-
-    def layout(self) -> Layout:
-        """Pictures, labels and the given split."""
-        ...
-
-    def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
-        """The packed pictures, in the order of the layout's, made by so many threads or processes."""
-        ...
-
-    def crop(self, layout: Layout) -> Crop | None:
-        """Which part of a picture is kept; None where nothing is cropped."""
-        ...
-
-    def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]] | None:
-        """Names and values [N,F] of the continuous factors, where they are known."""
-        ...
-
-
 class Photographs:
     """A folder or a .zip.
+
+    words: the source as the user gave it.    name: a readable part of the pack's name.    signature: changes with the
+    content.    identity: what else decides the pack.    doing: for the progress bar.
 
     Raises: DataError, see `list_source` and `find_table`.
     """
@@ -98,7 +73,7 @@ class Photographs:
         return read_layout(self._listing, self._table)
 
     def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
-        """Decode by threads; a .zip is read by this one alone."""
+        """Decode in threads; a .zip is read in the calling thread."""
         names, crop = layout.pictures, self.crop(layout)
         starts = range(0, len(names), CHUNK)
         parts = ((names[at : at + CHUNK], self._path) for at in starts)
@@ -107,17 +82,17 @@ class Photographs:
             yield from in_order(decode_chunk, ((*part, self._size, crop) for part in given), workers)
 
     def crop(self, layout: Layout) -> Crop:
-        """What was asked for; else the usual box for CelebA's layout, and the centre square for any other."""
+        """The crop that was given; else the usual box for CelebA's layout and the centre square for others."""
         return self._crop or ("celeba" if layout.celeba else "square")
 
     def factors(self) -> None:
-        """Not known of photographs."""
+        """Photographs have no known factors."""
 
 
 class Drawn:
     """The embedded faces, 'drawn' or 'drawn:COUNT'.
 
-    Raises: DataError for a count that is none.
+    Raises: DataError for a count that is no number.
     """
 
     doing = "drawing"
@@ -138,7 +113,7 @@ class Drawn:
         self.signature = hashlib.sha256(draw(PROBE, size=size, seed=RendererSeed.FACES).images.tobytes()).hexdigest()
 
     def layout(self) -> Layout:
-        """Sample who is drawn."""
+        """Sample the attributes of the faces to draw."""
         from mien.faces.drawn.drawn_faces import ATTRIBUTES, sample
 
         files = tuple(f"{at:06d}" for at in range(self._count))
@@ -162,14 +137,17 @@ class Drawn:
         """Nothing is cropped."""
 
     def factors(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-        """Names and values of what was drawn beside the attributes."""
+        """Names and values [N,F] of the continuous factors."""
         from mien.faces.drawn.drawn_faces import FACTORS, sample
 
         return FACTORS, sample(self._count, seed=RendererSeed.FACES)[1]
 
 
+Source = Photographs | Drawn
+
+
 def read_in_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[str], list[bytes | BadPicture]]]:
-    """Names and what was read of each, at most CHUNK at a time, and fewer of large ones."""
+    """Names and contents of files, at most CHUNK at a time, and fewer where files are large."""
     part, contents, held = list[str](), list[bytes | BadPicture](), 0
     for name, content in zip(names, read_all(path, names), strict=True):
         part.append(name)
@@ -193,7 +171,7 @@ def read_all(path: Path, names: Sequence[str]) -> Iterator[bytes | BadPicture]:
 
 
 def decode_chunk(names: Sequence[str], where: Path | Sequence[bytes | BadPicture], size: int, crop: Crop) -> Chunk:
-    """Decode pictures of a source, inside `quiet()`.    where: the folder that they are in, or what was read."""
+    """Decode pictures of a source, inside `quiet()`.    where: their folder, or their contents."""
     contents = read_all(where, names) if isinstance(where, Path) else where
     keep_freed_blocks()
     images = np.empty((len(names), size, size, 3), np.uint8)
@@ -219,5 +197,5 @@ def digest(image: NDArray[np.uint8]) -> bytes:
 
 
 def key(source: Source, version: int) -> str:
-    """What tells packs apart in the cache, hexadecimal."""
+    """The key of a pack in the cache, hexadecimal."""
     return hashlib.sha256(json.dumps([version, *source.identity]).encode()).hexdigest()

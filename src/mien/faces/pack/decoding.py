@@ -7,15 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-IN_FLIGHT = 3  # chunks for each thread: enough that none waits, few enough for memory
+IN_FLIGHT = 3  # chunks for each thread: enough to keep every thread busy, few enough for memory
 
 
 def in_order(
     task: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], workers: int
 ) -> Generator[Result, None, None]:
-    """Yield task(*given) for each of the arguments; with one worker in this thread, otherwise in so many threads.
+    """Yield task(*given) for each of the arguments; one worker is this thread, several are threads of their own.
 
-    Pillow frees the interpreter while it decodes and resizes. No more arguments are taken than are being worked on.
+    Pillow frees the interpreter while it decodes and resizes. At most IN_FLIGHT results a thread are held at once.
     """
     if workers == 1:
         yield from (task(*given) for given in arguments)

@@ -29,7 +29,7 @@ FEWEST = 16  # pictures
 HASHED = 1_024  # pictures at a time
 MOST_BAD = 0.01  # share of the pictures
 MOST_SHOWN = 100  # letters of a name in a message
-FEW = 500  # pictures; below this, starting processes costs more than it brings
+FEW = 500  # pictures; below this, starting processes takes longer than it saves
 
 Progress = Callable[[str, int, int], None]
 
@@ -53,7 +53,7 @@ def open_faces(
     workers: threads (to draw: processes), by default one a core for 500 pictures or more.
     progress: called with (words, done, total).
 
-    The source may also be a pack's own folder (card['pack']), which opens without a look at the pictures it is made of.
+    The source may also be a pack's own folder (card['pack']), which opens without its original pictures.
 
     Raises: DataError: no such source, no pictures, too few or too many bad ones, a table that does not fit, no room.
     """
@@ -72,7 +72,8 @@ def open_faces(
     if faces is None:
         layout = found.layout()
         _check_count(found.words, len(layout.pictures), "pictures")
-        with unfinished(folder, _bytes_needed(len(layout.pictures), size)) as fresh:
+        needed = len(layout.pictures) * (size * size * 3 + 512) + 2**24  # names, attributes, card beside the pixels
+        with unfinished(folder, needed) as fresh:
             _write(found, layout, fresh, size, workers, progress or (lambda words, done, total: None))
         faces = _read_just_written(folder, found.signature)
     bad = faces.card["bad"]
@@ -92,13 +93,13 @@ def _open_itself(folder: Path, size: int, as_packed: bool) -> Faces:
         )
     if not as_packed:
         raise DataError(
-            f"{folder}: a pack, whose crop and attributes are settled. Give the pictures it was made of, or neither."
+            f"{folder}: a pack, whose crop and attributes are fixed. Leave both out, or give its original pictures."
         )
     return faces
 
 
 def verify(faces: Faces) -> None:
-    """See that a pack's pixels, attributes, split and names are still those that were packed, by their fingerprint.
+    """Check that a pack's pixels, attributes, split and names have not changed, by their fingerprint.
 
     Raises: DataError where the disk has changed them.
     """
@@ -120,7 +121,7 @@ def _add_labels(
     files: Sequence[str],
     split: NDArray[np.uint8],
 ) -> None:
-    """Add to a fingerprint what a pack holds besides its pixels."""
+    """Add a pack's attributes, names and split to its fingerprint."""
     for part in (attributes.tobytes(), json.dumps([list(names), list(files)]).encode(), split.tobytes()):
         content.update(part)
 
@@ -133,7 +134,7 @@ def factors(faces: Faces) -> NDArray[np.float32] | None:
 
 @dataclass
 class _Gathered:
-    """What the chunks brought besides the pixels."""
+    """Results of the chunks besides the pixels."""
 
     rows: list[int] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
@@ -160,7 +161,7 @@ def _write(source: Source, layout: Layout, folder: Path, size: int, workers: int
                 images.write(chunk.images)
                 content.update(chunk.images.data)
                 gathered.add(chunk)
-                _check_bad(source, len(gathered.bad), total, gathered.bad)  # no need to decode the rest first
+                _check_bad(source, len(gathered.bad), total, gathered.bad)  # stops before the rest is decoded
                 progress(source.doing, len(gathered.rows) + len(gathered.bad), total)
     _check_count(source.words, len(gathered.rows), "sound pictures")
     digests = np.frombuffer(b"".join(gathered.digests), np.uint8).reshape(len(gathered.rows), -1)
@@ -228,9 +229,5 @@ def _check_bad(source: Source, count: int, total: int, bad: Sequence[Sequence[st
     first = "; ".join(printable(f"{name[:MOST_SHOWN]} ({reason})") for name, reason in bad[:3])
     raise DataError(
         f"{source.words}: {count:,} or more of {total:,} files are bad, more than 1 %: {first}. "
-        "Mend or remove them, or leave them out with --skip-bad (skip_bad=True)."
+        "Repair or remove them, or leave them out with --skip-bad (skip_bad=True)."
     )
-
-
-def _bytes_needed(count: int, size: int) -> int:
-    return count * (size * size * 3 + 512) + 2**24  # names, attributes and the card beside the pixels

@@ -1,4 +1,4 @@
-"""The data card: what a set of faces holds, in numbers and words that go into JSON."""
+"""The data card: numbers and sentences about a set of faces, as plain JSON."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ RARE_SHARE, RARE_COUNT = 0.001, 10  # of train, for a pair of common attributes
 
 
 def crop_words(crop: Crop | None) -> str:
-    """Which part of a picture was kept."""
+    """The part of each picture that was kept, in words."""
     if isinstance(crop, tuple):
         return f"{crop} (left, top, right, bottom) of each picture"
     words = {
@@ -93,7 +93,7 @@ def correlation(values: NDArray[np.int8]) -> NDArray[np.float64]:
 
 
 def rare_pairs(names: Sequence[str], values: NDArray[np.int8]) -> list[dict[str, Any]]:
-    """Pairs of attributes, each common by itself, that hardly a face has both of; the rarest first.  int8 [N,A]"""
+    """Pairs of attributes, each common by itself but rare together; the rarest first.  int8 [N,A]"""
     has = (values == 1).astype(np.float64)
     together, alone = has.T @ has, has.sum(0)
     common = np.flatnonzero(alone >= max(1, COMMON * len(values)))
@@ -187,7 +187,7 @@ def _duplicates(files: Sequence[str], digests: Sequence[bytes]) -> list[tuple[st
 
 
 def _leaks(files: Sequence[str], digests: Sequence[bytes], split: NDArray[np.uint8]) -> list[list[str]]:
-    """Pictures of test that are also elsewhere, which only a given split can bring about: [test, other]."""
+    """Pictures of test whose pixels are also in another split, which only a given split allows: [test, other]."""
     elsewhere: dict[bytes, str] = {}
     tests: dict[bytes, list[str]] = defaultdict(list)
     for name, pixels, side in zip(files, digests, split, strict=True):
@@ -199,7 +199,7 @@ def _leaks(files: Sequence[str], digests: Sequence[bytes], split: NDArray[np.uin
 
 
 def _caveats(card: dict[str, Any], layout: Layout) -> list[str]:
-    """What a reader should hold against numbers made with these faces."""
+    """Known limits of numbers that are measured on these faces."""
     found = []
     counted = (
         ("leaks", "pictures of test have the same pixels as one of train or validation (left as given)"),

@@ -4,7 +4,7 @@
                         factors.npy  float32 [N,F], of drawn faces only    files.json  N names
                         pack.json  version, signature of the source, fingerprint, attribute names, card, files_bytes
 
-Whatever is read on opening is small or mapped, so that a set of any size opens at once. (The first packs of this
+Opening reads small files and maps large ones, so that a set of any size opens at once. (The first packs of this
 version have the names in pack.json, as `files`.)
 """
 
@@ -84,7 +84,7 @@ class ImageFile:
 class FileNames(Sequence[str]):
     """The names of a pack's files, which are decoded when the first one is asked for.
 
-    content: the bytes of `files.json`, mapped, so that they stay those of the images where the pack is replaced.
+    content: the bytes of `files.json`, mapped, so that names and images stay those of one pack if it is replaced.
     """
 
     def __init__(self, content: NDArray[np.uint8], count: int) -> None:
@@ -111,14 +111,14 @@ def is_pack(folder: Path) -> bool:
 
 
 def read_pack(folder: Path, signature: str | None) -> Faces | None:
-    """The faces of a pack, or None where there is none, or not of this source (None: of any), or it is damaged."""
+    """The faces of a pack; None where there is none, it is damaged or has another signature.  signature: None: any"""
     try:
         text = (folder / "pack.json").read_text()
         about = json.loads(text)
         if about["version"] != VERSION or signature not in (None, about["signature"]):
             return None
         images = np.load(folder / "images.npy", mmap_mode="r")
-        # Mapped first: of a file that claims more than it holds nothing is allocated.
+        # Mapped first, so that a file that claims more than it holds cannot make NumPy allocate memory.
         attributes, split = (
             np.array(np.load(folder / name, mmap_mode="r")) for name in ("attributes.npy", "split.npy")
         )
@@ -156,7 +156,7 @@ def _names(folder: Path, size: int, count: int) -> FileNames:
 
 
 def write_pack_file(folder: Path, about: dict[str, Any], files: Sequence[str], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write everything but the images; `pack.json` last, so that a pack without it is none."""
+    """Write everything but the images; `pack.json` last: a folder without it is not a pack."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     names = json.dumps(files).encode()
@@ -166,7 +166,7 @@ def write_pack_file(folder: Path, about: dict[str, Any], files: Sequence[str], a
 
 @contextmanager
 def unfinished(folder: Path, needed: int) -> Iterator[Path]:
-    """A folder beside `folder` to write a pack into, which takes its place if all goes well and vanishes if not.
+    """A temporary folder to write a pack into; it replaces `folder` on success and is deleted on an error.
 
     needed: bytes.    Raises: DataError: no room, no permission.
     """
@@ -206,13 +206,13 @@ def _publish(fresh: Path, folder: Path) -> None:
                 folder.rename(old)
             except FileNotFoundError:  # the other process moved it away first
                 continue
-            except PermissionError:  # Windows, while somebody has it mapped
+            except PermissionError:  # Windows, while a process has it mapped
                 raise error from None
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Delete what killed processes left; a pack that is being written touches its files all the time."""
+    """Delete folders that killed processes left; a process that packs writes to its files all the time."""
     for left in cache.glob(f"{_UNFINISHED}*"):
         try:
             newest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
@@ -223,7 +223,7 @@ def _remove_abandoned(cache: Path) -> None:
 
 
 def _no_room(cache: Path, why: str) -> DataError:
-    return DataError(f"{cache}: no room on the disk: {why}. Free some, or set MIEN_CACHE to a folder on another disk.")
+    return DataError(f"{cache}: no room on the disk: {why}. Free space, or set MIEN_CACHE to a folder on another disk.")
 
 
 def _gigabytes(count: int) -> str:

@@ -1,1 +1,1 @@
-"""Sources of faces: folders, archives and tables that people have, read into pictures and attributes."""
+"""Sources of faces: folders, archives and tables, read into pictures and attributes."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.faces.source.layout import Layout, Tables, folder_names
+from mien.faces.source.layout import Layout, Tables
 from mien.faces.source.listing import Listing
 from mien.faces.source.tables import no_labels, parse_partition
 from mien.faces.splits import NOT_GIVEN, TEST
@@ -14,7 +14,8 @@ CELEBA_FOLDER, CELEBA_TABLE, CELEBA_PARTITION = "img_align_celeba", "list_attr_c
 
 def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
     """`img_align_celeba/` (once more inside, as some unpack it), its table and, if there, its partition."""
-    parts = {part.casefold() for part in folder_names(listing.pictures)}
+    folders = {p.rpartition("/")[0] for p in listing.pictures}
+    parts = {part.casefold() for folder in folders for part in folder.split("/")}
     parts.add(listing.path.resolve().name.casefold())
     if not any(celeba_files(listing, CELEBA_TABLE)) and CELEBA_FOLDER not in parts:
         return None
@@ -27,7 +28,7 @@ def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
     labels = tables.label(table, pictures) if table else no_labels(len(pictures))
     above = listing.path.resolve().parent
     if not table and any((above / f"{CELEBA_TABLE}{ending}").exists() for ending in (".txt", ".csv")):
-        notes.append(f"{CELEBA_TABLE} lies beside; give {above} as the source, and the attributes are read")
+        notes.append(f"{CELEBA_TABLE} lies beside the source; give {above} to read the attributes too")
     words = f"CelebA's layout: {CELEBA_FOLDER}/" if inside else "CelebA's layout"
     words += f" with {tables.called(table).rpartition('/')[2]}" if table else " without a table"
     given = np.full(len(pictures), NOT_GIVEN, np.int8)
@@ -44,5 +45,5 @@ def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
 
 
 def celeba_files(listing: Listing, stem: str) -> Iterator[str]:
-    """The tables of a name, whatever folder they lie in and however they end."""
+    """The tables of this name, in any folder and with any ending."""
     return (name for name in listing.tables if name.rpartition("/")[2].casefold().rpartition(".")[0] == stem)

@@ -1,4 +1,4 @@
-"""One picture, whatever Pillow opens, to a square of uint8 RGB.
+"""One picture, in any format that Pillow opens, to a square of uint8 RGB.
 
 Upright (EXIF), over white where it is transparent, cropped, and resized with Lanczos' filter, which Pillow widens with
 the reduction, so that nothing aliases. No draft mode: it is faster for JPEG, but shifts the picture by part of a pixel.
@@ -23,7 +23,7 @@ Crop = Box | Literal["square", "celeba"]
 
 CELEBA_SIZE = (178, 218)  # of the aligned pictures
 CELEBA_BOX: Box = (25, 50, 153, 178)
-MAX_BYTES = 256 * 2**20  # a larger file is no photograph of a face
+MAX_BYTES = 256 * 2**20  # larger files are refused
 MOST_SHOWN = 300  # letters of a path in a message
 # Formats that Pillow registers, but that are no photographs, only stubs, or (EPS) handed to another program.
 NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
@@ -34,7 +34,7 @@ class BadPicture(Exception):
 
 
 class Original(NamedTuple):
-    """What a picture was before it was packed."""
+    """Size and format of a picture before it was packed."""
 
     width: int  # upright, pixels
     height: int
@@ -87,7 +87,7 @@ def decode(content: bytes, size: int, crop: Crop) -> tuple[NDArray[np.uint8], Or
         raise BadPicture("not a picture that Pillow can read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPicture(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
-    except Exception as error:  # a decoder given broken bytes raises whatever it likes; each one is a bad file
+    except Exception as error:  # decoders raise many kinds of errors for broken bytes
         raise BadPicture(f"damaged: {str(error) or type(error).__name__}") from None
 
 
@@ -127,7 +127,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, clear).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+    return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy an RGB image
 
 
 def read_picture(path: Path, size: int, crop: Crop = "square") -> NDArray[np.uint8]:
@@ -141,12 +141,12 @@ def read_picture(path: Path, size: int, crop: Crop = "square") -> NDArray[np.uin
     except (OSError, ValueError, BadPicture) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(
-            f"{str(path)[:MOST_SHOWN]}: cannot be used: {why}. Give a JPEG, PNG or whatever else Pillow opens."
+            f"{str(path)[:MOST_SHOWN]}: cannot be used: {why}. Give a JPEG, a PNG or another format that Pillow opens."
         ) from None
 
 
 def _bytes_of(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # to open a pipe would wait for ever, and a device has no end
+    if path.exists() and not path.is_file():  # opening a pipe would block for ever, and a device has no end
         raise BadPicture("not a file")
     size = path.stat().st_size
     if size > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Which picture a name in a table means: with or without folder, with or without ending, in any case of letters."""
+"""Finding the picture for a name in a table: with or without folder or ending, in upper or lower case."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,9 @@ class Finder:
                     index[key] = SEVERAL if key in index else place
 
     def find(self, name: str) -> tuple[int | None, int]:
-        """Where the picture stands (None: nowhere, SEVERAL: not to be told) and how many parts of its path agree."""
+        """The picture's place (None: no match, SEVERAL: more than one) and how many parts of its path match."""
         plain = _plain(name)
-        for index, wanted in (
-            (self._whole, plain),
-            (self._stems, plain),
-            (self._stems, _without_ending(plain)),
-        ):
+        for index, wanted in ((self._whole, plain), (self._stems, plain), (self._stems, _without_ending(plain))):
             for key, parts in _tails(wanted):
                 if key in index:
                     return index[key], parts

@@ -1,4 +1,4 @@
-"""A source understood: which pictures it has, what is known of each, and what its folders and tables say."""
+"""The layout of a source: its pictures, and what its folders and tables say of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ MOST_FOLDERS = 64  # more folders than that are people or batches, not attribute
 
 @dataclass(frozen=True)
 class Layout:
-    """A source understood: N pictures, by name, with the split that the source gives and the labels.
+    """N pictures of a source, by name, with their labels and the split that the source gives.
 
     reader: how it was read, in words.    given: int8 [N], an index into SPLITS or NOT_GIVEN.
-    celeba: the usual box is cropped.    notes: what a reader of the data card should know.
+    celeba: the usual box is cropped.    notes: for the reader of the data card.
     """
 
     reader: str
@@ -39,7 +39,7 @@ class Tables:
     chosen: Path | str | None  # a path on disk, or a name in the listing
 
     def label(self, table: Path | str, pictures: Sequence[str]) -> Labels:
-        """What a table says of pictures.  Raises: DataError where it is none, or says nothing of them."""
+        """The labels that a table gives to pictures.  Raises: DataError where it is not a table or has none of them."""
         return label(parse(self.read(table), self.called(table)), pictures)
 
     def read(self, table: Path | str) -> bytes:
@@ -57,7 +57,7 @@ class Tables:
 
 
 def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[Labels, str]:
-    """The name of the folder that a picture is in as its attribute, and what was done in words."""
+    """Attributes from the names of the pictures' folders, and a sentence for the data card."""
     folders = [next(first_folder(p, prefix) for prefix in prefixes if p.startswith(prefix)) for p in pictures]
     names = tuple(sorted(set(folders)))
     if "" in names or len(names) < 2:
@@ -69,7 +69,7 @@ def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[L
 
 
 def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
-    """The one .csv or .tsv that lies beside the pictures; of several none, with a note."""
+    """The only .csv or .tsv beside the pictures; None, with a note, where there are several."""
     beside = tables_in(listing, top)
     if len(beside) > 1:
         notes.append(f"{len(beside)} tables lie there ({', '.join(beside[:3])}); choose one with --attributes")
@@ -77,7 +77,7 @@ def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
 
 
 def tables_in(listing: Listing, folder: str) -> list[str]:
-    """The .csv and .tsv files in a folder, 'a/' or '' for the top; a .txt may be anything and has to be named."""
+    """The .csv and .tsv files in a folder, 'a/' or '' for the top; a .txt is used only where the user names it."""
     return [
         name
         for name in listing.tables
@@ -86,7 +86,7 @@ def tables_in(listing: Listing, folder: str) -> list[str]:
 
 
 def top_folder(listing: Listing) -> str:
-    """The folders that hold everything, as 'faces/': people zip and nest folders."""
+    """The outer folders that hold everything, such as 'faces/', as archives often have."""
     top = ""
     while True:
         firsts = {first_folder(name, top) for name in listing.pictures}
@@ -99,13 +99,3 @@ def first_folder(picture: str, top: str) -> str:
     """The first folder of a path below `top`, or '' where it lies at the top."""
     folder, slash, _ = picture[len(top) :].partition("/")
     return folder if slash else ""
-
-
-def first_folders(pictures: Sequence[str], top: str) -> list[str]:
-    """The folders just below `top`."""
-    return sorted({first_folder(p, top) for p in pictures} - {""})
-
-
-def folder_names(pictures: Sequence[str]) -> set[str]:
-    """The names of all folders on the way to the pictures."""
-    return {part for folder in {p.rpartition("/")[0] for p in pictures} for part in folder.split("/")}

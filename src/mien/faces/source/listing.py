@@ -1,4 +1,4 @@
-"""What lies in a source, a folder or a .zip, without opening any picture."""
+"""The files of a source, a folder or a .zip, listed without opening any picture."""
 
 import errno
 import hashlib
@@ -21,9 +21,9 @@ from mien.errors import DataError, did_you_mean, shown
 from mien.faces.source.decode import MAX_BYTES, BadPicture, extensions
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
-# A name with more is no photograph's, and costs memory and time by the square: each of its ends may be asked for.
+# Longer names are refused: the index of a name's endings grows with the square of its length.
 MOST_DEEP, LONGEST_NAME = 32, 4096  # folders, letters
-MOST_BESIDE = 1000  # names among which the one that was meant is looked for
+MOST_BESIDE = 1000  # names that are compared with a mistyped one
 NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 # Of these zipfile unpacks no more than it is asked for; of bzip2 and LZMA a few bytes unpack to gigabytes.
 BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -53,9 +53,9 @@ class Listing:
 
 
 def path_of(given: str | Path) -> Path:
-    """The path that somebody gave, with ~ as their home.
+    """The path that the user gave, with ~ expanded.
 
-    Raises: DataError for what no path can be.
+    Raises: DataError for text that cannot be a path.
     """
     try:
         if not str(given):
@@ -66,12 +66,12 @@ def path_of(given: str | Path) -> Path:
         if isinstance(error, OSError) and error.errno in NOT_THERE:
             return path
         why = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{shown(str(given))}: no path there can be ({why}). Check how it is written.") from None
+        raise DataError(f"{shown(str(given))}: not a possible path ({why}). Check the spelling.") from None
     return path
 
 
 def list_source(path: Path) -> Listing:
-    """List a folder or a .zip; hidden files and the droppings of operating systems are passed over.
+    """List a folder or a .zip; hidden files and those that operating systems leave are skipped.
 
     Raises: DataError: no such path, neither a folder nor a .zip, no permission.
     """
@@ -145,9 +145,9 @@ def _read_from_zip(path: Path, name: str) -> bytes:
     archive, members = _open_zip(path, path.stat().st_mtime_ns)
     _check_bytes(members[name].file_size)
     if members[name].compress_type not in BOUNDED:
-        raise BadPicture("packed with neither deflate nor no method at all; make the .zip anew, the usual way")
+        raise BadPicture("packed by another method than deflate or store; make the .zip again with one of these")
     with archive.open(members[name]) as file:
-        return file.read(members[name].file_size)  # without a bound, a member that lies is unpacked whole and then cut
+        return file.read(members[name].file_size)  # unbounded, a member with a false size would be unpacked whole
 
 
 def _check_name(path: Path, name: str) -> None:
@@ -168,7 +168,7 @@ def _walk_folder(top: Path) -> Iterator[_File]:
     while waiting:
         prefix, folder = waiting.pop()
         real = os.path.realpath(folder)
-        if real in seen:  # a link back to where we have been
+        if real in seen:  # a link back to a folder already walked
             continue
         seen.add(real)
         if prefix and _is_of_mien(folder):
@@ -191,7 +191,7 @@ def _walk_folder(top: Path) -> Iterator[_File]:
 
 
 def _walk_zip(path: Path) -> Iterator[_File]:
-    if not path.is_file() or not zipfile.is_zipfile(path):  # a pipe is not opened: that would wait for ever
+    if not path.is_file() or not zipfile.is_zipfile(path):  # opening a pipe would block for ever
         raise DataError(
             f"{path}: neither a folder nor a .zip. Give the folder that holds the pictures, a .zip of it, "
             "or 'drawn' for the embedded faces."
@@ -203,7 +203,7 @@ def _walk_zip(path: Path) -> Iterator[_File]:
 
 @lru_cache(maxsize=1)
 def _open_zip(path: Path, mtime_ns: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
-    """An archive and its members by cleaned name; nothing is ever written out, so a name can do no harm."""
+    """An archive and its members by cleaned name; nothing is written to disk, so names such as '../x' are harmless."""
     try:
         archive = zipfile.ZipFile(path)
     except DAMAGED as error:
@@ -217,7 +217,7 @@ def _open_zip(path: Path, mtime_ns: int) -> tuple[zipfile.ZipFile, dict[str, zip
 
 
 def _is_of_mien(folder: str) -> bool:
-    """Whether a folder is a run, plan, study or page that mien wrote, whose pictures are made of others."""
+    """Whether a folder is a run, plan, study or page that mien wrote; its pictures are not photographs."""
     return any(all(os.path.isfile(f"{folder}{os.sep}{name}") for name in names) for names in OF_MIEN)  # noqa: PTH113
 
 

@@ -1,4 +1,4 @@
-"""What a source is, told by what lies there. A new layout is a file beside this one, and a line in READERS."""
+"""The layout of a source, recognised by its files. A new layout is a file beside this one and a line in READERS."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 from mien.errors import DataError
 from mien.faces.source.celeba import read_celeba
 from mien.faces.source.decode import extensions
-from mien.faces.source.layout import (
-    Layout,
-    Tables,
-    top_folder,
-)
+from mien.faces.source.layout import Layout, Tables, top_folder
 from mien.faces.source.listing import Listing, missing
 from mien.faces.source.plain_folder import read_folder
 from mien.faces.source.split_folders import read_split_folders
 
 Reader = Callable[[Listing, Tables, str], Layout | None]
-READERS: tuple[Reader, ...] = (read_celeba, read_split_folders, read_folder)  # the first that knows a layout reads it
+READERS: tuple[Reader, ...] = (  # the first that knows a layout reads it
+    read_celeba,
+    read_split_folders,
+    read_folder,  # knows every layout, so it stays last
+)
 
 
 def read_layout(listing: Listing, table: Path | str | None) -> Layout:
@@ -33,7 +33,7 @@ def read_layout(listing: Listing, table: Path | str | None) -> Layout:
 def find_table(listing: Listing, table: Path) -> Path | str:
     """The table a user named: a path on disk, or a name in the source.
 
-    Raises: DataError: there is none.
+    Raises: DataError: there is no such table.
     """
     if table.is_file():
         return table
@@ -49,7 +49,7 @@ def find_table(listing: Listing, table: Path) -> Path | str:
 
 
 def no_pictures(listing: Listing) -> DataError:
-    """What to say of a source without pictures."""
+    """The error for a source without pictures."""
     others = [f"{count} {ending}" for ending, count in sorted(listing.ignored.items())]
     if listing.tables:
         others.append(f"{len(listing.tables)} tables or texts")

@@ -2,15 +2,7 @@
 
 import numpy as np
 
-from mien.faces.source.layout import (
-    Layout,
-    Tables,
-    first_folder,
-    first_folders,
-    labels_from_folders,
-    only_table,
-    tables_in,
-)
+from mien.faces.source.layout import Layout, Tables, first_folder, labels_from_folders, only_table, tables_in
 from mien.faces.source.listing import Listing
 from mien.faces.source.tables import join
 from mien.faces.splits import TEST, TRAIN, VALIDATION
@@ -20,8 +12,8 @@ SPLIT_FOLDERS = {"train": TRAIN, "validation": VALIDATION, "valid": VALIDATION, 
 
 def read_split_folders(listing: Listing, tables: Tables, top: str) -> Layout | None:
     """The coursework's layout: train/ and test/ (validation/ if there), and a table for each, or one for all."""
-    folders = {name: SPLIT_FOLDERS.get(name.casefold()) for name in first_folders(listing.pictures, top)}
-    found = {name: side for name, side in folders.items() if side is not None}
+    folders = sorted({first_folder(p, top) for p in listing.pictures})
+    found = {name: SPLIT_FOLDERS[name.casefold()] for name in folders if name.casefold() in SPLIT_FOLDERS}
     if TRAIN not in found.values() or len(set(found.values())) < 2:
         return None
     splits = dict(sorted(found.items(), key=lambda item: item[1]))

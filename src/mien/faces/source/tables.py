@@ -22,7 +22,7 @@ _WORDS |= dict.fromkeys(("", "na", "n/a", "nan", "?", "none", "null"), _UNKNOWN)
 MOST_CELLS, MOST_COLUMNS = 50_000_000, 10_000
 MOST_ATTRIBUTES = 1000  # every two of them are correlated
 LONGEST_NAME = 100  # letters of an attribute's name
-_SHORT = 8  # letters of a cell that many rows are likely to have
+_SHORT = 8  # letters of a cell that is likely to repeat in many rows
 _ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
 
 
@@ -41,7 +41,7 @@ class Labels:
     """What tables say about a list of N pictures.
 
     values: int8 [N,A], 1 has it, 0 has not, -1 unknown.    has_row: bool [N].
-    left_out: columns that are no attributes, with the reason.    notes: what else a reader of the card should know.
+    left_out: columns that are not attributes, with the reason.    notes: for the reader of the data card.
     """
 
     names: tuple[str, ...]
@@ -103,7 +103,7 @@ def label(table: Table, pictures: Sequence[str]) -> Labels:
 
 
 def _text(content: bytes) -> str:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # Excel's format 'Unicode text'
         return content.decode("utf-16", errors="replace")
     try:
         return content.decode("utf-8-sig")
@@ -154,7 +154,7 @@ def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
 
 
 class _Stripped(dict[str, str]):
-    """A cell without the blanks around it; of short ones each is held once, however many rows have it."""
+    """A cell without the blanks around it; each different short cell is held once."""
 
     def __missing__(self, cell: str) -> str:
         plain = cell.strip()
@@ -164,7 +164,7 @@ class _Stripped(dict[str, str]):
 
 
 def _delimiter(lines: list[str]) -> str:
-    """The mark that gives every line as many cells as the header, and of those the one that gives the most."""
+    """The delimiter that splits every line into as many cells as the header; if several do, the one with most cells."""
 
     def fit(mark: str) -> tuple[bool, int]:
         lengths = [len(cells) for cells in csv.reader(lines, delimiter=mark, skipinitialspace=True)]
@@ -184,13 +184,15 @@ def _header(cells: list[str], where: str) -> tuple[str, ...]:
     while len(cells) > 2 and not cells[-1]:
         cells.pop()
     if len(cells) > MOST_COLUMNS:
-        raise DataError(f"{where}: {len(cells):,} columns; a table may have {MOST_COLUMNS:,}. Leave out what is none.")
+        raise DataError(
+            f"{where}: {len(cells):,} columns; a table may have {MOST_COLUMNS:,}. Remove those that are not attributes."
+        )
     return tuple(cells)
 
 
 def _check_length(cells: list[str], expected: int, where: str) -> None:
     if len(cells) != expected:
-        raise DataError(f"{where}: {len(cells)} values, but the header has {expected}. Mend or remove that line.")
+        raise DataError(f"{where}: {len(cells)} values, but the header has {expected}. Correct or remove that line.")
 
 
 def _code(cell: str) -> int:
@@ -268,9 +270,7 @@ def _attributes(
         why = "; ".join(f"column {shown(name)}: {reason}" for name, reason in left_out[:3]) or "there are only names"
         raise DataError(f"{table.source}: no column is an attribute ({why}). Values may be {_ALLOWED}.")
     if len(kept) > MOST_ATTRIBUTES:
-        raise DataError(
-            f"{table.source}: {len(kept):,} attributes; there may be {MOST_ATTRIBUTES:,}. Leave out columns."
-        )
+        raise DataError(f"{table.source}: {len(kept):,} attributes; there may be {MOST_ATTRIBUTES:,}. Remove columns.")
     values = codes[:, kept]
     values[values == _MINUS_ONE] = 0
     return values, tuple(table.columns[at] for at in kept), left_out, notes
@@ -320,6 +320,6 @@ def parse_partition(content: bytes, source: str, pictures: Sequence[str]) -> NDA
             given[place] = int(side)
     if (given == _UNKNOWN).all():
         raise DataError(
-            f"{source}: no line matches a picture, such as {shown(pictures[0])}. Remove the file or mend the names."
+            f"{source}: no line matches a picture, such as {shown(pictures[0])}. Remove the file or correct the names."
         )
     return given

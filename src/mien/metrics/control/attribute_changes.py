@@ -1,4 +1,4 @@
-"""What pairs of faces show that differ in one attribute by design: whether it flips, what else moves, what stays."""
+"""Pairs of faces that differ in one attribute by design: whether it flips, what else moves, what stays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,29 +10,28 @@ from mien.faces.batches import CHUNK
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.judge import Judge
 from mien.metrics import numbers
-from mien.metrics.intervals import mean_score, share_score
+from mien.metrics.intervals import Z, mean_score, share_score
 from mien.pictures.arrays import Pictures
 from mien.runs.score import Score
 from mien.seeds import Seed
 
-Z = 1.96  # of a two-sided 95 % interval
 SEEN = 0.5  # probability above which the judge counts an attribute as seen
 
 
 @dataclass(frozen=True)
 class Look:
-    """Images and what the judge sees in them.  uint8 [N,S,S,3], float32 [N,D], float32 [N,A] in [0, 1]"""
+    """Images with the judge's features and probabilities.  uint8 [N,S,S,3], float32 [N,D], float32 [N,A] in [0, 1]"""
 
     images: Pictures
     features: NDArray[np.float32]
     probabilities: NDArray[np.float32]
 
     def sees(self, column: int) -> NDArray[np.bool_]:
-        """In which images the judge sees an attribute.  -> [N]"""
+        """Whether the judge sees an attribute in each image.  -> [N]"""
         return self.probabilities[:, column] > SEEN
 
     def where(self, choose: NDArray[np.bool_], other: "Look") -> "Look":
-        """These images where `choose` says so, and the other ones elsewhere.  bool [N]"""
+        """These images where `choose` is true, and the other images elsewhere.  bool [N]"""
         features = np.where(choose[:, None], self.features, other.features)
         probabilities = np.where(choose[:, None], self.probabilities, other.probabilities)
         return Look(np.where(choose[:, None, None, None], self.images, other.images), features, probabilities)
@@ -74,7 +73,7 @@ def report(off: Look, on: Look, attribute: str, tells: Sequence[str], unrelated:
 
 
 def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -> dict[str, Score]:
-    """What happens to every other attribute that the judge tells."""
+    """The change of every other attribute that the judge knows."""
     scores: dict[str, Score] = {}
     for column, other in enumerate(tells):
         if other != attribute:
@@ -89,10 +88,9 @@ def leaks(off: Look, on: Look, attribute: str, tells: Sequence[str], how: str) -
 
 
 def changes(off: Look, on: Look, attribute: str, unrelated: Look, how: str) -> dict[str, Score]:
-    """How far the halves of pairs are apart, against unrelated faces; nothing where those do not differ at all."""
+    """How far the halves of pairs are apart, against unrelated faces; empty where the unrelated faces are all equal."""
     half = len(unrelated.images) // 2
-    # They may be in the order of classes.
-    shuffled = np.random.default_rng(Seed.UNRELATED).permutation(len(unrelated.images))
+    shuffled = np.random.default_rng(Seed.UNRELATED).permutation(len(unrelated.images))  # else in order of classes
     one, other = unrelated.of(shuffled[:half]), unrelated.of(shuffled[half : 2 * half])
     over = f"between the halves over that of {half:,} unrelated pairs; 0: nothing changes, 1: another face"
     scores: dict[str, Score] = {}
@@ -126,11 +124,11 @@ def feature_distance(one: Look, other: Look) -> NDArray[np.float64]:
 def ceiling(
     probabilities: NDArray[np.float32], labels: NDArray[np.int8], attribute: str, tells: Sequence[str]
 ) -> dict[str, Score]:
-    """How the judge does on real faces, which limits what it can see in pairs; and what goes with the attribute there.
+    """The judge's flip rate on real faces, which limits that of pairs; and the other attributes of those faces.
 
     probabilities: the judge's, of real faces.  [N,A]
     labels: the attribute of the real faces, 1 has it, 0 has not, -1 unknown.  [N]
-    Nothing where one kind is missing.
+    Empty where all faces have the attribute, or none.
     """
     without, having = probabilities[labels == 0], probabilities[labels == 1]
     if attribute not in tells or min(len(without), len(having)) < 2:
@@ -169,7 +167,7 @@ def chance(seen: NDArray[np.bool_], attribute: str) -> Score:
 def product(one: NDArray[np.bool_], other: NDArray[np.bool_], protocol: str) -> Score:
     """The product of two shares, its interval by the delta method.  bool [N], bool [M]
 
-    For the interval, one hit and one miss are added to each: a few that are all right are no certainty.
+    For the interval, one hit and one miss are added to each: a few hits without a miss are no certainty.
     """
     value = float(one.mean() * other.mean())
     smooth = [(float(hits.sum()) + 1) / (len(hits) + 2) for hits in (one, other)]

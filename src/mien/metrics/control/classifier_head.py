@@ -1,4 +1,4 @@
-"""What a model's own attribute head says: of real test images, and of its own samples.
+"""The accuracy of a model's own attribute head: on real test images, and on its own samples.
 
 The head was trained together with the generator, so this is no independent judgement of the samples.
 """
@@ -31,7 +31,7 @@ def head_accuracy(subject: Subject) -> dict[str, Score]:
             (HEAD_ACCURACY, real, truth, "test split"),
             (HEAD_AGREEMENT, fake, asked, "own samples"),
         ):
-            if has.any() and not has.all():  # else there is nothing to tell apart
+            if has.any() and not has.all():  # else there is only one class
                 scores[number.of(name)] = balanced_accuracy(seen[:, index], has, f"{where}, {protocol}")
     return scores
 

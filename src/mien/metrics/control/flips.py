@@ -139,7 +139,7 @@ def edited_attributes(subject: Subject) -> list[str]:
 
 
 def reader_of(subject: Subject) -> FactorReader | None:
-    """What reads the factors of drawn faces; None for photographs, whose factors nobody knows."""
+    """The regression that reads the factors of drawn faces; None for photographs, whose factors are unknown."""
     known = factors(subject.faces)
     if known is None:
         return None
@@ -150,13 +150,13 @@ def reader_of(subject: Subject) -> FactorReader | None:
 
 
 def of_the_renderer(subject: Subject, attribute: str, unrelated: Look, reader: FactorReader) -> dict[str, Score]:
-    """The same of pairs that the renderer of drawn faces draws: what a perfect model reads as."""
+    """The same numbers of pairs that the renderer of drawn faces draws: what a perfect model would have."""
     off, on = (look(subject.judge, images) for images in renderer_pairs(attribute, RENDERED, subject.faces.size))
     how = f"{RENDERED:,} people (seed {RendererSeed.PAIRS}) drawn by the renderer with {attribute} off and on"
     if attribute in drawn_faces.HAIR_COLORS:
         how += (
-            ", the other colours of hair off in both; a conditional model's pairs keep them as they are, so that they "
-            "may ask for two colours at once"
+            ", the other colours of hair off in both; a conditional model's pairs keep them as they are, so that a "
+            "label may ask for two colours at once"
         )
     scores = report(off, on, attribute, subject.judge.attributes, unrelated, how)
     scores |= reader.shifts(off.features, on.features, attribute, how)

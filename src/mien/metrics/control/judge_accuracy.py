@@ -1,10 +1,11 @@
-"""How far the judge itself can be trusted: its accuracy on real test images, before it says anything of samples."""
+"""The judge's own accuracy on real test images, which says how far its numbers of samples can be trusted."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces import UNKNOWN
 from mien.metrics.evaluated_model import Subject
+from mien.metrics.intervals import Z
 from mien.metrics.numbers import JUDGE_ACCURACY, JUDGE_AUC
 from mien.runs.score import Score
 
@@ -29,7 +30,7 @@ def judgement(subject: Subject) -> dict[str, Score]:
 def balanced_accuracy(seen: NDArray[np.bool_], truth: NDArray[np.bool_], protocol: str) -> Score:
     """Mean of the shares of the two classes that are seen right; a class without images counts as half right.
 
-    For the interval, one right and one wrong are added to each class: a few that are all right are no certainty.
+    For the interval, one right and one wrong are added to each class: a few hits without a miss are no certainty.
     """
     rates, variances = [], []
     for answer in (True, False):
@@ -38,12 +39,12 @@ def balanced_accuracy(seen: NDArray[np.bool_], truth: NDArray[np.bool_], protoco
         smoothed = (float(right.sum()) + 1) / (len(right) + 2)
         variances.append(smoothed * (1 - smoothed) / max(len(right), 1))
     value = sum(rates) / 2
-    half = 1.96 * 0.5 * float(np.sqrt(sum(variances)))
+    half = Z * 0.5 * float(np.sqrt(sum(variances)))
     return Score(value, max(0.0, value - half), min(1.0, value + half), len(truth), protocol)
 
 
 def area_under_curve(seen: NDArray[np.float32], truth: NDArray[np.bool_]) -> Score:
-    """How often an image with the attribute is thought likelier to have it than one without.  [N] x 2
+    """How often the judge gives an image with the attribute a higher probability than one without.  [N] x 2
 
     Source of the interval: Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve", equation 1.
     """
@@ -53,6 +54,6 @@ def area_under_curve(seen: NDArray[np.float32], truth: NDArray[np.bool_]) -> Sco
     with_it, without = int(truth.sum()), int((~truth).sum())
     first, second = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (with_it - 1) * (first - area**2) + (without - 1) * (second - area**2)
-    half = 1.96 * float(np.sqrt((area * (1 - area) + spread) / (with_it * without)))
+    half = Z * float(np.sqrt((area * (1 - area) + spread) / (with_it * without)))
     protocol = "test split, area under the judge's ROC curve, Hanley-McNeil interval; a guess has 0.5"
     return Score(area, max(0.0, area - half), min(1.0, area + half), len(truth), protocol)

@@ -1,4 +1,4 @@
-"""The likelihood side of a model that encodes: how probable it finds test images, and what its latents cost."""
+"""The likelihood of a model that encodes: bounds on log p(x) of test images, and the KL of its latents."""
 
 import math
 from typing import NamedTuple
@@ -29,7 +29,7 @@ BITS_OF_PIXEL = math.log2(GREY_LEVELS)  # pixels are 2/255 apart: from a density
 
 
 class Coded(NamedTuple):
-    """What coding images costs.  mse: of one draw from q(z given x), [N].  kl: in nats, [N]."""
+    """The cost of coding images.  mse: of one draw from q(z given x), [N].  kl: in nats, [N]."""
 
     mse: NDArray[np.float64]
     kl: NDArray[np.float64]
@@ -51,7 +51,7 @@ def likelihood(subject: Subject) -> dict[str, Score]:
             "mean squared error of decoded draws from q(z given x)",
         )
     }
-    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.stated("test"))
+    scores |= bounds(model, test, subject.labels_of(rows["test"]), variance, subject.split_in_words("test"))
     scores |= principal_baseline(subject, validated, test)
     return scores | latents(subject.latents("test")[0]) | aggregate(*subject.latents("train"))
 
@@ -130,7 +130,7 @@ def importance_weighted_bound(
 
 
 def principal_baseline(subject: Subject, validated: arrays.Pictures, test: arrays.Pictures) -> dict[str, Score]:
-    """What a linear model with as many latents makes of the same images: probabilistic PCA of pixels.
+    """The likelihood of the same images by a linear model with as many latents: probabilistic PCA of pixels.
 
     Source: Tipping & Bishop 1999, "Probabilistic principal component analysis".
     """

@@ -1,4 +1,4 @@
-"""Latents of images: how many of them say something, and how far all together are from what samples are drawn from."""
+"""Latents of images: how many are active, and how far their aggregate is from the prior of the samples."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.metrics import numbers
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
+from mien.metrics.intervals import GROUPS, jackknife, not_negative, rows_without_each
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
 from mien.seeds import Seed
 
-ACTIVE = 0.01  # variance of a latent's mean over images above which the latent says something
+ACTIVE = 0.01  # variance of a latent's mean over images above which the latent is active
 
 
 class Encoded(NamedTuple):
@@ -46,12 +46,11 @@ def exactly(value: float, images: int, protocol: str) -> Score:
 
 
 def latents(means: NDArray[np.float32]) -> dict[str, Score]:
-    """How many latents there are, and how many of them say something of an image.  means of q(z given x), [N,Z]
+    """The number of latents, and of those that are active.  means of q(z given x), [N,Z]
 
     Source: Burda et al. 2016 (arXiv:1509.00519).
     """
-    group = group_of(len(means))
-    left_out = (float(active(means[group != one])) for one in range(GROUPS))
+    left_out = (float(active(means[rows])) for rows in rows_without_each(len(means)))
     protocol = f"test split, latents whose mean has a variance above {ACTIVE} over images"
     return {
         numbers.ACTIVE_UNITS.name: not_negative(jackknife(float(active(means)), left_out, len(means), protocol)),
@@ -91,7 +90,7 @@ def divergence(values: NDArray[np.float32]) -> Divergence:
 
 
 def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[str, Score]:
-    """The aggregate posterior of images against the prior, [N,Z] x 2; nothing with too few images for a covariance."""
+    """The aggregate posterior of images against the prior, [N,Z] x 2; empty with too few images for a covariance."""
     count, size = means.shape
     if count * (GROUPS - 1) // GROUPS <= 2 * size:
         return {}
@@ -113,5 +112,4 @@ def aggregate(means: NDArray[np.float32], logvars: NDArray[np.float32]) -> dict[
 
 def divergences(values: NDArray[np.float32]) -> list[Divergence]:
     """Of all latents, and of all but those of each group.  [N,Z] -> GROUPS + 1"""
-    group = group_of(len(values))
-    return [divergence(values), *(divergence(values[group != one]) for one in range(GROUPS))]
+    return [divergence(values), *(divergence(values[rows]) for rows in rows_without_each(len(values)))]

@@ -1,4 +1,4 @@
-"""How well a model gives back test images it never saw, beside what needs no model at all."""
+"""How well a model reconstructs test images that it was not trained on, beside baselines that need no model."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from mien.faces.pixel_range import to_stored
 from mien.metrics.encoder.principal_components import PrincipalGaussian
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.intervals import mean_score
-from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number
+from mien.metrics.numbers import MEAN_FACE, MSE_WITH, MSE_WITHOUT, PCA, TEST, Number, by_extractor
 from mien.models.base import Encodes
 from mien.pictures.of_models import evaluating
 from mien.runs.score import Score
@@ -35,10 +35,10 @@ class Distances(NamedTuple):
 def reconstruction(subject: Subject) -> dict[str, Score]:
     """Squared error, PSNR, SSIM and distance in features over the test split; a mean face and PCAs beside them.
 
-    Nothing where all test faces lack attributes that the model is told.
+    Empty where all test faces lack attributes that the model needs.
     """
     model = subject.encoder
-    if not subject.told("test").any():
+    if not subject.labelled("test").any():
         return {}
     own = compare(subject, lambda x, y: through(model, x, y))
     scores = scored(subject, TEST, "", own) | by_attribute(subject, own)
@@ -65,7 +65,7 @@ def compare(subject: Subject, reconstruct: Reconstruct) -> Distances:
 
     Each goes to its place among all: many small tensors, kept where large ones come and go, would hold gigabytes.
     """
-    places = np.flatnonzero(subject.told("test"))
+    places = np.flatnonzero(subject.labelled("test"))
     faces = subject.rows("test")[places]
     mse, ssim = np.empty(len(faces)), np.empty(len(faces))
     apart = {extractor.name: np.empty(len(faces)) for extractor in subject.extractors}
@@ -96,7 +96,7 @@ def squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> N
 
 def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Distances, *of: str) -> dict[str, Score]:
     """The means of the distances.  numbers: by what is measured.  of: the parts of their names"""
-    split = subject.stated("test")
+    split = subject.split_in_words("test")
     scores = {
         numbers["mse"].of(*of): mean_score(found.mse, f"{how}{split}, {MSE}"),
         numbers["psnr"].of(*of): mean_score(found.psnr, f"{how}{split}, dB, mean over images"),
@@ -106,12 +106,13 @@ def scored(subject: Subject, numbers: Mapping[str, Number], how: str, found: Dis
         distances = perceptual_distance(found.features[extractor.name], subject.features(extractor, "test"))
         if distances is not None:
             how_far = f"squared distance of features, as a share of that of two unrelated images; {extractor.protocol}"
-            scores[numbers[f"perceptual_{extractor.name}"].of(*of)] = mean_score(distances, f"{how}{split}, {how_far}")
+            number, more = by_extractor(numbers, extractor.name, "perceptual_")
+            scores[number.of(*of, *more)] = mean_score(distances, f"{how}{split}, {how_far}")
     return scores
 
 
 def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """How far each image is from what became of it; 0: the same, 1: like any other face.  [N], [N,D] -> [N]
+    """How far each image is from its reconstruction; 0: the same, 1: as far as any other face.  [N], [N,D] -> [N]
 
     In units of the mean squared distance of two different images, which is twice the features' total variance; None
     where they do not vary.
@@ -122,7 +123,7 @@ def perceptual_distance(squared: NDArray[np.float64], features: NDArray[np.float
 
 def by_attribute(subject: Subject, found: Distances) -> dict[str, Score]:
     """The squared error of the test images that have an attribute, and of those that have it not."""
-    values = subject.faces.attributes[subject.rows("test")[subject.told("test")]]
+    values = subject.faces.attributes[subject.rows("test")[subject.labelled("test")]]
     scores = {}
     for column, name in enumerate(subject.faces.attribute_names):
         for words, value, number in (("with", 1, MSE_WITH), ("without", 0, MSE_WITHOUT)):

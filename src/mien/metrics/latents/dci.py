@@ -1,11 +1,11 @@
-"""Disentanglement, completeness and informativeness: what a sparse linear prediction of factors needs of latents."""
+"""Disentanglement, completeness and informativeness: which latents a sparse linear prediction of factors needs."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.metrics.intervals import GROUPS, group_of
+from mien.metrics.intervals import rows_without_each
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1)  # of the lasso, all in units of standard deviation
 TOLERATED = 0.01  # loss of R^2 for a larger penalty
@@ -14,9 +14,8 @@ STEPS = 300  # of its solution, and a tenth of it from the solution of almost th
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Moments:
-    """All that a regression knows of latents and factors that both have mean 0 and variance 1 on training images.
+class Moments(NamedTuple):
+    """Second moments of latents and factors, both of mean 0 and variance 1 on training images: all a regression needs.
 
     within: latents with latents, [Z,Z].    across: latents with factors, [Z,F].    Means over images.
     """
@@ -62,8 +61,7 @@ def completeness_of(importance: Values) -> float:
     return disentanglement_of(importance.T)
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """Scores of all images and without each group of them.  [GROUPS + 1] each
 
     informativeness: R^2 on test images, mean over factors, from 0 to 1.
@@ -78,7 +76,7 @@ def dci(
     train: tuple[NDArray[np.float32], NDArray[np.float32]],
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> Trial:
-    """Predict factors from latents by a lasso, and see what it needs.  ([N,Z], [N,F]) x 2
+    """Predict factors from latents by a lasso, and score the weights it needs.  ([N,Z], [N,F]) x 2
 
     The importance of a latent for a factor is the size of its weight, latents in units of their standard deviation.
     """
@@ -89,10 +87,11 @@ def dci(
     found = [weights]
     for size, group in groups:
         share = size / len(codes)
-        rest = Moments(*((a - share * b) / (1 - share) for a, b in zip(parts(whole), parts(group), strict=True)))
+        rest = Moments(*((a - share * b) / (1 - share) for a, b in zip(whole, group, strict=True)))
         found.append(lasso(rest, penalty, weights, STEPS // 10))
     sizes = [np.abs(one) for one in found]
-    explained = np.array([explained_share(tested @ weights, truth, rows) for rows in rows_kept(len(truth))])
+    kept = [np.ones(len(truth), np.bool_), *rows_without_each(len(truth))]
+    explained = np.array([explained_share(tested @ weights, truth, rows) for rows in kept])
     complete = np.array([completeness_of(one) for one in sizes])
     return Trial(np.array([disentanglement_of(one) for one in sizes]), complete, explained)
 
@@ -115,21 +114,10 @@ def moments(codes: Values, factors: Values) -> Moments:
     return Moments(codes.T @ codes / len(codes), codes.T @ factors / len(codes))
 
 
-def parts(some: Moments) -> tuple[Values, Values]:
-    """The two matrices."""
-    return some.within, some.across
-
-
 def moments_of_groups(codes: Values, factors: Values) -> list[tuple[int, Moments]]:
     """The number and the moments of each group of images."""
-    group = group_of(len(codes))
-    rows = [group == one for one in range(GROUPS)]
-    return [(int(inside.sum()), moments(codes[inside], factors[inside])) for inside in rows]
-
-
-def rows_kept(count: int) -> list[NDArray[np.bool_]]:
-    """All test images, then those outside of each group."""
-    return [np.ones(count, np.bool_), *(group_of(count) != one for one in range(GROUPS))]
+    groups = [~kept for kept in rows_without_each(len(codes))]
+    return [(int(inside.sum()), moments(codes[inside], factors[inside])) for inside in groups]
 
 
 def choose_penalty(codes: Values, factors: Values) -> float:

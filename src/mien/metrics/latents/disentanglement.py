@@ -33,7 +33,7 @@ PROTOCOLS = {
     "dci_informativeness": "R² on test images, mean over factors",
 }
 LASSO = (
-    f"lasso fitted to training images, penalty from {PENALTIES[0]} to {PENALTIES[-1]}: the largest that predicts the "
+    f"lasso fitted to training images, penalty from {PENALTIES[0]} to {PENALTIES[-1]}: the largest that predicts "
     "every fifth of them about as well as the best"
 )
 
@@ -97,7 +97,7 @@ def probes(subject: Subject, codes: Codes, principal: Codes) -> dict[str, Score]
             seen = probe(some.train, train[:, column], some.test)
             known = test[:, column] != UNKNOWN
             has = test[known, column] == 1
-            if seen is not None and has.any() and not has.all():  # else there is nothing to tell apart
+            if seen is not None and has.any() and not has.all():  # else there is only one class
                 how = (
                     f"test split, balanced accuracy of a ridge classifier (classes weighed alike) of {what}, fitted "
                     f"to {len(train):,} training images; a guess has 0.5"

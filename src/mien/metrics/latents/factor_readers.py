@@ -1,4 +1,4 @@
-"""The continuous factors of drawn faces, as they can be read from images: what a picture's pairs should leave alone."""
+"""The continuous factors of drawn faces, read from images: pairs should leave them unchanged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mien.metrics.numbers import FACTOR_R2, FACTOR_SHIFT
 from mien.runs.score import Score
 from mien.seeds import Seed
 
-READABLE = 0.3  # R^2 on test faces below which a factor is not read: its shift would be near 0 whatever happened
+READABLE = 0.3  # R^2 on test faces below which a factor is not read: its shift would always be near 0
 PENALTIES = np.logspace(-1, 4, 6)  # of the ridge regression, chosen by leave-one-out on training faces
 DRAWS = 200  # of the bootstrap
 
@@ -51,7 +51,7 @@ def read_factors(
     train: tuple[NDArray[np.float32], NDArray[np.float32]],
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> FactorReader:
-    """Learn to read factors on training faces, and see how well it goes on test faces.
+    """Fit a reader of factors to training faces, and measure it on test faces.
 
     names: of the factors' columns.  train, test: the judge's features and the factors.  ([N,D], [N,F])
     """

@@ -1,11 +1,9 @@
 """Is there one latent for each factor? The gap between the latent that tells most of a factor and the next one."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.metrics.intervals import GROUPS, group_of
+from mien.metrics.intervals import GROUPS, group_of, rows_without_each
 
 BINS = 20  # of equal width, for every latent and every continuous factor
 
@@ -60,7 +58,7 @@ def plogp(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def gap(scores: NDArray[np.float64], worst: float = 0.0) -> NDArray[np.float64]:
-    """The largest minus the next of the last axis; a single latent stands beside one that tells nothing."""
+    """The largest minus the next of the last axis; a single latent is compared with one that tells nothing."""
     padded = np.concatenate([scores, np.full((*scores.shape[:-1], 1), worst)], axis=-1)
     leading = np.sort(padded, axis=-1)
     difference: NDArray[np.float64] = leading[..., -1] - leading[..., -2]
@@ -74,15 +72,8 @@ def separated_predictability(codes: NDArray[np.float32], factors: NDArray[np.flo
     factor of 0 and 1: balanced accuracy of the best threshold. For another: squared correlation.
     Source: Kumar et al. 2018 (arXiv:1711.00848).
     """
-    group = group_of(len(codes))
-    return np.array([sap(codes[rows], factors[rows]) for rows in kept_rows(group)])
-
-
-def kept_rows(group: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
-    """All rows, then those outside of each group."""
-    yield np.ones(len(group), np.bool_)
-    for one in range(GROUPS):
-        yield group != one
+    left_out = [sap(codes[rows], factors[rows]) for rows in rows_without_each(len(codes))]
+    return np.array([sap(codes, factors), *left_out])
 
 
 def sap(codes: NDArray[np.float32], factors: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Two questions a distance mixes up: are samples like real images, and are all kinds of real images among them?"""
+"""Precision and recall: are samples similar to real images, and do samples cover all kinds of real images?"""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def coverage_scores(fake: ArrayLike, real: ArrayLike, protocol: str) -> dict[str
     """Precision, recall, density and coverage of fake against real images.  [N,D], [M,D]
 
     precision: share of fakes within reach of a real image. recall: share of real images within reach of a fake.
-    The reach of an image is the distance to its third nearest of its own kind.
+    The reach of an image is the distance to its third nearest image of its own set.
     density: how many real images reach a fake, over 5; above 1 where fakes crowd where real images do.
     coverage: share of real images with a fake within reach. Here the reach is that of the fifth nearest.
     The intervals are over images, the reaches held as they are.
@@ -45,7 +45,7 @@ def coverage_scores(fake: ArrayLike, real: ArrayLike, protocol: str) -> dict[str
 
 
 def reaches(features: Tensor, neighbours: int) -> Tensor:
-    """Distance of each image to its k-th nearest other; to the farthest, where there are fewer.  [N,D] -> [N]"""
+    """Distance of each image to its k-th nearest other image; to the farthest, in a smaller set.  [N,D] -> [N]"""
     k = min(neighbours, len(features) - 1)
     found = []
     for piece, distances in blocks(features, features):
@@ -55,7 +55,7 @@ def reaches(features: Tensor, neighbours: int) -> Tensor:
 
 
 def nearest(features: ArrayLike, among: ArrayLike) -> tuple[Tensor, Tensor]:
-    """Which of others is nearest to each image, and how far.  [N,D], [M,D] -> int64 [N], float64 [N]"""
+    """The nearest of other images to each image, and its distance.  [N,D], [M,D] -> int64 [N], float64 [N]"""
     found = [distances.min(1) for _, distances in blocks(tensor(features), tensor(among))]
     return torch.cat([one.indices for one in found]), torch.cat([one.values for one in found])
 

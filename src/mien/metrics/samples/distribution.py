@@ -10,7 +10,8 @@ from mien.metrics import numbers
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import Extractor
 from mien.metrics.image_counts import FEWEST, cut, halves, in_words, round_count
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative, share_score
+from mien.metrics.intervals import jackknife, not_negative, rows_without_each, share_score
+from mien.metrics.numbers import by_extractor
 from mien.metrics.samples.coverage import coverage_scores, nearest
 from mien.metrics.samples.frechet import frechet_score
 from mien.metrics.samples.kernel_distance import kernel_score
@@ -20,7 +21,7 @@ from mien.seeds import Seed
 FRECHET_IMAGES = 10_000  # at most, on each side
 KERNEL_IMAGES = 5_000
 COVERAGE_IMAGES = 2_000
-COPIES = 0.01  # of test images are as near to a training image as what counts as a copy
+COPIES = 0.01  # of test images are as near to a training image as a copy is
 
 Features = NDArray[np.float32]
 
@@ -35,7 +36,7 @@ class Comparison(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What an extractor sees in samples, in test images, and in up to twice as many training images."""
+    """An extractor's features of samples, of test images, and of up to twice as many training images."""
 
     extractor: Extractor
     samples: Features
@@ -61,7 +62,7 @@ class Looked(NamedTuple):
 
 
 def distribution(subject: Subject) -> dict[str, Score]:
-    """Distances of samples to test and training images in the eyes of every extractor, with floors; and copying.
+    """Distances of samples to test and training images in the features of every extractor, with floors; and copying.
 
     Nothing where there are fewer than ten images to train or to test on.
     """
@@ -81,7 +82,7 @@ def common_count(subject: Subject, most: int) -> int:
 
 
 def look(subject: Subject, extractor: Extractor) -> Looked:
-    """What an extractor sees in as many samples, test and training images as are compared, and in no more."""
+    """An extractor's features of as many samples, test and training images as are compared, and of no more."""
     count = common_count(subject, FRECHET_IMAGES)
     test = subject.features(extractor, "test")
     if extractor is subject.extractors[0]:  # other metrics need all of these too
@@ -93,29 +94,32 @@ def look(subject: Subject, extractor: Extractor) -> Looked:
 
 def frechet_scores(looked: Looked) -> dict[str, Score]:
     """Fréchet distances; with the features of Inception they are called FID."""
-    declared = numbers.FRECHET[looked.extractor.name]
+    declared, of = by_extractor(numbers.FRECHET, looked.extractor.name)
     count, comparisons = looked.comparisons(FRECHET_IMAGES)
     return {
-        declared[c.key].of(in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
+        declared[c.key].of(*of, in_words(count)): frechet_score(c.fake, c.real, f"Fréchet distance, {c.what}")
         for c in comparisons
     }
 
 
 def kernel_scores(looked: Looked) -> dict[str, Score]:
     """Kernel distances; with the features of Inception they are called KID alone."""
-    declared = numbers.KID[looked.extractor.name]
+    declared, of = by_extractor(numbers.KID, looked.extractor.name)
     count, comparisons = looked.comparisons(KERNEL_IMAGES)
     what = "unbiased squared MMD, kernel (x.y / D + 1)^3"
-    return {declared[c.key].of(in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons}
+    return {
+        declared[c.key].of(*of, in_words(count)): kernel_score(c.fake, c.real, f"{what}, {c.what}") for c in comparisons
+    }
 
 
 def coverages(looked: Looked) -> dict[str, Score]:
     """Precision, recall, density and coverage."""
     count, comparisons = looked.comparisons(COVERAGE_IMAGES)
     return {
-        numbers.COVERAGES[name][looked.extractor.name][c.key].of(in_words(count)): score
+        declared[c.key].of(*of, in_words(count)): score
         for c in comparisons
         for name, score in coverage_scores(c.fake, c.real, c.what).items()
+        for declared, of in (by_extractor(numbers.COVERAGES[name], looked.extractor.name),)
     }
 
 
@@ -126,10 +130,8 @@ def copying(subject: Subject) -> dict[str, Score]:
     of_samples, of_test = (nearest(subject.features(judge, where), train)[1].numpy() for where in ("samples", "test"))
     how = f"{judge.protocol}; {len(of_samples)} samples of seed {Seed.MEASURED}, {len(of_test)} test images, "
     how += f"{len(train)} training images"
-    left_out = (
-        of_samples[group_of(len(of_samples)) != g].mean() / of_test[group_of(len(of_test)) != g].mean()
-        for g in range(GROUPS)
-    )
+    kept = zip(rows_without_each(len(of_samples)), rows_without_each(len(of_test)), strict=True)
+    left_out = (of_samples[samples].mean() / of_test[test].mean() for samples, test in kept)
     ratio = float(of_samples.mean() / of_test.mean())
     words = f"mean distance to the nearest training image, over that of test images (copies have 0); {how}"
     near = of_samples <= np.quantile(of_test, COPIES)

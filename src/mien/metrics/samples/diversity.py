@@ -1,4 +1,4 @@
-"""How varied samples are, beside real images."""
+"""Variety of samples, compared with real images."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from mien.runs.score import Score
 from mien.seeds import Seed
 
 IMAGES = 2_000  # at most, of each kind
-QUANTILE = 0.01  # of real images have another one as near as what counts as a duplicate
+QUANTILE = 0.01  # of real images are as near to another real image as a duplicate is
 
 
 def diversity(subject: Subject) -> dict[str, Score]:
@@ -51,21 +51,16 @@ def diversity(subject: Subject) -> dict[str, Score]:
     return scores
 
 
-def variety(features: ArrayLike, real_features: ArrayLike) -> float:
-    """Mean distance between pairs of images over that of real ones: 1 is as varied, 0 is one image.  [N,D], [M,D]
-
-    It falls when samples grow alike. A few faces over and over leave it high: `duplicates` sees those.
-    """
-    return mean_distance(features) / mean_distance(real_features)
-
-
 def mean_distance(features: ArrayLike) -> float:
     """Mean Euclidean distance between pairs of different images.  [N,D]"""
     return float(torch.nn.functional.pdist(tensor(features)).mean())
 
 
 def variety_score(features: ArrayLike, real_features: ArrayLike, protocol: str) -> Score:
-    """`variety` with its interval.  [N,D], [M,D]"""
+    """Mean distance between pairs of images over that of real ones: 1 is as varied, 0 is one image.  [N,D], [M,D]
+
+    It falls when samples grow alike. A few faces over and over leave it high: `duplicates` sees those.
+    """
     sums = [sums_between_groups(x, x, torch.cdist) for x in (features, real_features)]
     sizes = [len(np.asarray(x)) for x in (features, real_features)]
 
@@ -78,7 +73,7 @@ def variety_score(features: ArrayLike, real_features: ArrayLike, protocol: str) 
 
 
 def duplicates(features: ArrayLike, real_features: ArrayLike) -> NDArray[np.bool_]:
-    """Which images have another one so near as only 1 % of as many real ones have.  [N,D], [N,D] -> bool [N]"""
+    """Which images have another image nearer than 99 % of as many real images have.  [N,D], [N,D] -> bool [N]"""
     usual = reaches(tensor(real_features), 1).quantile(QUANTILE)
     near: NDArray[np.bool_] = (reaches(tensor(features), 1) <= usual).numpy()
     return near

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mien.metrics.intervals import GROUPS, group_of, jackknife, not_negative
+from mien.metrics.intervals import jackknife, not_negative, rows_without_each
 from mien.runs.score import Score
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a Fréchet distance knows of a set of features.
+    """Mean and covariance of a set of features, from which a Fréchet distance is computed.
 
     mean: float64 [D].    covariance: float64 [D,D], symmetric.
     """
@@ -54,5 +54,6 @@ def frechet_score(a: ArrayLike, b: ArrayLike, protocol: str) -> Score:
     The interval is around the distance of so many images, which is larger than that of endlessly many.
     """
     a, b = np.asarray(a), np.asarray(b)
-    left_out = (frechet_distance_of(a[group_of(len(a)) != g], b[group_of(len(b)) != g]) for g in range(GROUPS))
+    kept = zip(rows_without_each(len(a)), rows_without_each(len(b)), strict=True)
+    left_out = (frechet_distance_of(a[of_a], b[of_b]) for of_a, of_b in kept)
     return not_negative(jackknife(frechet_distance_of(a, b), left_out, min(len(a), len(b)), protocol))

@@ -95,11 +95,6 @@ def mixture_of(subject: Subject) -> LatentMixture:
     return fit_mixture(train, validation)
 
 
-def mixture_latents(subject: Subject, count: int, seed: int) -> Tensor:
-    """Latents from the Gaussian mixture fitted to those of training images.  -> [count,Z], on the CPU"""
-    return mixture_of(subject).sample(count, seed)
-
-
 def mixture(subject: Subject) -> dict[str, Score]:
     """Fréchet distance and sharpness of samples from N(0, I), from the mixture, and of the training latents themselves.
 

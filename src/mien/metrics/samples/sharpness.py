@@ -1,4 +1,4 @@
-"""How sharp images are: the variance of their Laplacian, and how much of each spatial frequency they have."""
+"""Sharpness of images: the variance of their Laplacian, and their power at each spatial frequency."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from mien.faces.batches import CHUNK
 from mien.faces.splits import spread
 from mien.metrics import numbers
 from mien.metrics.evaluated_model import Subject
-from mien.metrics.intervals import GROUPS, group_of, jackknife, mean_score, not_negative
+from mien.metrics.intervals import jackknife, mean_score, not_negative, rows_without_each
 from mien.models.base import Encodes
 from mien.pictures import arrays, of_models
 from mien.runs.score import Score
@@ -20,13 +20,14 @@ SPECTRUM = "mean over radial frequencies of the absolute log10 ratio of mean pow
 
 def sharpness(subject: Subject) -> dict[str, Score]:
     """Sharpness of real test images, of their reconstructions where the model encodes, and of samples."""
-    real, known = real_images(subject), spread(subject.rows("test")[subject.told("test")], IMAGES)
+    real = real_images(subject)
     scores = {numbers.SHARPNESS_REAL.name: mean_score(laplacian_variance(real), f"test split, {LAPLACIAN}")}
     kinds = {"samples": (subject.samples[:IMAGES], f"sampled with seed {Seed.MEASURED}")}
-    if isinstance(subject.trained.model, Encodes) and len(known):
+    model = subject.trained.model
+    if isinstance(model, Encodes) and len(known := spread(subject.rows("test")[subject.labelled("test")], IMAGES)):
         images = subject.faces.images[known]
-        given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(known))
-        kinds = {"reconstructions": (given_back, subject.stated("test")), **kinds}
+        given_back = of_models.reconstruct(model, images, subject.labels_of(known))
+        kinds = {"reconstructions": (given_back, subject.split_in_words("test")), **kinds}
     spectrum = power_spectra(real)
     for kind, (images, what) in kinds.items():
         scores[numbers.SHARPNESS[kind].name] = mean_score(laplacian_variance(images), f"{what}, {LAPLACIAN}")
@@ -64,8 +65,8 @@ def greys(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 def power_spectra(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Power of each image at each radial frequency, averaged over directions.  uint8 [N,S,S,3] -> [N,S//2]
 
-    Frequencies 1 to S//2, in periods an image. A Hann window keeps the edges of the image, which do not meet, out of
-    it. Source: Durall et al. 2020 (arXiv:2003.01826), with means for sums.
+    Frequencies 1 to S//2, in periods an image. A Hann window keeps out the edges of the image, which do not meet.
+    Source: Durall et al. 2020 (arXiv:2003.01826), with means for sums.
     """
     size = images.shape[1]
     window = np.hanning(size + 2)[1:-1]
@@ -88,5 +89,6 @@ def spectrum_score(spectra: NDArray[np.float64], real: NDArray[np.float64], prot
     def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(np.abs(np.log10((a.mean(0) + 1e-12) / (b.mean(0) + 1e-12))).mean())
 
-    left_out = (distance(spectra[group_of(len(spectra)) != g], real[group_of(len(real)) != g]) for g in range(GROUPS))
+    kept = zip(rows_without_each(len(spectra)), rows_without_each(len(real)), strict=True)
+    left_out = (distance(spectra[of_spectra], real[of_real]) for of_spectra, of_real in kept)
     return not_negative(jackknife(distance(spectra, real), left_out, min(len(spectra), len(real)), protocol))

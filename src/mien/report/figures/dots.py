@@ -18,9 +18,9 @@ LONGEST_LINE = 46  # characters of what an axis measures, before it is broken
 
 @dataclass(frozen=True)
 class Dots:
-    """The values of one arm, a seed each; mean and the ends of its interval, NaN where there is none.
+    """The values of one arm, a seed each; mean and the ends of its interval, NaN without enough values.
 
-    values: float [n]; none where no run of the arm could be measured.
+    values: float [n]; empty where no run of the arm was measured.
     """
 
     label: str

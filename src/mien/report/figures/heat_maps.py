@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -15,27 +16,32 @@ TICKS = (-1, -0.5, 0, 0.5, 1)
 
 
 def heat_map(matrix: NDArray[np.float64], names: Sequence[str]) -> Figure:
-    """Correlations of attributes, each with each.  [A,A] in [-1, 1], NaN where there is none"""
+    """Correlations of attributes, each with each.  [A,A] in [-1, 1], NaN where one does not vary"""
     with style():
         numbered = len(names) <= CELLS_WITH_NUMBERS
         side = float(np.clip(1.6 + 0.36 * len(names), 3.2, 11))
         figure = Figure(figsize=(side if numbered else side + 0.7, side), layout="constrained")
         axes = figure.subplots()
         shown = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
-        axes.set_facecolor("#e6e9eb")
-        image = axes.imshow(shown, cmap=DIVERGING, vmin=-1, vmax=1)
-        places, words = range(len(names)), [label(name) for name in names]
-        axes.set_xticks(places, words, rotation=90, fontsize=9)
-        axes.set_yticks(places, words, fontsize=9)
-        axes.tick_params(length=0, labelcolor=INK)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
+        image = _draw_cells(axes, shown, names, names)
         if numbered:
             _write_numbers(axes, shown)
         else:
-            bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+            bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.02, ticks=TICKS)
             bar.ax.spines[:].set_visible(False)
     return figure
+
+
+def _draw_cells(
+    axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], aspect: float = 1.0
+) -> AxesImage:
+    axes.set_facecolor("#e6e9eb")  # of cells without a value
+    axes.set_xticks(range(len(columns)), [label(name) for name in columns], rotation=90, fontsize=9)
+    axes.set_yticks(range(len(rows)), [label(name) for name in rows], fontsize=9)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return axes.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, aspect=aspect)
 
 
 def _write_numbers(axes: Axes, matrix: NDArray[np.float64]) -> None:
@@ -51,7 +57,7 @@ def leakage(
 ) -> Figure:
     """What else changes where an attribute is switched; what was switched is framed.  [A,B] x 2 in [-1, 1], NaN: none
 
-    change: of the pairs, by the attribute switched and the one looked at.    real: the difference in real faces.
+    change: of the pairs, by the attribute switched and the attribute looked at.    real: the difference in real faces.
     """
     figure = _changes(change, real, (rows, columns), "what the judge sees change", points)
     for row, column in ((row, columns.index(name)) for row, name in enumerate(rows) if name in columns):
@@ -86,14 +92,8 @@ def _changes(
         size = (left + wide * len(columns), below + high * len(rows))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
-        axes.set_facecolor("#e6e9eb")
-        image = axes.imshow(change, cmap=DIVERGING, vmin=-1, vmax=1, aspect=high / wide)
-        axes.set_xticks(range(len(columns)), [label(name) for name in columns], rotation=90, fontsize=9)
-        axes.set_yticks(range(len(rows)), [label(name) for name in rows], fontsize=9)
+        image = _draw_cells(axes, change, rows, columns, high / wide)
         axes.set(xlabel=words, ylabel="switched")
-        axes.tick_params(length=0, labelcolor=INK)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
         if numbered:
             _write_changes(axes, change, beside, written)
         else:

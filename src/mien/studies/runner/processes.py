@@ -1,4 +1,4 @@
-"""Several processes of this machine that work through one folder, and what they say on the way."""
+"""Several processes of this machine that work through one folder, and their progress."""
 
 import json
 import os
@@ -21,11 +21,11 @@ from mien.files.progress import Observer
 from mien.runs.plan_folder import is_through, plan_runs
 from mien.training.stopping import stop_requested
 
-POLL = 0.3  # seconds, at most, until a wish to stop is heard
-BETWEEN = 0.5  # seconds between two words of a process on how far it is
-STOPPED = 130  # what a process ends with that was asked to stop
+POLL = 0.3  # seconds, at most, until a request to stop is seen
+BETWEEN = 0.5  # seconds between two reports of a process's progress
+STOPPED = 130  # exit status of a process that was asked to stop
 PROGRAM = "import sys; from mien.studies.runner.workers import main; sys.exit(main())"
-TOLD = ("work", "note", "training")  # what an observer can be told
+TOLD = ("work", "note", "training")  # methods of an observer
 
 Worker = subprocess.Popen[str]
 
@@ -33,12 +33,12 @@ Worker = subprocess.Popen[str]
 def work_in_processes(folder: Path, processes: int, observer: Observer | None = None) -> None:
     """Train and measure the runs of a folder by so many processes of this machine, which share its threads and GPUs.
 
-    A process that is killed from outside leaves its run to whoever works through the folder next.
+    A process that is killed from outside leaves its run to the next process that works through the folder.
 
-    Raises: Interrupted, once all have saved; RunError with what a process said that failed.
+    Raises: Interrupted, once all have saved; RunError with the output of a process that failed.
     """
     heard: queue.SimpleQueue[str] = queue.SimpleQueue()
-    with tempfile.TemporaryFile("w+") as complaints, stop_requested(True) as stop:
+    with tempfile.TemporaryFile("w+") as complaints, stop_requested() as stop:
         workers = [start(folder, share(place, processes), complaints) for place in range(processes)]
         listeners = [threading.Thread(target=listen, args=(worker, heard)) for worker in workers]
         try:
@@ -71,7 +71,7 @@ def share(place: int, processes: int) -> dict[str, str]:
 
 
 def start(folder: Path, mine: dict[str, str], complaints: IO[str]) -> Worker:
-    """One process that works through a folder; in a session of its own, so that Ctrl-C reaches it only through us."""
+    """One process that works through a folder; in a session of its own, so that Ctrl-C does not reach it directly."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder)],
         env=os.environ | mine,
@@ -83,7 +83,7 @@ def start(folder: Path, mine: dict[str, str], complaints: IO[str]) -> Worker:
 
 
 def listen(worker: Worker, heard: "queue.SimpleQueue[str]") -> None:
-    """Pass on what a process says, until it has ended."""
+    """Pass on the output of a process, until it has ended."""
     assert worker.stdout
     with worker.stdout as said:
         for line in said:
@@ -98,7 +98,7 @@ def follow(
     workers: Sequence[Worker],
     observer: Observer | None,
 ) -> None:
-    """Tell what the processes say, until the last has ended; ask them to stop, once, when somebody stops us."""
+    """Pass on the progress of the processes until the last has ended; stop them, once, when this process is stopped."""
     runs, asked, last = plan_runs(folder), False, -1
     while any(listener.is_alive() for listener in listeners) or not heard.empty():
         if stop.is_set() and not asked:
@@ -117,7 +117,7 @@ def follow(
 
 
 def tell(observer: Observer, line: str) -> None:
-    """Tell an observer what a process was told; words that are not its own, as of a library, are a note."""
+    """Pass a line of a process on to an observer; a line that is not of a Relay, as from a library, is a note."""
     try:
         kind, given = json.loads(line)
         known = kind in TOLD
@@ -137,7 +137,7 @@ def stop_all(workers: Sequence[Worker]) -> None:
 
 
 class Relay:
-    """An observer in one of several processes: what it is told goes to whoever started it, a line of JSON each."""
+    """An observer in one of several processes: it passes each call on to the parent process, as a line of JSON."""
 
     def __init__(self) -> None:
         self.sent = 0.0
@@ -162,5 +162,5 @@ class Relay:
     def _send(self, kind: str, *given: Any) -> None:
         try:
             print(json.dumps([kind, given]), flush=True)
-        except BrokenPipeError:  # whoever started us is gone: save and end
+        except BrokenPipeError:  # the parent process has ended: save and end
             signal.raise_signal(signal.SIGTERM)

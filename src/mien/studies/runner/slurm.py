@@ -1,6 +1,6 @@
 """Workers on a cluster: jobs that submitit submits, each of which works through a plan's or a study's folder.
 
-The folder must be on a file system that all machines see; the locks in it are all that the workers know of each other.
+The folder must be on a file system that all machines see; its locks are all that the workers know of each other.
 """
 
 import os
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
 
 ClusterName = Literal["slurm", "local"]
-FOLDER = "cluster"  # within the plan's folder: what submitit writes, and what the workers said
+FOLDER = "cluster"  # within the plan's folder: files of submitit, and the workers' output
 # Options that submitit has for every engine; those of Slurm alone are given to it as slurm_NAME.
 SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node")
 SEVERAL_TASKS = ("tasks_per_node", "ntasks_per_node", "ntasks")  # of a job, which all would take its first device
-MINUTES = 240  # that a job may take, where nobody says; it goes on in a new one
+MINUTES = 240  # that a job may take by default; a new job goes on with its work
 TIMEOUTS = 50  # after which a job is not submitted anew
 ANSWER = 20  # seconds at most until Slurm says how a job stands; it kills one that is cancelled after 30
 
@@ -44,7 +44,7 @@ Start = Callable[[], AbstractContextManager[Observer]]  # of an observer, in the
 
 @dataclass(frozen=True)
 class Cluster:
-    """An engine that starts jobs, and what each of them is to be given.
+    """An engine that starts jobs, and the options of each job.
 
     name: slurm; or local, which starts processes of this machine in the same way, to try it out.
     options: of submitit, such as timeout_min, gpus_per_node and, of Slurm, partition.
@@ -55,7 +55,7 @@ class Cluster:
 
 
 def cluster_of(name: ClusterName, options: Sequence[str]) -> Cluster:
-    """A cluster from what was given on the command line, found usable.  options: 'partition=gpu', ...
+    """A cluster from the options of the command line, once it is known to be usable.  options: 'partition=gpu', ...
 
     Raises: RecipeError where submitit or Slurm is missing, or an option is wrong.
     """
@@ -78,10 +78,7 @@ def cluster_of(name: ClusterName, options: Sequence[str]) -> Cluster:
 
 
 def executor_of(cluster: Cluster, folder: Path) -> "AutoExecutor":
-    """What submits.  folder: for its files
-
-    Raises: as `cluster_of`.
-    """
+    """The executor of submitit that submits jobs.  folder: for its files    Raises: as `cluster_of`."""
     try:
         from submitit import AutoExecutor
     except ImportError as error:
@@ -145,7 +142,7 @@ class WorkerJob:
         return "nothing is left to do"
 
     def checkpoint(self) -> "DelayedSubmission":
-        """What submitit is to submit in place of a job that was asked to make room: the same, which finds its way."""
+        """The job that submitit submits in place of a preempted job: the same, which goes on where that stopped."""
         from submitit.core.utils import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -178,7 +175,7 @@ class Asked:
 
     def to_make_room(self) -> bool:
         """Whether a job that was stopped is to be submitted anew, and was not cancelled."""
-        self.by = self.by or signal.SIGTERM  # which a training hears in our place; nothing more is to be stopped now
+        self.by = self.by or signal.SIGTERM  # a training handles it instead; nothing more is to be stopped now
         return self.by == self.number or is_preempted()
 
     def requeue(self) -> None:

@@ -1,6 +1,6 @@
 """Working through the runs of a plan or a study: one after the other, or several at once, here or on several machines.
 
-Whoever works takes the next run that nobody else has; the lock on a run's folder is all they know of each other.
+A worker takes the next run that no other worker has; the lock on a run's folder is all they know of each other.
 """
 
 import shlex
@@ -26,10 +26,7 @@ LOOK_AGAIN = 2.0  # seconds between two looks at runs that are in use
 
 
 def work(folder: Path, faces: Faces, processes: int = 1, observer: Observer | None = None) -> None:
-    """Train and measure every run of a plan's or a study's folder, by so many processes of this machine.
-
-    Raises: as `work_through` and `work_in_processes`.
-    """
+    """Train and measure every run of a plan's or a study's folder, by so many processes of this machine."""
     require_some_processes(processes)
     processes = min(processes, sum(not is_through(run) for run in plan_runs(folder)))
     if processes > 1:
@@ -39,7 +36,7 @@ def work(folder: Path, faces: Faces, processes: int = 1, observer: Observer | No
 
 
 def prepare_judge(folder: Path, faces: Faces, observer: Observer | None) -> None:
-    """Train the judge of the faces, where there is none yet.
+    """Train the judge of the faces, unless it is trained already.
 
     Raises: Interrupted, after saving.
     """
@@ -52,26 +49,27 @@ def prepare_judge(folder: Path, faces: Faces, observer: Observer | None) -> None
 def require_some_processes(processes: int) -> None:
     """Raises: RecipeError for no processes, or fewer."""
     if processes < 1:
-        raise RecipeError(f"--processes {processes}: one or more processes work. Leave it out for one.")
+        raise RecipeError(f"--processes {processes}: at least one process is needed. Leave --processes out for one.")
 
 
 def work_through(folder: Path, faces: Faces, observer: Observer | None = None, *, wait: bool = True) -> None:
     """Train and measure every run of a plan's or a study's folder, as one of perhaps several that do.
 
     A run that diverges is noted in its folder, and costs the others nothing.
-    wait: for the runs that others have, to take over what one of them leaves undone.
+    wait: for the runs that other workers have, to take over the run of a worker that was killed.
 
-    Raises: Interrupted, after saving; RunError for what concerns them all, as a full disk.
+    Raises: Interrupted, after saving; RunError for an error that stops all runs, such as a full disk.
     """
     measuring = Measuring(faces, metrics_of(folder))
     waiting, told = plan_runs(folder), False
     while waiting:
-        in_use = [run for run in waiting if not taken(run, measuring, folder, observer)]
+        in_use = [run for run in waiting if not finish_run(run, measuring, folder, observer)]
         if in_use == waiting:
             if not wait:
                 return
             if observer and not told:
-                observer.note(f"waiting for runs that other processes have: {names_of(in_use)}")
+                names = ", ".join(run.path.name for run in in_use)
+                observer.note(f"waiting for runs that other processes have: {names}")
                 told = True
             time.sleep(LOOK_AGAIN)
         waiting = in_use
@@ -83,17 +81,12 @@ def metrics_of(folder: Path) -> Sequence[str]:
     return study_of(folder, plan)[0].metrics if plan.study is not None else tuple(METRICS)
 
 
-def names_of(runs: Sequence[Run]) -> str:
-    """The names of runs, in a row."""
-    return ", ".join(run.path.name for run in runs)
-
-
-def taken(run: Run, measuring: Measuring, folder: Path, observer: Observer | None) -> bool:
+def finish_run(run: Run, measuring: Measuring, folder: Path, observer: Observer | None) -> bool:
     """Train and measure one run; False where another process has it."""
     try:
         if not run.divergence():
             train_run(run, measuring.faces, observer, resume=folder)
-            with run.locked():  # so that one that is in use is none that is damaged
+            with run.locked():  # a run in use is not a damaged run
                 measure_runs([run], measuring, observer)
     except Diverged as error:
         run.write_divergence(str(error))

@@ -7,7 +7,7 @@
  * @typedef {{count: number, columns: number, cell: number, attributes: string[], methods: string[]}} LatentMap
  * @typedef {{images_seen: number, file: string}} SampleGrid
  * @typedef {{label: string, value: number, share: boolean}} Beside
- * @typedef {{name: string, label: string, value: number, share: boolean, group: string, hint: string,
+ * @typedef {{label: string, value: number, share: boolean, name: string, group: string, hint: string,
  *   headline: boolean, low: number | null, high: number | null, images: number | null, protocol: string,
  *   beside: Beside[]}} ShownNumber
  * @typedef {{generator: string, encoder: string | null}} NetworkFiles
