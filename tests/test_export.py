@@ -262,6 +262,6 @@ def test_sampling_from_a_file_loads_no_torch(files: dict[str, Path], tmp_path: P
     program = (
         "import sys; from mien.cli import main\n"
         f"assert main(['sample', {str(files['acgan'])!r}, '--out', {str(tmp_path / 'grid.png')!r}]) == 0\n"
-        "sys.exit(bool({'torch', 'mien.recipes.recipe', 'onnx', 'matplotlib'} & set(sys.modules)))"
+        "sys.exit(bool({'torch', 'mien.recipes.recipe', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

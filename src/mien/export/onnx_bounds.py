@@ -56,10 +56,12 @@ def read_description(content: memoryview) -> "ModelProto":
     except ImportError as error:
         raise RecipeError("onnx, which checks an ONNX file, is not installed: pip install 'mien[export]'") from error
     found = without_weights(content, ModelProto.DESCRIPTOR, Allowance())
+    model = ModelProto()
     try:
-        return ModelProto.FromString(found)
+        model.ParseFromString(found)
     except Exception as error:  # google.protobuf.message.DecodeError, whose module is not to be relied on
         raise ValueError(f"damaged, or no ONNX at all ({in_one_line(error)})") from error
+    return model
 
 
 @dataclass
@@ -182,8 +184,8 @@ class Network:
             products += work
             if max(*sizes, 0) > count * LARGEST_MAP or max(computed, workspace) > most_computed:
                 raise ValueError(
-                    f"its step {node.op_type[:40]!r} needs {max(*sizes, workspace):,} numbers for {count} image(s), all to "
-                    f"there {computed:,}; a step may give {LARGEST_MAP:,}, all may give {MOST_COMPUTED:,}"
+                    f"its step {node.op_type[:40]!r} needs {max(*sizes, workspace):,} numbers for {count} image(s), "
+                    f"all to there {computed:,}; a step may give {LARGEST_MAP:,}, all may give {MOST_COMPUTED:,}"
                 )
             if products > most:
                 raise ValueError(
@@ -292,10 +294,10 @@ def steps(
             raise ValueError(f"{name!r} comes out as {comes}, where the metadata asks for {(count, *shape)} in float32")
     for value in (*model.graph.output, *model.graph.value_info):
         sides = value.type.tensor_type.shape.dim
-        declared = tuple(side.dim_value if side.HasField("dim_value") else None for side in sides)
-        shape = shape_of(types[value.name]) if value.name in types else declared
-        if len(declared) != len(shape) or any(one not in (None, two) for one, two in zip(declared, shape, strict=True)):
-            raise ValueError(f"it declares {value.name[:40]!r} as {shown(declared)}, which comes out as {shape}")
+        shape = shape_of(types[value.name]) if value.name in types else shape_of(value.type)
+        fixed = [one.dim_value if one.HasField("dim_value") else two for one, two in zip(sides, shape, strict=False)]
+        if len(sides) != len(shape) or tuple(fixed) != shape:
+            raise ValueError(f"it declares {value.name[:40]!r} as {shown(tuple(fixed))}, which comes out as {shape}")
 
 
 def require_new(name: str, types: "Mapping[str, TypeProto]") -> None:
@@ -360,7 +362,7 @@ def known_results(
     names = [name for name in node.input if name]
     if node.op_type in ("Shape", "Size"):  # of anything: a single number is spread over the shape, in no memory
         known = {names[0]: np.broadcast_to(np.float32(0), given[0])}
-    if node.op_type not in COMPUTED or not all(name in known for name in names):
+    if node.op_type not in COMPUTED.split() or not all(name in known for name in names):
         return {}
     if sum(map(math.prod, results)) > MOST_KNOWN:
         if node.op_type == "Concat":  # runtimes know such lists too, and would let them double with every step
@@ -377,11 +379,18 @@ def known_results(
     return dict(zip(node.output, map(np.asarray, values), strict=True))
 
 
-COMPUTED = frozenset(
-    "Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Expand Floor Gather Greater Identity Less Max Min Mod "
-    "Mul Neg Not Or Range ReduceProd ReduceSum Reshape Shape Size Slice Squeeze Sub Transpose Unsqueeze Where".split()
-)
-
+COMPUTED = """Add And Cast Ceil Concat Constant ConstantOfShape Div Equal Expand Floor Gather Greater Identity Less Max
+    Min Mod Mul Neg Not Or Range ReduceProd ReduceSum Reshape Shape Size Slice Squeeze Sub Transpose Unsqueeze Where"""
+PLAIN = """Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization Bernoulli BitShift BitwiseAnd
+    BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape Cos Cosh CumSum
+    DepthToSpace DequantizeLinear Div Dropout Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements
+    GatherND Gelu GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid
+    HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log
+    LogSoftmax LpNormalization Max Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not Or PRelu Pad Pow
+    QuantizeLinear RMSNormalization RandomNormalLike RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round
+    ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth
+    Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor"""
 Cost = tuple[int, int]  # multiplications, and numbers of memory beside what is given
 A_FEW = 16  # operations on each number, of most steps
 
@@ -403,7 +412,7 @@ def cost_of_convolution(node: "NodeProto", given: list[Shape], results: list[Sha
 
 
 def cost_of_transposed_convolution(node: "NodeProto", given: list[Shape], results: list[Shape]) -> Cost:
-    """Each number that is taken meets the weights of its channel; the products of an image are held before their sum."""
+    """Each number that is taken meets the weights of its channel; an image's products are held before their sum."""
     columns = math.prod(given[1][1:])
     return math.prod(given[0]) * columns, math.prod(given[0][2:]) * columns
 
@@ -440,20 +449,7 @@ def cost_of_recurrence(node: "NodeProto", given: list[Shape], results: list[Shap
 
 
 COSTS: Mapping[str, Callable[["NodeProto", list[Shape], list[Shape]], Cost]] = {
-    **dict.fromkeys(
-        "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization Bernoulli BitShift BitwiseAnd "
-        "BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape Cos Cosh CumSum "
-        "DepthToSpace DequantizeLinear Div Dropout Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements "
-        "GatherND Gelu GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid "
-        "HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LayerNormalization LeakyRelu Less LessOrEqual Log "
-        "LogSoftmax LpNormalization Max Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not Or PRelu Pad Pow "
-        "QuantizeLinear RMSNormalization RandomNormalLike RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 "
-        "ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape "
-        "Resize Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus "
-        "Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu "
-        "Unsqueeze Where Xor".split(),
-        cost_of_numbers,
-    ),
+    **dict.fromkeys(PLAIN.split(), cost_of_numbers),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), cost_of_windows),
     **dict.fromkeys(("Gemm", "MatMul"), cost_of_matrices),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), cost_of_recurrence),

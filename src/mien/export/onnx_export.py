@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
-from mien.export.onnx_bounds import LARGEST
-from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session
+from mien.export.onnx_bounds import LARGEST, read_description
+from mien.export.runtime import CHUNK, KEY, SUFFIX, bounded_network, encoder_file, open_session
 from mien.faces.pixel_range import GREY_LEVELS
+from mien.files.validation import checked
 from mien.files.writing import replacing
 from mien.models.base import Encodes, Model
 from mien.pictures import of_models
+from mien.runs.records import ExportedFacts
 from mien.seeds import TorchSeed
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
     run: a run's folder, or a file of weights.
 
-    Raises: RunError where there is no trained run, the check fails, or a file cannot be written; RecipeError where the
+    Raises: RunError where there is no trained run, a check fails, or a file cannot be written; RecipeError where the
         file's name does not end in .onnx, or the packages for it are not installed.
     """
     if file.suffix != SUFFIX:
@@ -99,11 +101,24 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
                 f"than {most:g}; nothing was written. Look at the weights: do samples of the run look right?"
             )
-        graph.metadata_props.add(key=KEY, value=json.dumps(metadata(source, part, {unit: difference})))
+        content = metadata(source, part, {unit: difference})
+        graph.metadata_props.add(key=KEY, value=json.dumps(content))
         contents[path] = graph.SerializeToString()
+        require_opens(run, contents[path], checked(ExportedFacts, content))
         written.append(Written(path, len(contents[path]), difference, unit))
     write_together(contents)
     return written
+
+
+def require_opens(run: Path, content: bytes, facts: ExportedFacts) -> None:
+    """Check that a file can be opened again, and used for as many images as are run at a time.  Raises: RunError."""
+    try:
+        network = bounded_network(read_description(memoryview(content)), facts)
+        network.require_affordable(min(CHUNK, network.most_images()))
+    except ValueError as error:
+        raise RunError(
+            f"{run}: the {facts.part} as ONNX could not be opened again, so nothing was written: {in_one_line(error)}."
+        ) from error
 
 
 def require_packages() -> None:
@@ -163,8 +178,8 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
                 verbose=False,
             )
         except Exception as error:  # PyTorch's errors of conversion have no base of their own
-            reason = error.__cause__ or error
-            raise RecipeError(f"PyTorch cannot write the model as ONNX: {in_one_line(reason)}") from error
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise RecipeError(f"PyTorch cannot write the model as ONNX: {in_one_line(cause)}") from error
     assert program is not None
     model: ModelProto = program.model_proto
     graph = model.graph

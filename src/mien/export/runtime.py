@@ -37,7 +37,7 @@ def encoder_file(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of an exported model, opened.  content, facts: of its metadata.  network: what it computes, and its cost"""
+    """A file of an exported model, opened.  content, facts: of its metadata.  network: its steps, and their cost"""
 
     path: Path
     content: dict[str, Any]
