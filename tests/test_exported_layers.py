@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mien.errors import RecipeError
 from mien.export.onnx_bounds import Network, read_description
 from mien.export.onnx_export import encoder_graph, generator_graph, run_with
+from mien.export.quantize import keep_means_only, store_small
 from mien.models.base import Encodes, ModelConfig
 
 SIZE, LATENTS, SIDE, CHANNELS = 32, 6, 8, 8
@@ -85,7 +86,7 @@ class Layered(Encodes):
     """A linear layer, one to be tried, and a convolution; attributes are looked up in a table, and told the encoder."""
 
     def __init__(self, layer: nn.Module) -> None:
-        super().__init__(ModelConfig(latent_dim=LATENTS), SIZE)
+        super().__init__(ModelConfig(name="layered", latent_dim=LATENTS), SIZE)
         self.attributes = ("Male", "Smiling")
         self.start, self.layer, self.last = nn.Linear(LATENTS, CHANNELS * SIDE**2), layer, conv(CHANNELS, 3)
         self.table = nn.Embedding(4, LATENTS)
@@ -117,7 +118,10 @@ def test_a_generator_of_any_layers_is_opened_and_gives_the_same_images(name: str
     Network(description, {"z": (LATENTS,), "y": (2,)}, {"x": (3, SIZE, SIZE)}).require_affordable(64)
     given = {"z": torch.randn(3, LATENTS, generator=draws), "y": torch.rand(3, 2, generator=draws)}
     with torch.no_grad():
-        assert np.abs(run_with(graph)(given)[0] - model.generate(**given).numpy()).max() < 1e-4
+        expected = model.generate(**given).numpy()
+    assert np.abs(run_with(graph)(given)[0] - expected).max() < 1e-4
+    store_small(graph, 8)
+    assert np.abs(run_with(graph)(given)[0] - expected).mean() < 0.01
 
 
 def test_an_encoder_that_is_told_attributes_is_opened_and_gives_the_same_latents() -> None:
@@ -130,6 +134,8 @@ def test_an_encoder_that_is_told_attributes_is_opened_and_gives_the_same_latents
     with torch.no_grad():
         for found, expected in zip(run_with(graph)(given), model.encode(**given), strict=True):
             assert np.abs(found - expected.numpy()).max() < 1e-4
+        keep_means_only(graph)
+        assert np.abs(run_with(graph)(given)[0] - model.encode(**given)[0].numpy()).max() < 1e-4
 
 
 def test_a_layer_that_pytorch_cannot_write_is_told_at_the_export() -> None:

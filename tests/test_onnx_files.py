@@ -32,7 +32,7 @@ def require_passes(model: Model) -> None:
     labels = {"y": (len(model.attributes),)} if model.attributes else {}
     latents = {"z": (model.latent_dim,)} | labels
     network = onnx_bounds.Network(described(generator_graph(model.eval())), latents, image)
-    assert network.computed[2] == 2 * network.computed[1] >= 6 * model.image_size**2
+    assert network.computed[2] / 2 <= network.computed[1] >= 3 * model.image_size**2
     network.require_affordable(64)
     if isinstance(model, Encodes):
         coded = {"mu": (model.latent_dim,), "logvar": (model.latent_dim,)}
