@@ -12,8 +12,9 @@ run: $(READY)
 	$(BIN)/mien run
 
 # By as many processes as there are cores, at most 8. PYTEST: more of its options.
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(PYTEST)
+	$(TESTS) -m "not long" $(PYTEST)
 
 # The tests, and which branches of which files they do not reach: all in all, and of the ten files where it is most.
 coverage: $(READY)
@@ -26,6 +27,7 @@ least-covered: $(READY)
 # What takes too long for the tests, in short: minutes. Recorded in build/verification.
 verify-short: export VERIFICATION_RESULTS = build/verification
 verify-short: $(READY)
+	$(TESTS) -m long
 	$(BIN)/python verification/hostile.py --quiet
 	$(BIN)/python verification/fuzz.py --minutes 1
 	$(BIN)/python verification/kill_anywhere.py --kills 24
@@ -36,6 +38,7 @@ verify-short: $(READY)
 # The same at length, an hour or two; what is recorded in verification/results stays as it is.
 verify: export VERIFICATION_RESULTS = build/verification
 verify: $(READY)
+	$(TESTS) -m long
 	$(BIN)/python verification/hostile.py --quiet --full
 	$(BIN)/python verification/fuzz.py --minutes 10
 	$(BIN)/python verification/kill_anywhere.py

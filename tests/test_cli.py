@@ -349,7 +349,7 @@ def test_mistakes_in_reconstructing(
     write(tmp_path, "me.png")
     (tmp_path / "notes.txt").write_text("no picture")
     vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
-    assert "a gan has no encoder" in mistake(capsys, "reconstruct", gan, "me.png")
+    assert "the GAN has no encoder, so it cannot take a picture" in mistake(capsys, "reconstruct", gan, "me.png")
     text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
     assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, a PNG")
     assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")

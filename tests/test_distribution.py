@@ -191,7 +191,7 @@ class Pixels:
 @pytest.fixture(scope="module")
 def subject(faces: Faces) -> Subject:
     """Noisy training faces, looked at by two extractors."""
-    absent: Any = SimpleNamespace(model=None)
+    absent: Any = SimpleNamespace(model=SimpleNamespace(attributes=()))
     subject = Subject(absent, faces, absent, (Pixels("judge"), Pixels("inception")))
     noise = np.random.default_rng(0).integers(0, 30, (100, 32, 32, 3), dtype=np.uint8)
     subject.samples = faces.images[faces.rows("train")[:100]] // 2 + noise

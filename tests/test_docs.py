@@ -11,7 +11,7 @@ import pytest
 
 import last_results
 from mien.cli import build_parser
-from mien.metrics.numbers import NUMBERS
+from mien.metrics.numbers import NUMBERS, UNKNOWN, find
 from mien.studies.plan import load_plan, plan_recipes
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,13 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.startswith("mien train ")}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long if page.name in TRAINING else (), id=page.name) for page in PAGES],
+)
 def test_the_short_commands_of_a_page_run_in_order(page, tmp_path):
     for name, kind, line in COMMANDS:
         if name == page.name and kind == "sh" and line.startswith("mien "):
@@ -69,3 +75,12 @@ def test_the_tables_of_numbers_are_those_that_are_declared():
     assert script["written"](page) == page, "run python docs/write_numbers.py"
     listed = {metric for _, metrics, _ in script["BLOCK"].findall(page) for metric in metrics.split(", ")}
     assert listed == {number.metric for number in NUMBERS}
+
+
+def test_the_numbers_of_the_quick_plan_that_pages_show_are_declared(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "write_numbers.py"))
+    places = [found[1] for page in PAGES for found in script["PLACE"].findall(page.read_text(encoding="utf-8"))]
+    names = [name for place in places if place not in script["facts"]() for name in place.split()[2].split("/")]
+    assert len(names) > 10
+    assert UNKNOWN not in {find(name).number for name in names}

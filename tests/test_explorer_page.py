@@ -96,7 +96,7 @@ class Visitor:
         self.address, self.asked, self.errors = address, list[str](), list[str]()
         self.context = browser.new_context(reduced_motion="reduce", **context)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

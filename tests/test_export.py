@@ -255,7 +255,7 @@ def test_the_commands_export_sample_and_reconstruct(
 
 def test_something_that_nothing_is_exported_to_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "somewhere", "--to", "onyx", "FILE"]) == 2
-    assert "--to onyx: not something that a run is exported to" in capsys.readouterr().err
+    assert "--to onyx: is not a kind of export. Give --to onnx FILE, or --to web DIR." in capsys.readouterr().err
 
 
 def test_sampling_from_a_file_loads_no_torch(files: dict[str, Path], tmp_path: Path) -> None:

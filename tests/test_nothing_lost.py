@@ -550,9 +550,9 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 
 
 def test_nothing_is_lost_by_kills_at_random_moments() -> None:
-    """The short form; `python verification/kill_anywhere.py` is the long one."""
+    """The shortest form; `make verify-short` has more kills of all kinds of work, `make verify` hundreds."""
     program = TESTS.parent / "verification" / "kill_anywhere.py"
-    command = [sys.executable, str(program), "--kills", "8", "--jobs", "vae", "gan", "pack-drawn"]
+    command = [sys.executable, str(program), "--kills", "4", "--jobs", "vae", "pack-drawn"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -164,6 +164,14 @@ def test_what_is_wrong_with_a_name_is_told(name: str, said: str, mine: Path) -> 
         load_recipe(mine)
 
 
+@pytest.mark.parametrize("name", ["{a = 1}", "2026-11-28T10:00:00", "[1, 'a:b']", "'a b:c'", "'os:'", "':Linear'"])
+def test_what_is_no_name_of_a_model_runs_nothing(name: str, mine: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mine.write_text(RECIPE.format(name="vae").replace('name = "vae"', f"name = {name}"))
+    with pytest.raises(RecipeError, match=r"which is not a model"):
+        load_recipe(mine)
+    assert "running the code" not in caplog.text
+
+
 def test_an_option_that_the_class_does_not_have_is_told(mine: Path) -> None:
     with pytest.raises(RecipeError, match=r"model.gian is not a key. Did you mean 'gain'"):
         load_recipe(mine, ["model.gian=2"])

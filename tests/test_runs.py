@@ -371,7 +371,7 @@ def test_a_model_without_conditions_says_so(trained_runs: dict[str, Run]) -> Non
 
 
 def test_a_model_without_an_encoder_cannot_reconstruct(trained_runs: dict[str, Run], faces: Any) -> None:
-    with pytest.raises(RecipeError, match=r"a gan has no encoder, so it cannot reconstruct"):
+    with pytest.raises(RecipeError, match=r"the GAN has no encoder, so it cannot take a picture"):
         load_model(trained_runs["gan"].weights).reconstruct(faces.images[:1])
 
 

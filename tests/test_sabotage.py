@@ -37,7 +37,7 @@ def subject_of(some_faces: Faces) -> Any:
     seen: Any = {}
 
     def subject(samples: Pictures) -> Subject:
-        model: Any = SimpleNamespace(model=None)
+        model: Any = SimpleNamespace(model=SimpleNamespace(attributes=()))
         given = Subject(model, some_faces, judge, (JudgeFeatures(judge),), seen)
         given.samples = samples
         return given

@@ -128,9 +128,9 @@ def test_a_report_shows_and_maps_faces_whose_attributes_are_known(partly_known: 
     run = tiny.train(tmp_path / "run", tiny.recipe(tiny.some(Classifies)))
     chapter = dataclasses.replace(open_chapter(run, 1), model=Told())
     plates = [
-        *run_pictures.reconstructions_plate(chapter, Told(), partly_known, 2),
-        *run_pictures.latents_plate(chapter, Told(), partly_known, "Male", 3),
-        *run_pictures.divergences_plate(chapter, Told(), partly_known, 4),
+        *run_pictures.draw_reconstructions(chapter, Told(), partly_known, 2),
+        *run_pictures.draw_latents(chapter, Told(), partly_known, 3),
+        *run_pictures.draw_divergences(chapter, Told(), partly_known, 4),
     ]
     assert len(plates) == 3
     assert f"{len(partly_known.rows('test')) - LEFT_OUT} test images" in plates[1].caption

@@ -666,7 +666,7 @@ def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     done = launched(folder, "kill", str(recipe), str(folder), program=(two_processes.__file__,))
     assert done.returncode != 0
     assert "mien: another process of this training has ended" in done.stderr
-    assert "`mien resume` goes on from it" in done.stderr
+    assert "`mien resume` goes on from the last checkpoint" in done.stderr
     run = Run.open(folder)
     assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     train_run(run, faces)

@@ -55,7 +55,7 @@ def test_mse(model: Model, faces: Faces) -> float | None:
     if not isinstance(model, Encodes):
         return None
     x = to_signed(faces.images[faces.rows("test")])
-    return float((through(model, x) - x).square().mean())
+    return float((through(model, x, None) - x).square().mean())
 
 
 def rows_of(name: str, steps: int, threads: list[int], faces: Faces) -> list[dict[str, Any]]:

@@ -54,7 +54,8 @@ def cases() -> Iterator[Case]:
     for name, content in exported().items():
         yield Case("ONNX", name, content, "an export")
     for name, content in hostile_onnx.programs().items():
-        yield Case("ONNX", name, content, "an export", "refusal")
+        within_bounds = name == "latents by an outer product"  # 2 million numbers an image
+        yield Case("ONNX", name, content, "an export", "success" if within_bounds else "refusal")
     for name, content in (hostile_onnx.odd_weights() | {"as much as is allowed": hostile_onnx.costly()}).items():
         yield Case("ONNX", name, content, "an export", "success")
 

@@ -117,7 +117,8 @@ def require_opens(run: Path, content: bytes, facts: ExportedFacts) -> None:
         network.require_affordable(min(CHUNK, network.most_images()))
     except ValueError as error:
         raise RunError(
-            f"{run}: the {facts.part} as ONNX could not be opened again, so nothing was written: {in_one_line(error)}."
+            f"{run}: the {facts.part} as ONNX could not be opened again ({in_one_line(error)}); nothing was written. "
+            "Change the model's layers, or use the run itself."
         ) from error
 
 

@@ -18,21 +18,21 @@ MODELS = {  # where each class is; it is imported when a recipe asks for it, as 
 }
 
 
-def model_class(name: str, *, run: Path | None = None) -> "type[Model]":
+def model_class(name: object, *, run: Path | None = None) -> "type[Model]":
     """The class of a model: a name of the table, 'FILE.py:CLASS' or 'MODULE:CLASS'.
 
     run: the folder of the run that names it, whose code runs only if the user has given it before.
 
     Raises: RecipeError where there is no such model; RunError for a run's code that the user has not given.
     """
-    if name in MODELS:
+    if isinstance(name, str) and name in MODELS:
         module, _, class_name = MODELS[name].partition(":")
         found: type[Model] = getattr(import_module(module), class_name)
         return found
-    if is_own(name):
+    if isinstance(name, str) and is_own(name):
         return class_for_run(name, run) if run else class_for_recipe(name)
     raise RecipeError(
-        f"model.name is {shown(name)}, which is not a model.{did_you_mean(name, MODELS)} "
+        f"model.name is {shown(name)}, which is not a model.{did_you_mean(str(name), MODELS)} "
         f"Models: {', '.join(MODELS)}; or a class of your own, as FILE.py:CLASS."
     )
 

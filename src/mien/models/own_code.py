@@ -7,6 +7,7 @@ only if this user has given the same file before: to a training, or as `--model-
 import hashlib
 import importlib
 import logging
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,15 +16,16 @@ from mien.errors import RecipeError, RunError, did_you_mean, in_one_line, quoted
 
 CODE_FILE = "model_code.py"  # in a run's folder: the file as it was when training began
 ENDING = ".py"
+OWN_NAME = re.compile(r"(.{1,4000}\.py|[A-Za-z_][\w.]{0,400}):[A-Za-z_]\w{0,200}")
 MOST_BYTES = 2**20  # of such a file
 _modules: dict[str, ModuleType] = {}  # by the file's checksum: equal code is one module, whichever copy it is read from
 _contents: dict[str, bytes] = {}  # by the module's name
 _given: dict[str, bytes] = {}  # by the file's name: contents given by `--model-code`
 
 
-def is_own(name: str) -> bool:
+def is_own(name: object) -> bool:
     """Whether the name of a model is 'FILE.py:CLASS' or 'MODULE:CLASS'."""
-    return ":" in name
+    return isinstance(name, str) and bool(OWN_NAME.fullmatch(name))
 
 
 def class_for_recipe(name: str) -> type:

@@ -30,7 +30,6 @@ Checked = TypeVar("Checked", bound=BaseModel)
 Room = Literal["recipes", "plans", "studies"]
 MOST_BYTES = 256 * 2**10  # of a TOML file: a hundred times the longest that comes with mien
 MOST_DOTS = 64  # in a key; the parser's time grows with the square of them
-MOST_PATH = 4096  # letters of a model's name, which may be a path
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a folder
 
 
@@ -63,7 +62,7 @@ def _model_config(given: object, info: ValidationInfo) -> object:
     if isinstance(given, ModelConfig) or not isinstance(given, Mapping):
         return given
     try:
-        found = model_class(str(given.get("name"))[:MOST_PATH], **(info.context or {}))
+        found = model_class(given.get("name"), **(info.context or {}))
     except RecipeError as error:
         raise ValueError(str(error)) from error
     config = found.Config.model_validate(dict(given))
