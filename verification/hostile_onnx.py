@@ -263,6 +263,7 @@ def programs() -> dict[str, bytes]:
         "a region looked at a trillion times": after(node("RoiAlign", "i box zero", "o", sampling_ratio=10**6), {"box": np.zeros((1, 4), "f4"), "zero": np.array([0])}),
         "a layer beside all sides": after(node("GatherND", "i at", "o", batch_dims=-9), {"at": np.zeros((1, 1), np.int64)}),
         "parts of too few lengths": model_of([node("Split", "z one", "a b", axis=1), node("Concat", "a b", "m", axis=1)], {"one": np.array([2])}),
+        "more parts than are said": model_of([node("Split", "z", "a b c", axis=1, num_outputs=2), node("Concat", "a b c", "m", axis=1)], {}),
         "a step for nothing": model_of([node("Relu", "z", "m"), node("Tanh", "z", "h")], {}),
         "a network in a step": changed(twice),
         "a function in place of a step": changed(function),

@@ -322,9 +322,10 @@ def inferred(
         least = {"axis": -sides, "batch_dims": 0}.get(attribute.name, attribute.i)
         if attribute.name in ("axis", "batch_dims") and not least <= attribute.i < max(sides, 1):
             raise ValueError(f"{step} has {attribute.name} = {attribute.i}, of a tensor of {sides} sides")
-    lengths = known.get(node.input[1]) if node.op_type == "Split" and len(node.input) > 1 else None
-    if lengths is not None and lengths.size != len(node.output):
-        raise ValueError(f"{step} gives {len(node.output)} parts of {lengths.size} lengths")
+    parts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
+    parts += [known[name].size for name in node.input[1:] if node.op_type == "Split" and name in known]
+    if any(count != len(node.output) for count in parts):
+        raise ValueError(f"{step} gives {len(node.output)} parts where it says {shown(parts)}")
     try:
         found = shape_inference.infer_node_outputs(
             defs.get_schema(node.op_type, model.opset_import[0].version),
