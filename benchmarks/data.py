@@ -7,7 +7,7 @@ Pictures are faces drawn here, 178x218 JPEGs of quality 92 with some grain, 13 K
 folders are hard links to them. They are read from the system's cache of files. Packs for opening and streaming are real
 but for their pixels, a file of holes that reads as zeros, so that a million rows take no room. Linux only.
 
-The decoder's own speed is Pillow's in a loop in one process: open a file, decode, cut out the same square and resize it
+The decoder's own speed is Pillow's in a loop in one thread: open a file, decode, cut out the same square and resize it
 with Lanczos' filter to 64x64, make an array of it. That is what packing does to a picture, and no more.
 """
 
@@ -30,8 +30,6 @@ from PIL import Image
 from mien.faces import open_faces
 from mien.faces.pack.decoding import cores, in_order
 from mien.faces.pack.store import write_pack_file
-
-# What loads PyTorch is imported where it is used: the processes that decode import this file too.
 
 DRAWN = 4_000
 CELEBA = (178, 218)
@@ -171,7 +169,7 @@ def speed_of(work: Callable[[Path], None], files: Iterable[Path]) -> float:
 
 
 def speed_of_all_cores(files: list[Path]) -> float:
-    """Files a second of loops in as many processes as there are cores, without their start and end."""
+    """Files a second of loops in as many threads as there are cores, without their start and end."""
     shares = [(decode, files[at :: cores()]) for at in range(cores())]
     return sum(in_order(speed_of, shares, cores()))
 
@@ -185,7 +183,7 @@ def pack_speed(source: Path, count: int) -> float:
 
 
 def memory(folder: Path, count: int) -> Rows:
-    """The most memory that packing CelebA's layout holds, summed over the process and those it starts.
+    """The most memory that packing CelebA's layout holds.
 
     And how fast it is, the table included, against the decoder's speed before and after.
     """
@@ -194,18 +192,16 @@ def memory(folder: Path, count: int) -> Rows:
     usual = partial(decode, box=USUAL)
     before = speed_of(usual, files)
     process = subprocess.Popen([sys.executable, __file__, "--inside", "pack", str(source)], stdout=subprocess.PIPE)
-    most = alone = 0
+    most = 0
     while process.poll() is None:
-        held = resident_by_process(process.pid)
-        most, alone = max(most, sum(held)), max(alone, held[0] if held else 0)
+        most = max(most, sum(resident_by_process(process.pid)))
         time.sleep(0.05)
     assert process.stdout is not None
     seconds = json.loads(process.stdout.read())
     bound = cores() * (before + speed_of(usual, files)) / 2
     common = {"pictures": count, "seconds": seconds, "images_per_second": count / seconds}
     common["share"] = common["images_per_second"] / bound
-    rows = {"mien: packing, all processes": most, "mien: packing, the parent alone": alone}
-    return [{"what": what, "mebibytes": most / 2**20} | common for what, most in rows.items()]
+    return [{"what": "mien: packing", "mebibytes": most / 2**20} | common]
 
 
 def resident_by_process(parent: int) -> list[int]:

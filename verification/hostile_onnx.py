@@ -109,6 +109,62 @@ def chained(operation: str, times: int) -> ModelProto:
     return model_of(steps, {"r": np.ones((LATENTS, LATENTS), np.float32)} if second else {})
 
 
+def lists(times: int) -> ModelProto:
+    """The shape of the latents beside itself, time after time: shape inference would compute every number of it."""
+    names = ["d", *(f"d{at}" for at in range(times))]
+    steps = [node("Concat", f"{a} {a}", b, axis=0) for a, b in pairwise(names)]
+    last = [node("ReduceMax", names[-1], "t", keepdims=0), node("Cast", "t", "f", to=1), node("Add", "z f", "m")]
+    return model_of([node("Shape", "z", "d"), *steps, *last], {})
+
+
+def texts(times: int) -> ModelProto:
+    """A text beside itself, time after time, which stays a single value."""
+    names = ["t", *(f"t{at}" for at in range(times))]
+    steps = [node("StringConcat", f"{a} {a}", b) for a, b in pairwise(names)]
+    last = [node("Cast", names[-1], "f", to=1), node("Add", "z f", "m")]
+    return model_of([node("Constant", "", "t", value_string="1"), *steps, *last], {})
+
+
+def after(step: NodeProto, weights: dict[str, Any]) -> ModelProto:
+    """Latents as an image 'i' of 2 channels, a step that makes 'o' of it, and its sum added to the latents."""
+    last = [node("ReduceSum", "o", "t", keepdims=0), node("Add", "z t", "m")]
+    return model_of([node("Reshape", "z image", "i"), step, *last], weights | {"image": np.array([-1, 2, 1, 1])})
+
+
+def columns() -> ModelProto:
+    """A transposed convolution that gives few numbers, of terabytes of products beside one another."""
+    weights = {"a": np.ones((4096, LATENTS), "f4"), "b": np.zeros(4096, "f4"), "c": np.ones((1, 999, 30, 30), "f4")}
+    steps = [
+        node("Gemm", "z a b", "g", transB=1),
+        node("Reshape", "g square", "i"),
+        node("ConvTranspose", "i c", "o", pads=[16] * 4),
+        node("ReduceSum", "o", "t", keepdims=0),
+        node("Add", "z t", "m"),
+    ]
+    return model_of(steps, weights | {"square": np.array([-1, 1, 64, 64])})
+
+
+def later() -> ModelProto:
+    """Nothing for one image and for two, and terabytes for more."""
+    steps = [
+        node("Shape", "z", "n", end=1),
+        node("Sub", "n two", "more"),
+        node("Max", "more none", "extra"),
+        node("Mul", "extra much", "size"),
+        node("ConstantOfShape", "size", "h"),
+        node("ReduceSum", "h", "t", keepdims=0),
+        node("Add", "z t", "m"),
+    ]
+    return model_of(steps, {"two": np.array([2]), "none": np.array([0]), "much": np.array([10**11])})
+
+
+def integer_matrices(times: int) -> ModelProto:
+    """Matrices of whole numbers, multiplied with themselves."""
+    steps = [node("MatMulInteger", f"{a} {a}", b) for a, b in pairwise(["a", *(f"a{at}" for at in range(times))])]
+    last = [node("ReduceMax", f"a{times - 1}", "t", keepdims=0), node("Cast", "t", "f", to=1), node("Add", "z f", "m")]
+    return model_of([*steps, *last], {"a": np.ones((2000, 2000), np.int8)})
+
+
 def wide() -> ModelProto:
     """A map of 4,096 channels of a megapixel each, by weights of some kilobytes."""
     weights = {
@@ -200,6 +256,15 @@ def programs() -> dict[str, bytes]:
         "100,000 steps": chained("Relu", 100_000),
         "the same weights 60 times": chained("MatMul", 60),
         "a map of gigabytes": wide(),
+        "a list of a shape that doubles 40 times": lists(40),
+        "a text that doubles 40 times": texts(40),
+        "a transposed convolution of many columns": columns(),
+        "matrices of whole numbers": integer_matrices(3),
+        "a region looked at a trillion times": after(node("RoiAlign", "i box zero", "o", sampling_ratio=10**6), {"box": np.zeros((1, 4), "f4"), "zero": np.array([0])}),
+        "a layer beside all sides": after(node("GatherND", "i at", "o", batch_dims=-9), {"at": np.zeros((1, 1), np.int64)}),
+        "parts of too few lengths": model_of([node("Split", "z one", "a b", axis=1), node("Concat", "a b", "m", axis=1)], {"one": np.array([2])}),
+        "more parts than are said": model_of([node("Split", "z", "a b c", axis=1, num_outputs=2), node("Concat", "a b c", "m", axis=1)], {}),
+        "a step for nothing": model_of([node("Relu", "z", "m"), node("Tanh", "z", "h")], {}),
         "a network in a step": changed(twice),
         "a function in place of a step": changed(function),
         "a step of another domain": changed(lambda model: setattr(model.graph.node[0], "domain", "com.microsoft")),
@@ -211,6 +276,7 @@ def programs() -> dict[str, bytes]:
         "weights whose product overflows": changed(says(dims=[2**33, 2**33])),
         "weights of fewer than none": changed(says(dims=[-2, -PIXELS])),
         "weights of no numbers": changed(says(dims=[0, PIXELS], raw_data=b"")),
+        "a million numbers of a byte": changed(lambda model: model.graph.initializer[1].int64_data.extend([1] * 10**6)),
         "weights of texts": changed(says(data_type=TensorProto.STRING)),
         "weights that are twice there": changed(lambda model: model.graph.initializer.append(model.graph.initializer[0])),
         "images that are mixed": model_of([node("Reshape", "z t", "m")], {"t": np.array([1, -1])}),

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST, read_description
-from mien.export.runtime import KEY, SUFFIX, encoder_file, open_session, require_sound
+from mien.export.runtime import CHUNK, KEY, SUFFIX, bounded_network, encoder_file, open_session
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.validation import checked
 from mien.files.writing import replacing
@@ -80,7 +80,7 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
     run: a run's folder, or a file of weights.
 
-    Raises: RunError where there is no trained run, the check fails, or a file cannot be written; RecipeError where the
+    Raises: RunError where there is no trained run, a check fails, or a file cannot be written; RecipeError where the
         file's name does not end in .onnx, or the packages for it are not installed.
     """
     if file.suffix != SUFFIX:
@@ -111,9 +111,10 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
 
 
 def require_opens(run: Path, content: bytes, facts: ExportedFacts) -> None:
-    """Check that mien opens a file that it is about to write.  Raises: RunError otherwise."""
+    """Check that a file can be opened again, and used for as many images as are run at a time.  Raises: RunError."""
     try:
-        require_sound(read_description(memoryview(content)), facts)
+        network = bounded_network(read_description(memoryview(content)), facts)
+        network.require_affordable(min(CHUNK, network.most_images()))
     except ValueError as error:
         raise RunError(
             f"{run}: the {facts.part} as ONNX could not be opened again ({in_one_line(error)}); nothing was written. "
@@ -164,18 +165,22 @@ def encoder_graph(model: Encodes) -> "ModelProto":
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
     """A module as an ONNX model with a free number of images, and nothing in it about this machine.
 
-    Raises: RecipeError where it can only be traced for a fixed number of images.
+    Raises: RecipeError where it can only be traced for a fixed number of images, or has what ONNX has not.
     """
     with quiet(), torch.no_grad():
         exported = exported_program(module.eval(), tuple(inputs.values()))
-        program = torch.onnx.export(
-            exported,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                exported,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # PyTorch's errors of conversion have no base of their own
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise RecipeError(f"PyTorch cannot write the model as ONNX: {in_one_line(cause)}") from error
     assert program is not None
     model: ModelProto = program.model_proto
     graph = model.graph

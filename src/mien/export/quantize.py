@@ -25,7 +25,9 @@ def keep_means_only(model: "ModelProto") -> None:
     graph.output.remove(next(output for output in graph.output if output.name == "logvar"))
     halves = next(node for node in graph.node if "mu" in node.output)
     linear = next((node for node in graph.node if node.output[0] == halves.input[0]), halves)
-    if halves.op_type != "Split" or linear.op_type != "Gemm":
+    turned = any(attribute.name == "transB" and attribute.i == 1 for attribute in linear.attribute)
+    users = [node for node in graph.node if {linear.output[0], *linear.input[1:]} & set(node.input)]
+    if (halves.op_type, {*halves.output}, turned, users) != ("Split", {"mu", "logvar"}, True, [linear, halves]):
         return
     place = list(halves.output).index("mu")
     for initializer in graph.initializer:

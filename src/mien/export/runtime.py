@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 KEY = "mien"  # of the file's metadata
 SUFFIX = ".onnx"
-CHUNK = 64  # images at a time, so that memory stays bounded
+CHUNK = 64  # images at a time
 
 
 def encoder_file(path: Path) -> Path:
@@ -37,17 +37,26 @@ def encoder_file(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of an exported model, opened.  content, facts: of its metadata.  chunk: images at a time"""
+    """A file of an exported model, opened.  content, facts: of its metadata.  network: its steps, and their cost"""
 
     path: Path
     content: dict[str, Any]
     facts: ExportedFacts
+    network: onnx_bounds.Network
     session: "InferenceSession"
-    chunk: int
+
+    @property
+    def chunk(self) -> int:
+        """Images at a time, so that memory stays bounded."""
+        return min(CHUNK, self.network.most_images())
 
     def run(self, outputs: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """The outputs of the network for a chunk of images or latents.  Raises: RunError where it fails."""
+        """The outputs of the network for a chunk of images or latents.  Raises: RunError where it fails, or is refused.
+
+        A network may compute shapes from the number of images, so its cost is checked for each number.
+        """
         try:
+            self.network.require_affordable(len(next(iter(inputs.values()))))
             results: list[NDArray[np.float32]] = self.session.run(outputs, inputs)
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise RunError(f"{self.path}: its network fails ({in_one_line(error)}). Export the run again.") from error
@@ -204,13 +213,12 @@ def read(path: Path, threads: int) -> Part:
         instead = f"Use mien {str(content.get('mien'))[:40]}, which wrote it, or export the run again."
         require_format(path, "an export", content.get("format"), FORMAT, instead)
         facts = checked(ExportedFacts, content)
-        largest = require_sound(model, facts)
+        network = bounded_network(model, facts)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path}: is refused, or not as mien wrote it: {in_one_line(error)}. Export the run again."
         ) from error
-    session = open_session(str(path), threads)
-    return Part(path, content, facts, session, chunk=max(1, min(CHUNK, onnx_bounds.LARGEST_MAP // largest)))
+    return Part(path, content, facts, network, open_session(str(path), threads))
 
 
 def mapped(path: Path) -> memoryview:
@@ -224,17 +232,17 @@ def mapped(path: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def require_sound(network: "ModelProto", facts: ExportedFacts) -> int:
-    """Check that a network has the inputs and outputs that its metadata says.  -> numbers an image of its largest map
+def bounded_network(model: "ModelProto", facts: ExportedFacts) -> onnx_bounds.Network:
+    """The network of a file, with the inputs and outputs that its metadata says.
 
-    Raises: ValueError where it has others, or is out of bounds.
+    Raises: ValueError where it has others, or costs too much.
     """
     images: dict[str, tuple[int, ...]] = {"x": (3, facts.size, facts.size)}
     labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
     if facts.part == "generator":
-        return onnx_bounds.require_bounded(network, takes={"z": (facts.latent_dim,), **labels}, gives=images)
+        return onnx_bounds.Network(model, takes={"z": (facts.latent_dim,), **labels}, gives=images)
     coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
-    return onnx_bounds.require_bounded(network, takes=images | labels, gives=coded)
+    return onnx_bounds.Network(model, takes=images | labels, gives=coded)
 
 
 def open_session(model: str | bytes, threads: int = 0) -> "InferenceSession":

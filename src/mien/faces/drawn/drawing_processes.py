@@ -5,6 +5,7 @@ process is started by its own command, since multiprocessing would run the user'
 """
 
 import itertools
+import json
 import signal
 import subprocess
 import sys
@@ -19,7 +20,12 @@ from mien.errors import DataError
 from mien.faces.drawn.drawn_faces import draw
 from mien.seeds import RendererSeed
 
-PROGRAM = "import sys; from mien.faces.drawn.drawing_processes import main; main(*map(int, sys.argv[1:]))"
+PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from mien.faces.drawn.drawing_processes import main
+main(*map(int, sys.argv[2:]))
+"""
 
 
 def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iterator[NDArray[np.uint8]]:
@@ -31,7 +37,15 @@ def draw_in_processes(count: int, size: int, chunk: int, processes: int) -> Iter
         pipes = []
         for place in range(processes):
             given = map(str, (count, size, chunk, place, processes))
-            process = subprocess.Popen([sys.executable, "-c", PROGRAM, *given], stdout=subprocess.PIPE)
+            command = [
+                sys.executable,
+                "-P",
+                "-c",
+                PROGRAM,
+                json.dumps(sys.path),
+                *given,
+            ]  # -P: no module of this folder
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             started.callback(process.wait)
             started.callback(process.kill)  # callbacks run in reverse order: first kill, then wait
             assert process.stdout is not None
