@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,10 +49,15 @@ def serving(command: list[str], announced: str) -> Iterator[str]:
     try:
         lines = iter(process.stdout.readline, "")
         found = next(filter(None, (re.search(announced, line) for line in lines)))
+        # http.server logs every request, and waits for ever once a pipe that nobody reads is full.
+        reading = threading.Thread(target=deque, args=(lines, 0))
+        reading.start()
         yield f"http://127.0.0.1:{found[1]}/"
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.wait(timeout=20)
+        reading.join()
+        process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ class Visitor:
         self.address, self.asked, self.errors = address, list[str](), list[str]()
         self.context = browser.new_context(reduced_motion="reduce", **context)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(10_000)
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

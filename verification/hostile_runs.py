@@ -54,8 +54,7 @@ def cases() -> Iterator[Case]:
     for name, content in exported().items():
         yield Case("ONNX", name, content, "an export")
     for name, content in hostile_onnx.programs().items():
-        within_bounds = name == "latents by an outer product"  # 2 million numbers an image
-        yield Case("ONNX", name, content, "an export", "success" if within_bounds else "refusal")
+        yield Case("ONNX", name, content, "an export", "refusal")
     for name, content in (hostile_onnx.odd_weights() | {"as much as is allowed": hostile_onnx.costly()}).items():
         yield Case("ONNX", name, content, "an export", "success")
 
