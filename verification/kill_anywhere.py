@@ -56,6 +56,7 @@ from mien.training.checkpoint import find_damage
 
 SOURCE, SIZE = "drawn:200", 32
 SLOW = ("torch._dynamo", "torch.onnx", "onnxscript", "onnxruntime", "openTSNE", "sklearn.decomposition", "scipy.stats")
+MOST_TRIALS = 50  # folders for each kill that is wanted; more mean that kills come too late, and nothing is shown
 AGAIN = 0.75  # how often what goes on is killed once more
 UNTIMED = ("seconds", "images_per_second")
 METRICS = ("reconstruction", "distribution", "sharpness")
@@ -327,7 +328,7 @@ def exporting(trained: Path, whole: dict[str, str]) -> Job:
     """A run as ONNX files; `whole` learns their content from the first, which nobody kills."""
 
     def files(folder: Path) -> Outcome:
-        return {path.name: content_of(path) for path in sorted(folder.glob("*.onnx"))}
+        return {path.name: content_of(path) for path in sorted(folder.glob("*.onnx")) if path.name[0] != "."}
 
     def outcome(folder: Path) -> Outcome:
         whole.update(whole or files(folder))
@@ -457,6 +458,8 @@ def tally_of(name: str, job: Job, kills: int, work: Path, chance: random.Random,
     tally = Tally(in_a_process(lambda: job.go(whole), stretched=aimed), aimed)
     expected = job.outcome(whole)
     while tally.kills < kills:
+        if tally.trials > kills * MOST_TRIALS:
+            sys.exit(f"{name}: {tally.kills} of {kills} kills in {tally.trials} trials: it ends before it is killed")
         folder = beginning(job, work / f"{name}-killed")
         kill_once(job, folder, tally, chance, fresh=True)
         while tally.kills < kills and chance.random() < AGAIN:

@@ -1,5 +1,6 @@
 """Processes that are killed (SIGKILL): at any moment, or while something is written beside its place."""
 
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -11,8 +12,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-BESIDE = ("*.tmp", "*.tmp.npz", ".packing-*", ".report-*", ".site-*")
+BESIDE = ("*.tmp", "*.tmp.npz", ".mien-*", ".packing-*", ".report-*", ".site-*")
 STRETCH = 0.05  # seconds by which a sync or a rename comes later, so that a kill can hit a write of a millisecond
+LONGEST = 300  # seconds that some work may take; where it hangs, it prints where, and ends with 1
 LINGERING = 60  # seconds: the most that a process may live on whose parent was killed, once its work is done by others
 
 Left = set[tuple[Path, int]]
@@ -21,11 +23,13 @@ Left = set[tuple[Path, int]]
 def start(work: Callable[[], None], *, stretched: bool = False) -> BaseProcess:
     """A process that does some work.  stretched: and is slow to finish what it writes"""
 
-    def slowly() -> None:
-        stretch_writes()
+    def bounded() -> None:
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        if stretched:
+            stretch_writes()
         work()
 
-    process = multiprocessing.get_context("fork").Process(target=slowly if stretched else work)
+    process = multiprocessing.get_context("fork").Process(target=bounded)
     process.start()
     return process
 
