@@ -33,7 +33,7 @@ verify-short: $(READY)
 	$(BIN)/python verification/kill_anywhere.py --kills 24
 	$(BIN)/python verification/kill_anywhere.py --kills 24 --aimed
 	$(BIN)/python verification/determinism.py --steps 1 10
-	$(BIN)/python verification/soak.py training --steps 10000
+	$(BIN)/python verification/soak.py training --steps 5000
 
 # The same at length, an hour or two; what is recorded in verification/results stays as it is.
 verify: export VERIFICATION_RESULTS = build/verification

@@ -24,6 +24,8 @@ OPTIONS = (
     {"latent_dim": 1},
     {"normalization": "batch"},
     {"normalization": "group"},
+    {"generator_normalization": "batch"},
+    {"prior": "flow"},
     {"kl_weight": 0.0},
     {"label_conditioning": "embedding"},
     {"attributes": ("Male",)},
@@ -38,7 +40,7 @@ conditional = pytest.mark.parametrize("name", CONDITIONAL, ids=CONDITIONAL.value
 
 def everything_on(name: str) -> Model:
     """A model with batch normalization and every phase its options can give it."""
-    options = {"normalization": "batch", "r1_weight": 1.0, "r1_every": 1, "discriminator_updates": 2}
+    options = {"normalization": "batch", "r1_weight": 1.0, "r1_every": 1, "discriminator_updates": 2, "prior": "flow"}
     fields = model_class(name).Config.model_fields
     return tiny.model(name, **{key: value for key, value in options.items() if key in fields})
 

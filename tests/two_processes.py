@@ -60,5 +60,5 @@ if __name__ == "__main__":
     if what == "train":
         train_all(Path(given[0]))
     else:
-        Trainer._step = kill_second(Trainer._step)  # type: ignore[method-assign]
+        Trainer.step = kill_second(Trainer.step)  # type: ignore[method-assign]
         sys.exit(main(["train", given[0], "--out", given[1], "training.checkpoint_every_seconds=0"]))

@@ -244,7 +244,7 @@ def soak_pictures(given: argparse.Namespace, folder: Path) -> list[Row]:
 
 def run_mien(what: str, command: Sequence[str], folder: Path, cache: Path | None = None) -> Row:
     """Do a command of mien with a cache of its own, watched."""
-    environment = os.environ | {"MIEN_CACHE": str(cache or folder / "cache")}
+    environment = os.environ | {"MIEN_CACHE": str(cache or folder / "cache"), "OMP_NUM_THREADS": "1"}
     started = time.perf_counter()
     with (folder / "said").open("w") as said:
         process = subprocess.Popen([sys.executable, "-m", "mien", *command], stdout=said, stderr=said, env=environment)

@@ -24,7 +24,7 @@ from mien.explorer.engine import Busy, Engine
 from mien.explorer.site import FLOATS, REPORT_POLICY, Site
 
 GONE = "The weights of this run cannot be read any more: they were deleted, moved or damaged since the page was made."
-QUESTIONS = ("/api/generate", "/api/encode")
+QUESTIONS = ("/api/generate", "/api/carry", "/api/encode")
 PIECE = 2**16  # bytes of an answer that are sent at once: a client that does not read costs few of them
 BODY_SECONDS = 10.0  # that the body of a request may take to arrive
 MEDIA = {
@@ -64,6 +64,12 @@ def application(site: Site, engine: Engine, host: str) -> Starlette:
         images = await asyncio.wrap_future(engine.generate(wanted.run.id, wanted.snapshot, z, y))
         return binary(images.tobytes())
 
+    async def carry(request: Request) -> Response:
+        wanted = requests.parse(await body_of(request, most_bytes), runs)
+        noise = requests.noise(wanted)
+        z = await asyncio.wrap_future(engine.carry(wanted.run.id, wanted.snapshot, noise))
+        return binary(z.astype(FLOATS).tobytes())
+
     async def encode(request: Request) -> Response:
         wanted = requests.parse(await body_of(request, most_bytes), runs)
         image, y = requests.picture(wanted)
@@ -72,8 +78,10 @@ def application(site: Site, engine: Engine, host: str) -> Starlette:
 
     return Starlette(
         routes=[
-            Route(QUESTIONS[0], answering(generate), methods=["POST"]),
-            Route(QUESTIONS[1], answering(encode), methods=["POST"]),
+            *(
+                Route(question, answering(answer), methods=["POST"])
+                for question, answer in zip(QUESTIONS, (generate, carry, encode), strict=True)
+            ),
             Route("/{path:path}", files_endpoint(site.tree()), methods=["GET"]),
         ],
         middleware=[Middleware(Guard, names=names_of(host), exposed=not is_loopback(host))],

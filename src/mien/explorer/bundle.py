@@ -21,7 +21,7 @@ from mien.errors import RunError
 from mien.explorer.run_faces import is_drawn
 from mien.explorer.site import Site, open_site
 from mien.export.metadata import Source, model_card, open_source
-from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages, run_with
+from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, prior_graph, require_packages, run_with
 from mien.export.quantize import keep_means_only, packed, store_small
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.progress import Observer
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 25_000_000  # of a bundle, where some number of bits allows it
 BITS = (16, 8, 7, 6)  # of a weight of a linear layer, in the order in which they are tried
+PRIOR_BITS = 16  # of a weight of the prior, whose error would grow from step to step
 USUAL_BITS = 8  # where none of them makes the bundle small enough
 CHECKED = 64  # images that the networks are checked with
 MOST_MEAN, MOST_LARGEST = 1.0, 16.0  # grey levels that the images may differ by from PyTorch's
@@ -57,7 +58,9 @@ class Networks:
 
     source: Source
     model: Model
-    graphs: dict[str, "ModelProto"] = field(default_factory=dict)  # 'generator' and, where there is one, 'encoder'
+    graphs: dict[str, "ModelProto"] = field(
+        default_factory=dict
+    )  # 'generator', and 'encoder' and 'prior' where there are such
 
     @classmethod
     def of(cls, weights: Path) -> "Networks":
@@ -68,6 +71,8 @@ class Networks:
         if isinstance(model, Encodes):
             networks.graphs["encoder"] = encoder_graph(model)
             keep_means_only(networks.graphs["encoder"])
+        if model.prior is not None:
+            networks.graphs["prior"] = prior_graph(model)
         return networks
 
     def small(self, bits: int) -> dict[str, "ModelProto"]:
@@ -76,7 +81,7 @@ class Networks:
         for part, graph in self.graphs.items():
             graphs[part] = type(graph)()
             graphs[part].CopyFrom(graph)
-            store_small(graphs[part], bits)
+            store_small(graphs[part], PRIOR_BITS if part == "prior" else bits)
         return graphs
 
 
@@ -142,7 +147,7 @@ def add_networks(site: Site, networks: Mapping[str, Networks], addresses: Mappin
 
 
 def differences(model: Model, graphs: Mapping[str, "ModelProto"]) -> dict[str, NDArray[np.float32]]:
-    """How far images are from PyTorch's in 8-bit grey levels: generated ones, and reconstructions of those."""
+    """How far images are from PyTorch's in 8-bit grey levels: generated, reconstructed and new ones."""
     random = torch.Generator().manual_seed(TorchSeed.EXPORT)
     z = torch.randn(CHECKED, model.latent_dim, generator=random)
     y = {"y": torch.rand(CHECKED, len(model.attributes), generator=random)} if model.attributes else {}
@@ -155,6 +160,10 @@ def differences(model: Model, graphs: Mapping[str, "ModelProto"]) -> dict[str, N
             expected = model.reconstruct(x, **y).numpy()
             mu = torch.from_numpy(run["encoder"]({"x": x, **y})[0])
             found["encoder"] = np.abs(run["generator"]({"z": mu, **y})[0] - expected) * GREY_LEVELS
+        if model.prior is not None:
+            expected = model.generate(model.prior(z), **y).numpy()
+            carried = torch.from_numpy(run["prior"]({"noise": z})[0])
+            found["prior"] = np.abs(run["generator"]({"z": carried, **y})[0] - expected) * GREY_LEVELS
     return found
 
 

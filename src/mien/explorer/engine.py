@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mien.errors import RecipeError
-from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, require_packages
+from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, prior_graph, require_packages
 from mien.export.runtime import open_session
 from mien.faces.pixel_range import signed, to_stored
 from mien.models.base import Encodes
-from mien.pictures import arrays
+from mien.pictures import arrays, of_models
 from mien.runs.weights import TrainedModel, load_model
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Network(Protocol):
     def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
 
+    def carry(self, noise: Floats) -> Floats:
+        """Latents that its prior carries noise to.  [N,Z] -> [N,Z]"""
+
     def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
 
@@ -53,6 +57,10 @@ class Eager:
     def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return self.trained.generate(z, y)
+
+    def carry(self, noise: Floats) -> Floats:
+        """Latents that its prior carries noise to.  [N,Z] -> [N,Z]"""
+        return of_models.carry(self.trained.model, torch.from_numpy(noise)).numpy()
 
     def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
@@ -75,6 +83,16 @@ class Converted:
     def generate(self, z: Floats, y: Floats | None) -> arrays.Pictures:
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
         return to_stored(self.generator.run(["x"], {"z": z} if y is None else {"z": z, "y": y})[0])
+
+    def carry(self, noise: Floats) -> Floats:
+        """Latents that its prior carries noise to.  [N,Z] -> [N,Z]"""
+        z: Floats = self.prior.run(["z"], {"noise": noise})[0]
+        return z
+
+    @cached_property
+    def prior(self) -> "InferenceSession":
+        """Converted when the first noise is to be carried."""
+        return open_session(prior_graph(self.model).SerializeToString())
 
     def encode(self, image: arrays.Pictures, y: Floats | None) -> Floats:
         """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]"""
@@ -110,6 +128,10 @@ class Engine:
     def generate(self, run: str, snapshot: str, z: Floats, y: Floats | None) -> "Future[arrays.Pictures]":
         """Faces from latents.  [N,Z], [N,A] -> uint8 [N,S,S,3]    Raises: Busy."""
         return self.submit(lambda: self.network(self.weights[run][snapshot]).generate(z, y))
+
+    def carry(self, run: str, snapshot: str, noise: Floats) -> "Future[Floats]":
+        """Latents that a learned prior carries noise to.  [N,Z] -> [N,Z]    Raises: Busy."""
+        return self.submit(lambda: self.network(self.weights[run][snapshot]).carry(noise))
 
     def encode(self, run: str, snapshot: str, image: arrays.Pictures, y: Floats | None) -> "Future[Floats]":
         """The mean of a face's latent.  uint8 [S,S,3], [1,A] where the model is conditional -> [Z]    Raises: Busy."""

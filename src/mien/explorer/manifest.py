@@ -78,10 +78,11 @@ class NetworkFiles(Part):
 
     generator: str
     encoder: str | None
+    prior: str | None
 
 
 class ShownRun(Part):
-    """A run on show."""
+    """A run on show.  prior: whether it has learnt one, which noise goes through to be a latent"""
 
     id: str
     name: str
@@ -91,6 +92,7 @@ class ShownRun(Part):
     attributes: list[str]
     combinations: list[tuple[list[int], int]]
     encodes: bool
+    prior: bool
     snapshots: list[Snapshot]
     directions: list[Direction]
     map: LatentMap | None

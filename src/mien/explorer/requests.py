@@ -65,11 +65,24 @@ def latents(request: Request) -> tuple[Floats, Floats | None]:
 
     Raises: Refused for another count or shape, or numbers that are not finite.
     """
+    count = faces(request)
+    z = floats(request.content.get("z"), "z", (count, request.run.latent_dim))
+    return z, attributes(request, count)
+
+
+def noise(request: Request) -> Floats:
+    """Noise to carry to latents.  -> [n,Z]    Raises: as `latents`, and Refused where there is no learned prior."""
+    if not request.run.prior:
+        raise Refused("The model of this run has no learned prior.")
+    return floats(request.content.get("noise"), "noise", (faces(request), request.run.latent_dim))
+
+
+def faces(request: Request) -> int:
+    """How many faces a request is about.  Raises: Refused."""
     count = request.content.get("count")
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_FACES:
         raise Refused(f"count is to be a whole number from 1 to {MOST_FACES}.")
-    z = floats(request.content.get("z"), "z", (count, request.run.latent_dim))
-    return z, attributes(request, count)
+    return count
 
 
 def picture(request: Request) -> tuple[Pictures, Floats | None]:

@@ -155,6 +155,7 @@ def add_run(site: Site, run: Run, name: str, opener: FacesOpener) -> ShownRun:
         attributes=list(model.attributes),
         combinations=trained.combinations if model.attributes else [],
         encodes=isinstance(model, Encodes),
+        prior=model.prior is not None,
         snapshots=[Snapshot(id=key, images_seen=snapshots[key].images_seen) for key in site.weights[name]],
         directions=latents.named if latents else [],
         map=add_map(site.files, f"runs/{name}", latents, opener.of(run)) if latents and mapped else None,
@@ -278,4 +279,5 @@ def is_own(file: Path, folder: Path) -> bool:
 def network_files(folder: str, model: Model) -> NetworkFiles:
     """Where the static bundle has a run's networks."""
     encoder = f"{folder}/encoder.onnx" if isinstance(model, Encodes) else None
-    return NetworkFiles(generator=f"{folder}/generator.onnx", encoder=encoder)
+    prior = f"{folder}/prior.onnx" if model.prior is not None else None
+    return NetworkFiles(generator=f"{folder}/generator.onnx", encoder=encoder, prior=prior)

@@ -61,7 +61,7 @@ def open_source(path: Path) -> Source:
 def metadata(source: Source, part: str, tolerance: dict[str, float]) -> dict[str, Any]:
     """The metadata of an ONNX file; plain JSON.
 
-    part: 'generator' or 'encoder'.    tolerance: the largest difference from PyTorch, by its unit.
+    part: 'generator', 'encoder' or 'prior'.    tolerance: the largest difference from PyTorch, by its unit.
     """
     trained = source.trained
     return {
@@ -75,6 +75,7 @@ def metadata(source: Source, part: str, tolerance: dict[str, float]) -> dict[str
         "crop": trained.crop,
         "images_seen": trained.images_seen,
         "encodes": isinstance(trained.model, Encodes),
+        "prior": trained.model.prior is not None,
         "tolerance": tolerance,
         "card": model_card(source),
     }

@@ -1,7 +1,8 @@
-"""A trained model as ONNX files: the generator, and beside it the encoder where there is one.
+"""A trained model as ONNX files: the generator, and beside it the encoder and the learned prior where there are such.
 
 Inputs and outputs, float32, any number N of images: the generator takes `z` [N,Z] and, where it is conditional, `y`
-[N,A] in [0, 1], and gives `x` [N,3,S,S] in [-1, 1]; the encoder takes `x` and gives `mu` and `logvar` [N,Z].
+[N,A] in [0, 1], and gives `x` [N,3,S,S] in [-1, 1]; the encoder takes `x` and gives `mu` and `logvar` [N,Z]; the prior
+takes `noise` [N,Z] from N(0, I) and gives `z`.
 """
 
 import copy
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
 from mien.export.onnx_bounds import LARGEST, read_description
-from mien.export.runtime import CHUNK, KEY, SUFFIX, bounded_network, encoder_file, open_session
+from mien.export.runtime import CHUNK, KEY, SUFFIX, bounded_network, file_beside, open_session
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.validation import checked
 from mien.files.writing import replacing
@@ -93,7 +94,11 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
     if isinstance(model, Encodes):
         graph = encoder_graph(model)
         difference = check_encoder(model, run_with(graph))
-        parts[encoder_file(file)] = "encoder", graph, difference, "latents", MOST_OF_A_LATENT
+        parts[file_beside(file, "encoder")] = "encoder", graph, difference, "latents", MOST_OF_A_LATENT
+    if model.prior is not None:
+        graph = prior_graph(model)
+        difference = check_prior(model, run_with(graph))
+        parts[file_beside(file, "prior")] = "prior", graph, difference, "latents", MOST_OF_A_LATENT
     contents, written = {}, []
     for path, (part, graph, difference, unit, most) in parts.items():
         if not difference <= most:
@@ -160,6 +165,12 @@ def encoder_graph(model: Encodes) -> "ModelProto":
     x = torch.zeros(2, 3, model.image_size, model.image_size)
     inputs = {"x": x, "y": torch.zeros(2, len(model.attributes))} if model.attributes else {"x": x}
     return traced(EncodesImages(model), inputs, ["mu", "logvar"])
+
+
+def prior_graph(model: Model) -> "ModelProto":
+    """Noise from N(0, I) to latents, by the prior that a model has learnt."""
+    assert model.prior is not None
+    return traced(model.prior, {"noise": torch.zeros(2, model.latent_dim)}, ["z"])
 
 
 def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> "ModelProto":
@@ -264,6 +275,19 @@ def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]
             for expected, given in zip(model.encode(**images), run(images), strict=True):
                 scale = max(1.0, float(expected.abs().max()))
                 largest = np.maximum(largest, np.abs(expected.numpy() - given).max() / scale)
+    return float(largest)
+
+
+def check_prior(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]) -> float:
+    """The largest difference of a latent from PyTorch's, in parts of the largest one, or of 1."""
+    largest = 0.0
+    assert model.prior is not None
+    with of_models.evaluating(model):
+        for inputs in random_inputs(model):
+            expected = model.prior(inputs["z"])
+            scale = max(1.0, float(expected.abs().max()))
+            difference = np.abs(expected.numpy() - run({"noise": inputs["z"]})[0]).max() / scale
+            largest = np.maximum(largest, difference)
     return float(largest)
 
 

@@ -30,9 +30,9 @@ SUFFIX = ".onnx"
 CHUNK = 64  # images at a time
 
 
-def encoder_file(path: Path) -> Path:
-    """Where the encoder of an exported model is: faces.onnx -> faces-encoder.onnx"""
-    return path.with_stem(f"{path.stem}-encoder")
+def file_beside(path: Path, part: str) -> Path:
+    """Where a part of an exported model is: faces.onnx, encoder -> faces-encoder.onnx"""
+    return path.with_stem(f"{path.stem}-{part}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,16 @@ class ExportedModel:
         """
         arrays.require_sample(count, seed)
         y = self.labels(count, seed=seed, attributes=attributes)
-        return self.generate(arrays.latents(self.latent_dim, count, seed), y)
+        return self.generate(self.latents(count, seed), y)
+
+    def latents(self, count: int, seed: int) -> NDArray[np.float32]:
+        """Latents of new faces: from N(0, I), or carried from there by the model's prior.  -> [count,Z]"""
+        noise = arrays.latents(self.latent_dim, count, seed)
+        if not self.generator.facts.prior:
+            return noise
+        prior = self.prior
+        starts = range(0, count, prior.chunk)
+        return np.concatenate([prior.run(["z"], {"noise": noise[at : at + prior.chunk]})[0] for at in starts])
 
     def labels(
         self, count: int, *, seed: int = 0, attributes: Mapping[str, float] | None = None
@@ -153,14 +162,22 @@ class ExportedModel:
                 f"{self.path}: its model ({self.name}) has no encoder, so it cannot take a picture. "
                 "Give the export of a model with one."
             )
-        file = encoder_file(self.path)
+        return self._beside("encoder")
+
+    @cached_property
+    def prior(self) -> Part:
+        """The learned prior, from the file beside the generator's.    Raises: RunError, as `encoder`."""
+        return self._beside("prior")
+
+    def _beside(self, name: str) -> Part:
+        file = file_beside(self.path, name)
         if not file.is_file():
             raise RunError(
-                f"{file}: is not there. The encoder is a file of its own, beside {self.path.name}; copy both."
+                f"{file}: is not there. The {name} is a file of its own, beside {self.path.name}; copy both."
             )
         part = read(file, self.threads)
         if part.facts.weights != self.generator.facts.weights:
-            raise RunError(f"{file}: is the encoder of other weights than {self.path.name}. Export the run again.")
+            raise RunError(f"{file}: is the {name} of other weights than {self.path.name}. Export the run again.")
         return part
 
 
@@ -175,8 +192,8 @@ def open_exported(path: str | Path, threads: int = 0) -> ExportedModel:
     part = read(path, threads)
     facts = part.facts
     if facts.part != "generator":
-        whole = path.with_stem(path.stem.removesuffix("-encoder"))
-        raise RunError(f"{path}: is only the encoder of an exported model. Give its generator, {whole.name}.")
+        whole = path.with_stem(path.stem.removesuffix(f"-{facts.part}"))
+        raise RunError(f"{path}: is only the {facts.part} of an exported model. Give its generator, {whole.name}.")
     return ExportedModel(
         path,
         part.content,
@@ -241,6 +258,8 @@ def bounded_network(model: "ModelProto", facts: ExportedFacts) -> onnx_bounds.Ne
     labels: dict[str, tuple[int, ...]] = {"y": (len(facts.attributes),)} if facts.attributes else {}
     if facts.part == "generator":
         return onnx_bounds.Network(model, takes={"z": (facts.latent_dim,), **labels}, gives=images)
+    if facts.part == "prior":
+        return onnx_bounds.Network(model, takes={"noise": (facts.latent_dim,)}, gives={"z": (facts.latent_dim,)})
     coded = {"mu": (facts.latent_dim,), "logvar": (facts.latent_dim,)}
     return onnx_bounds.Network(model, takes=images | labels, gives=coded)
 

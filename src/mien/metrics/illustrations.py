@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.samples.distribution import nearest_training
-from mien.metrics.samples.latent_mixture import mixture_of
+from mien.metrics.samples.latent_mixture import from_normal, mixture_of
 from mien.pictures import arrays, of_models
 from mien.seeds import Seed
 
@@ -23,7 +23,7 @@ def neighbours(subject: Subject) -> arrays.Pictures:
 def mixture_samples(subject: Subject) -> arrays.Pictures:
     """Samples from N(0, I) over samples from the mixture.  -> [2,16,S,S,3]"""
     drawn = of_models.generate(subject.encoder, mixture_of(subject).sample(SAMPLED, Seed.MEASURED))
-    return np.stack([subject.samples[:SAMPLED], drawn])
+    return np.stack([from_normal(subject, SAMPLED), drawn])
 
 
 PICTURES: dict[str, tuple[str, Callable[[Subject], arrays.Pictures]]] = {  # by the metric they belong to

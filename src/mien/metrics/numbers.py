@@ -291,6 +291,7 @@ COVERAGES = {
     }.items()
 }
 DRAWN = {"prior": "sampled from N(0, I)", "mixture": "sampled from a mixture of Gaussians",
+         "learned": "sampled by the model's own learned prior",
          "aggregate": "sampled from the training images' own latents"}
 FRECHET_OF_DRAWN = {
     kind: Number(f"fd_judge_{{count}}_{kind}", DISTANCE, how + ", {count} each, the judge's features", metric="mixture")

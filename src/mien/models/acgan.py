@@ -37,7 +37,7 @@ class ConditionalGenerator(nn.Module):
         super().__init__()
         concat = config.label_conditioning == "concat"
         inputs = config.latent_dim + (attributes if concat else 0)
-        self.decoder = Decoder(image_size, config.width, config.depth, inputs, config.normalization)
+        self.decoder = Decoder(image_size, config.width, config.depth, inputs, config.of_generator)
         self.embedding = None if concat else nn.Parameter(torch.randn(2, attributes, config.latent_dim))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:

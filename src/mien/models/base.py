@@ -77,6 +77,8 @@ class Model(nn.Module):
     title: its name as papers write it; by default the class's.    about: what it is, in a sentence or two; by default
     the first paragraph of the docstring.    chapter: its chapter in the 2018 report, whose names of figures are kept.
     attributes: names of the attributes it is conditioned on, in the order of y's columns; empty where it has none.
+    prior: a network that carries standard normal noise to latents, [N,Z] -> [N,Z], for faces that are drawn at random;
+    None where latents are standard normal themselves.
     """
 
     Config: ClassVar[type[ModelConfig]]
@@ -85,11 +87,13 @@ class Model(nn.Module):
     chapter: ClassVar[int | None] = None
     phases: tuple[Phase, ...]
     attributes: tuple[str, ...] = ()
+    prior: nn.Module | None
 
     def __init__(self, config: ModelConfig, image_size: int) -> None:
         super().__init__()
         self.latent_dim = config.latent_dim
         self.image_size = image_size
+        self.prior = None
 
     def __init_subclass__(cls) -> None:
         if "title" not in vars(cls):

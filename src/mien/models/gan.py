@@ -10,16 +10,24 @@ from mien.faces.batches import Batch
 from mien.models import losses
 from mien.models.base import Discriminates, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Decoder, Encoder
-from mien.models.options import ModelConfig
+from mien.models.options import ModelConfig, Normalization
 from mien.models.terms import ADVERSARIAL, R1_PENALTY
 
 
 class AdversarialConfig(ModelConfig):
     """Options that every adversarial model has."""
 
+    generator_normalization: Normalization | None = Field(
+        None, description="of the generator's maps; left out: as model.normalization, which the discriminator has"
+    )
     discriminator_updates: int = Field(1, ge=1, le=100, description="of the discriminator for one of the generator")
     r1_weight: float = Field(0.0, ge=0, description="gamma of the R1 gradient penalty; 0 leaves it out")
     r1_every: int = Field(16, ge=1, description="steps from one penalty to the next (its weight is scaled by it)")
+
+    @property
+    def of_generator(self) -> Normalization:
+        """The normalization of the generator's maps."""
+        return self.generator_normalization or self.normalization
 
 
 DISCRIMINATOR_TERMS = {
@@ -111,7 +119,7 @@ class GAN(Adversarial):
     def __init__(self, config: GANConfig, image_size: int) -> None:
         super().__init__(config, image_size)
         body = (image_size, config.width, config.depth)
-        self.generator = Decoder(*body, config.latent_dim, config.normalization)
+        self.generator = Decoder(*body, config.latent_dim, config.of_generator)
         self.discriminator = Encoder(*body, 1, config.normalization)
 
     def discriminator_loss(self, batch: Batch) -> Terms:

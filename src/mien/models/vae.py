@@ -12,9 +12,11 @@ from mien.faces.batches import Batch
 from mien.models import losses
 from mien.models.base import Encodes, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Decoder, Encoder
+from mien.models.latent_flow import VELOCITY, LatentFlow
 from mien.models.options import ModelConfig
 from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR
 
+PRIOR_START = 0.5  # share of the training from which on the learned prior takes part; before, latents move too fast
 MEMORY = 0.99  # decay of the variance's running mean, a batch: it averages about a hundred
 
 
@@ -24,6 +26,10 @@ class VAEConfig(ModelConfig):
     name: Literal["vae"] = "vae"
     kl_weight: float | Literal["auto"] = Field(
         1e-4, description="of the KL (summed over latents) against the mean squared error; auto: solved for"
+    )
+
+    prior: Literal["normal", "flow"] = Field(
+        "normal", description="how latents of new faces are drawn: from N(0, I), or by a network that learns to"
     )
 
     @field_validator("kl_weight", mode="wrap")
@@ -70,6 +76,11 @@ class VAE(Encodes):
             "kl": LossTerm(KL_DIVERGENCE, "training", self._kl_weight_of_line),
         }
         self.phases = (Phase("vae", moves=("encoder", "decoder"), loss=self.loss, title="VAE", terms=terms),)
+        if config.prior == "flow":
+            self.prior = LatentFlow(config.latent_dim)
+            of_prior = {"velocity": LossTerm(VELOCITY, "training latents")}
+            prior = Phase("prior", ("prior",), self.prior_loss, start=PRIOR_START, title="prior", terms=of_prior)
+            self.phases = (*self.phases, prior)
 
     def loss(self, batch: Batch) -> Terms:
         """The negative evidence lower bound, scaled so that the squared error is a mean over pixels."""
@@ -79,6 +90,14 @@ class VAE(Encodes):
         kl = losses.kl_to_standard_normal(mu, logvar).mean()
         weight = self.kl_weight if self.kl_weight != "auto" else self._solved_kl_weight(reconstruction.detach())
         return {"reconstruction": Term(reconstruction), "kl": Term(kl, weight)}
+
+    def prior_loss(self, batch: Batch) -> Terms:
+        """The squared error of the learned prior's velocity; the latents are draws from q(z given x)."""
+        assert isinstance(self.prior, LatentFlow)
+        with torch.no_grad():
+            mu, logvar = self.encode(batch.x)
+            z = mu + (0.5 * logvar).exp() * batch.noise(self.latent_dim)
+        return {"velocity": Term(self.prior.loss(z, batch).mean())}
 
     def _solved_kl_weight(self, variance: Tensor) -> Tensor:
         """The weight at the variance that is optimal for this batch; the running mean is updated.  [] -> []

@@ -32,8 +32,16 @@ def evaluating(model: Model) -> Iterator[torch.device]:
 
 
 def latents(model: Model, count: int, seed: int) -> Tensor:
-    """Latents from N(0, I).  -> [count,Z], on the CPU"""
-    return torch.from_numpy(arrays.latents(model.latent_dim, count, seed))
+    """Latents of new faces: from N(0, I), or carried from there by the model's prior.  -> [count,Z], on the CPU"""
+    noise = torch.from_numpy(arrays.latents(model.latent_dim, count, seed))
+    return noise if model.prior is None else carry(model, noise)
+
+
+def carry(model: Model, noise: Tensor) -> Tensor:
+    """Latents that a model's learned prior carries noise to.  [N,Z] -> [N,Z], on the CPU"""
+    assert model.prior is not None
+    with evaluating(model) as device:
+        return torch.cat([model.prior(piece.to(device)).float().cpu() for piece in torch.split(noise, CHUNK)])
 
 
 def generate(model: Model, z: Tensor, y: Tensor | None = None) -> Pictures:

@@ -85,7 +85,10 @@ class ModelFacts(Record):
 
 
 class ExportedFacts(ModelFacts):
-    """The metadata of an exported ONNX file.  part: 'generator' or 'encoder'.  weights: their digest"""
+    """The metadata of an exported ONNX file.  part: 'generator', 'encoder' or 'prior'.  weights: their digest
+
+    prior: whether the model has learnt one, which noise goes through first.
+    """
 
     name: str = Field(validation_alias=AliasPath("recipe", "model", "name"))
     size: int = Field(validation_alias=AliasPath("recipe", "data", "size"), strict=True, ge=1, le=LARGEST_SIDE)
@@ -95,6 +98,7 @@ class ExportedFacts(ModelFacts):
     attributes: list[str]
     part: str
     encodes: bool
+    prior: bool = False
     weights: str
 
     @model_validator(mode="after")

@@ -93,20 +93,22 @@ class Snapshots:
         log: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.template, self.judge, self.log = run, template, judge, log
-        self.shown = latents_and_labels(template, SHOWN, Seed.SHOWN)
+        self.shown = template.labels(SHOWN, seed=Seed.SHOWN)
         self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
         self.known = labelled(template.model, faces, "validation", IMAGES)
         self.training = labelled(template.model, faces, "train", len(self.known.images))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
         if judge:
-            self.judged = latents_and_labels(template, max(FEWEST, len(self.validation)), Seed.SNAPSHOT)
+            self.sampled = max(FEWEST, len(self.validation))
+            self.judged = template.labels(self.sampled, seed=Seed.SNAPSHOT)
             features = judge.features(self.validation)
             self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
             self.real_sharpness = float(laplacian_variance(self.validation).mean())
 
     def __call__(self, model: Model, images_seen: int) -> None:
         """Write pictures and numbers, and the weights where they are the best so far."""
-        sheet = arrays.grid(of_models.generate(model, *self.shown), columns=8)
+        shown = of_models.generate(model, of_models.latents(model, SHOWN, Seed.SHOWN), self.shown)
+        sheet = arrays.grid(shown, columns=8)
         write_picture(self.run.sample_file(images_seen), sheet)
         numbers = self.measure(model)
         if numbers:
@@ -134,10 +136,10 @@ class Snapshots:
         -> [N,S,S,3], and [N]: empty for a model without a discriminator
         """
         pictures, logits = [], [np.empty(0, np.float32)]
-        latents, labels = self.judged
+        latents = of_models.latents(model, self.sampled, Seed.SNAPSHOT)
         with of_models.evaluating(model) as device:
             for piece in pieces(len(latents)):
-                y = None if labels is None else labels[piece].to(device)
+                y = None if self.judged is None else self.judged[piece].to(device)
                 x = model.generate(latents[piece].to(device), y)
                 pictures.append(to_stored(x))
                 if isinstance(model, Discriminates):
@@ -199,11 +201,6 @@ def reconstruction_error(model: Encodes, real: Labelled) -> float:
 def share(value: float, real: float) -> float:
     """A value over that of real images; NaN where the real images are all the same, or flat."""
     return value / real if real else math.nan
-
-
-def latents_and_labels(template: TrainedModel, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
-    """The latents and attributes of samples.  -> [N,Z], and [N,A] or None"""
-    return of_models.latents(template.model, count, seed), template.labels(count, seed=seed)
 
 
 def pieces(count: int) -> Iterator[slice]:

@@ -95,7 +95,7 @@ class Trainer:
         with self.hardware.generators_kept(), stop_requested() as stop:
             while self.images_seen < self.total and not self._stopping(stop):
                 before = self.images_seen
-                self._step()
+                self.step()
                 self._report(before)
                 if time.monotonic() - saved >= self.config.checkpoint_every_seconds:
                     self.save()
@@ -142,7 +142,7 @@ class Trainer:
                 f"Give it at least training.steps={-(-self.images_seen // self.images_per_step)}."
             )
 
-    def _step(self) -> None:
+    def step(self) -> None:
         """One pass through the phases."""
         step, size = self.images_seen // self.images_per_step, self.config.batch_size
         share = size // self.hardware.processes

@@ -96,8 +96,10 @@ def mixture_of(subject: Subject) -> LatentMixture:
 
 
 def mixture(subject: Subject) -> dict[str, Score]:
-    """Fréchet distance and sharpness of samples from N(0, I), from the mixture, and of the training latents themselves.
+    """Fréchet distance and sharpness of samples by how latents are drawn.
 
+    From N(0, I), by the model's own prior where it has learnt one, from the mixture, and from the latents of training
+    images, which no prior can do better than.
     Nothing where there are fewer than ten images, or where the model is conditional: its latents are not all it needs.
     """
     fewest = min(len(subject.rows(split)) for split in ("train", "test"))
@@ -110,7 +112,7 @@ def mixture(subject: Subject) -> dict[str, Score]:
     aggregate = torch.from_numpy(drawn[spread(np.arange(len(drawn)), count)])
     size = len(fitted.leading.weights_)
     kinds = {
-        "prior": (subject.samples[:count], f"{count} samples of seed {Seed.MEASURED} from N(0, I)"),
+        "prior": (from_normal(subject, count), f"{count} samples of seed {Seed.MEASURED} from N(0, I)"),
         "mixture": (
             of_models.generate(model, fitted.sample(count, Seed.MEASURED)),
             f"{count} samples of seed {Seed.MEASURED} from a Gaussian mixture of {size} components (of {SIZES}, the "
@@ -121,7 +123,18 @@ def mixture(subject: Subject) -> dict[str, Score]:
             f"one decoded draw from q(z given x) of {count} training images: what a perfect sampler of latents has",
         ),
     }
+    if model.prior is not None:
+        words = f"{count} samples of seed {Seed.MEASURED} by the model's learned prior"
+        kinds["learned"] = (subject.samples[:count], words)
     return compared(subject, kinds, count)
+
+
+def from_normal(subject: Subject, count: int) -> arrays.Pictures:
+    """Samples of latents from N(0, I), whatever prior the model has.  -> [count,S,S,3]"""
+    model = subject.trained.model
+    if model.prior is None:
+        return subject.samples[:count]
+    return of_models.generate(model, torch.from_numpy(arrays.latents(model.latent_dim, count, Seed.MEASURED)))
 
 
 def compared(subject: Subject, kinds: dict[str, tuple[arrays.Pictures, str]], count: int) -> dict[str, Score]:

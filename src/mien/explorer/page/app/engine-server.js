@@ -23,6 +23,15 @@ export class ServerEngine {
   }
 
   /**
+   * @param {Run} run @param {string} snapshot @param {Float32Array} noise @param {number} count
+   * @returns {Promise<Float32Array>}
+   */
+  async carry(run, snapshot, noise, count) {
+    const asked = { run: run.id, snapshot, count, noise: base64(noise) };
+    return new Float32Array(await this.post("api/carry", asked));
+  }
+
+  /**
    * @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @param {number[] | null} y
    * @returns {Promise<Float32Array>}
    */

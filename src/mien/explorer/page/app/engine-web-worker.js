@@ -11,9 +11,11 @@ let runtime = null;
 /** @type {Map<string, Promise<any>>} */
 const sessions = new Map();
 
+const KINDS = { generate, carry, encode };
+
 self.addEventListener("message", async ({ data }) => {
   try {
-    const result = data.kind === "generate" ? await generate(data) : await encode(data);
+    const result = await KINDS[/** @type {keyof typeof KINDS} */ (data.kind)](data);
     self.postMessage({ id: data.id, result }, { transfer: [result.buffer] });
   } catch (error) {
     sessions.delete(data.file);
@@ -47,6 +49,17 @@ async function generate({ file, z, y, count, latentDim, side }) {
 }
 
 /**
+ * Noise to latents.
+ * @param {{file: string, noise: Float32Array, count: number, latentDim: number}} asked
+ * @returns {Promise<Float32Array>} [n,Z]
+ */
+async function carry({ file, noise, count, latentDim }) {
+  const session = await open(file);
+  const { z } = await session.run({ noise: new ort.Tensor("float32", noise, [count, latentDim]) });
+  return Float32Array.from(z.data);
+}
+
+/**
  * A picture, and attributes where the model is conditional, to the mean of its latent.
  * @param {{file: string, rgb: Uint8Array, y: number[] | null, side: number}} asked
  * @returns {Promise<Float32Array>}
@@ -69,7 +82,7 @@ async function encode({ file, rgb, y, side }) {
 function open(file) {
   let session = sessions.get(file);
   if (!session) {
-    const part = file.includes("encoder") ? "encoder" : "generator";
+    const part = ["encoder", "prior"].find((name) => file.includes(name)) ?? "generator";
     self.postMessage({ words: `Loading the ${part} …` });
     runtime ||= start().catch((error) => {
       runtime = null; // the next one who asks tries again

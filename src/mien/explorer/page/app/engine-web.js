@@ -31,6 +31,16 @@ export class WebEngine {
   }
 
   /**
+   * @param {Run} run @param {string} snapshot @param {Float32Array} noise @param {number} count
+   * @returns {Promise<Float32Array>}
+   */
+  carry(run, snapshot, noise, count) {
+    const file = run.onnx?.prior;
+    if (!file) return Promise.reject(new Error(`${run.name} has no prior in this folder. Export it again.`));
+    return this.ask({ kind: "carry", file, noise, count, latentDim: run.latent_dim });
+  }
+
+  /**
    * @param {Run} run @param {string} snapshot @param {Uint8Array} rgb @param {number[] | null} y
    * @returns {Promise<Float32Array>}
    */

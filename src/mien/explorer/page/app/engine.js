@@ -1,4 +1,4 @@
-/** What makes faces: a server, or the browser itself. Both are asked in the same way. */
+/** The maker of faces: a server, or the browser itself. Both are asked in the same way. */
 
 import { ServerEngine } from "./engine-server.js";
 import { WebEngine } from "./engine-web.js";
@@ -8,6 +8,8 @@ import { WebEngine } from "./engine-web.js";
  * @typedef {object} Engine
  * @property {(run: Run, snapshot: string, z: Float32Array, y: Float32Array | null, count: number) =>
  *   Promise<Uint8ClampedArray>} generate latents [n,Z] and attributes [n,A] to RGBA [n,S,S,4]
+ * @property {(run: Run, snapshot: string, noise: Float32Array, count: number) => Promise<Float32Array>} carry
+ *   noise [n,Z] by the run's learned prior to latents [n,Z]
  * @property {(run: Run, snapshot: string, rgb: Uint8Array, y: number[] | null) => Promise<Float32Array>} encode
  *   RGB [S,S,3] and attributes [A] to a latent [Z]
  */
@@ -47,4 +49,39 @@ export async function generateAll(engine, run, snapshot, latents, attributes, mo
     }
   }
   return images;
+}
+
+/**
+ * Carries noise to latents by a run's learned prior; noise of a run without one is a latent already. Faces that are
+ * asked for at the same moment go in one request.
+ * @param {Engine} engine
+ * @returns {(run: Run, snapshot: string, noise: Float32Array) => Promise<Float32Array>} [Z] to [Z]
+ */
+export function carrier(engine) {
+  /** @type {Map<string, {noise: Float32Array, resolve: (z: Float32Array) => void, reject: (why: any) => void}[]>} */
+  const waiting = new Map();
+  const send = async (/** @type {Run} */ run, /** @type {string} */ snapshot, /** @type {string} */ key) => {
+    const asked = waiting.get(key) ?? [];
+    waiting.delete(key);
+    for (let start = 0; start < asked.length; start += MOST_FACES) {
+      const piece = asked.slice(start, start + MOST_FACES);
+      const noise = new Float32Array(piece.length * run.latent_dim);
+      piece.forEach((each, index) => noise.set(each.noise, index * run.latent_dim));
+      try {
+        const z = await engine.carry(run, snapshot, noise, piece.length);
+        piece.forEach(({ resolve }, index) => resolve(z.slice(index * run.latent_dim, (index + 1) * run.latent_dim)));
+      } catch (why) {
+        piece.forEach(({ reject }) => reject(why));
+      }
+    }
+  };
+  return (run, snapshot, noise) => {
+    if (!run.prior) return Promise.resolve(noise);
+    return new Promise((resolve, reject) => {
+      const key = `${run.id}~${snapshot}`;
+      const asked = waiting.get(key) ?? [];
+      if (!asked.length) setTimeout(() => send(run, snapshot, key));
+      waiting.set(key, [...asked, { noise, resolve, reject }]);
+    });
+  };
 }

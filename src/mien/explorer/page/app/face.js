@@ -17,7 +17,11 @@ import { chanceStep, drawnAttributes, MOST_OF_A_SEED, seededLatent } from "./ran
  */
 
 const KEPT = "mien:latent:"; // before the names in sessionStorage
+const MOST_CARRIED = 512; // latents of seeds that a prior has carried, the last ones
 const CHANCE = 1000; // directions from here on are drawn by chance, for models that have no others
+
+/** @type {Map<string, Promise<Float32Array>>} */
+const carried = new Map();
 
 /** @param {Face} face @returns {string} */
 export function write(face) {
@@ -132,7 +136,8 @@ async function origin(manifest, run, face) {
   const [first, index, ...truncation] = face.origin.slice(1).split(".");
   if (kind === "s") {
     const scale = Number(truncation.join("."));
-    return seededLatent(Number(first), Number(index), run.latent_dim).map((value) => scale * value);
+    const noise = seededLatent(Number(first), Number(index), run.latent_dim).map((value) => scale * value);
+    return run.prior ? carriedOnce(manifest, run, face, noise) : noise;
   }
   if (kind === "m") {
     if (!run.map) throw new Error(`${run.name} has no map here, so a pinned face of it cannot be shown.`);
@@ -147,6 +152,23 @@ async function origin(manifest, run, face) {
   const latent = new Float32Array(Uint8Array.from(atob(kept), (letter) => letter.charCodeAt(0)).buffer);
   if (latent.length !== run.latent_dim)
     throw new Error(`A kept face has ${latent.length} numbers; ${run.name} has ${run.latent_dim}.`);
+  return latent;
+}
+
+/**
+ * The latent that a run's prior carries noise to; asked for once, as a face is drawn again at each turn of a knob.
+ * @param {import("./manifest.js").Manifest} manifest @param {Run} run @param {Face} face @param {Float32Array} noise
+ * @returns {Promise<Float32Array>} [Z]
+ */
+function carriedOnce(manifest, run, face, noise) {
+  const name = `${face.run}~${face.snapshot}~${face.origin}`;
+  let latent = carried.get(name);
+  if (!latent) {
+    if (carried.size >= MOST_CARRIED) carried.clear();
+    latent = manifest.carry(run, face.snapshot, noise);
+    latent.catch(() => carried.delete(name)); // the next one who asks tries again
+    carried.set(name, latent);
+  }
   return latent;
 }
 

@@ -1,6 +1,6 @@
 /** The start: reads what there is to show, and shows the view that the address names. */
 
-import { createEngine } from "./engine.js";
+import { carrier, createEngine } from "./engine.js";
 import { Manifest, fetchFile } from "./manifest.js";
 import { Pins } from "./pins.js";
 import { Shell } from "./shell.js";
@@ -44,6 +44,7 @@ async function start() {
   const state = new State(VIEWS.map((view) => view.id));
   const shell = new Shell(manifest, state, VIEWS);
   const engine = createEngine(manifest, (words) => shell.say(words));
+  manifest.carry = carrier(engine);
   shell.open(engine, new Pins(manifest, engine, state));
 }
 

@@ -10,9 +10,9 @@
  * @typedef {{label: string, value: number, share: boolean, name: string, group: string, hint: string,
  *   headline: boolean, low: number | null, high: number | null, images: number | null, protocol: string,
  *   beside: Beside[]}} ShownNumber
- * @typedef {{generator: string, encoder: string | null}} NetworkFiles
+ * @typedef {{generator: string, encoder: string | null, prior: string | null}} NetworkFiles
  * @typedef {{id: string, name: string, model: string, image_size: number, latent_dim: number, attributes: string[],
- *   combinations: [number[], number][], encodes: boolean, snapshots: Snapshot[], directions: Direction[],
+ *   combinations: [number[], number][], encodes: boolean, prior: boolean, snapshots: Snapshot[], directions: Direction[],
  *   map: LatentMap | null, film: SampleGrid[], numbers: ShownNumber[], report: string | null,
  *   onnx: NetworkFiles | null, notes: string[]}} ShownRun
  * @typedef {ShownRun} Run
@@ -37,6 +37,8 @@ export class Manifest {
     this.notes = content.notes;
     /** @type {Map<string, Promise<any>>} */
     this.files = new Map();
+    /** Noise to a latent, by a run's prior. @type {(run: Run, snapshot: string, z: Float32Array) => Promise<Float32Array>} */
+    this.carry = async (_run, _snapshot, noise) => noise;
   }
 
   /** @param {string} id @returns {Run} the first one where there is none of that id */

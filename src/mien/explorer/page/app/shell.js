@@ -287,6 +287,7 @@ export class Shell {
   watched(engine) {
     return {
       generate: (...asked) => this.attempt(() => engine.generate(...asked)),
+      carry: (...asked) => this.attempt(() => engine.carry(...asked)),
       encode: (...asked) => this.attempt(() => engine.encode(...asked)),
     };
   }
