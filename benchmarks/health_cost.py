@@ -61,7 +61,7 @@ def cost(recipe: Recipe, faces: Faces, judge: Judge) -> dict[str, Any]:
     assert not why, why
     with tempfile.TemporaryDirectory() as folder, hardware() as here:
         run = Run.create(Path(folder) / "run", recipe, faces.fingerprint)
-        trainer = make_trainer(run, recipe, faces, here, judge)
+        trainer = make_trainer(run, recipe, faces, here, lambda: judge)
         snapshot = trainer.snapshot = Timed(trainer.snapshot)
         trainer.run()
         without = Timed(make_trainer(run, recipe, faces, here).snapshot)

@@ -31,10 +31,10 @@ from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe, wit
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel
 from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.minutes import speed_of
 from mien.sessions.recipe_faces import read_faces
 from mien.sessions.train import combinations, make_trainer
 from mien.training.devices import hardware
-from mien.training.speed import seconds_per_image
 
 LOOKS = 8
 PAIRS = 500  # of each attribute, for the share of flips
@@ -102,9 +102,7 @@ def speedrun(name: str, given: argparse.Namespace, overrides: Sequence[str]) -> 
 
 def lasting(recipe: Recipe, faces: Faces, seconds: float) -> Recipe:
     """The recipe as long as so many seconds of training here, with a look at every eighth of them."""
-    with tempfile.TemporaryDirectory() as folder, hardware(recipe.training.device, recipe.training.precision) as here:
-        run = Run.create(Path(folder) / "run", recipe, faces.fingerprint)
-        images = seconds / seconds_per_image(make_trainer(run, recipe, faces, here))
+    images = seconds / speed_of(recipe, faces)
     steps = max(round(images / recipe.training.batch_size / LOOKS), 1) * LOOKS
     often = steps // LOOKS * recipe.training.batch_size
     content = recipe.model_dump(mode="json", exclude_none=True)

@@ -209,7 +209,7 @@ def looked(tmp_path: Any, faces: Faces, trained_runs: dict[str, Run]):
         trained = load_model(trained_runs[name].weights)
         run = Run.create(tmp_path / name, trained.recipe, faces.fingerprint)
         lines: list[dict[str, Any]] = []
-        Snapshots(run, faces, trained, judge_of(faces), lines.append)(trained.model, 10)
+        Snapshots(run, faces, trained, lambda: judge_of(faces), lines.append)(trained.model, 10)
         return lines[0], trained
 
     return look

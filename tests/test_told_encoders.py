@@ -113,7 +113,7 @@ def test_where_nothing_is_known_of_test_faces_nothing_is_measured_of_its_encoder
 def test_a_snapshot_shows_it_faces_whose_attributes_are_known(partly_known: Faces, tmp_path: Path) -> None:
     model, judge = Told(), judge_of(tiny.faces())
     template = TrainedModel(model, tiny.recipe("acgan"), 0, combinations(partly_known, model), "square")
-    taken = snapshots.Snapshots(Run(tmp_path), partly_known, template, judge, lambda line: None)
+    taken = snapshots.Snapshots(Run(tmp_path), partly_known, template, lambda: judge, lambda line: None)
     numbers = taken.measure(model)
     assert {"validation/reconstruction", "validation/kl_nats", "validation/discriminator_real"} <= numbers.keys()
     assert len(taken.known.images) == len(partly_known.rows("validation")) - LEFT_OUT

@@ -21,6 +21,7 @@ def run(
     *,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
+    minutes: float | None = None,
     observer: "Observer | None" = None,
 ) -> "PlanResult":
     """Train, measure and report every model of a plan, as `mien run` does.
@@ -28,13 +29,14 @@ def run(
     data: a folder, a .zip, 'drawn' or 'drawn:COUNT'; None: what the recipes say, which is 'drawn' for the presets.
     plan: a preset's name or a TOML file.
     overrides: 'section.key=value' for any key of the recipes, such as 'training.seed=1'.
+    minutes: that all of it is to take on this machine; None: as long as the recipes say.
 
     Raises: mien.errors.MienError for whatever a user can mend.
     """
     from mien.studies.plan import load_plan
 
     source = None if data is None else str(data)
-    return run_plan(load_plan(plan), source=source, out=out, overrides=overrides, observer=observer)
+    return run_plan(load_plan(plan), source=source, out=out, overrides=overrides, minutes=minutes, observer=observer)
 
 
 def open_run(path: str | Path, *, model_code: str | Path | None = None) -> "TrainedModel | ExportedModel":
@@ -76,12 +78,14 @@ def run_plan(
     source: str | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
+    minutes: float | None = None,
     processes: int = 1,
     observer: "Observer | None" = None,
 ) -> "PlanResult":
     """Train, measure and report every recipe of a plan.
 
     source: of the faces; None: what the recipes say.    processes: that many runs at the same time.
+    minutes: that all of it is to take on this machine, run after run; None: as long as the recipes say.
 
     Raises: MienError for whatever a user can mend; Interrupted, after saving.
     """
@@ -89,7 +93,7 @@ def run_plan(
     from mien.studies.runner.workers import require_some_processes
 
     require_some_processes(processes)
-    folder, faces = begin_plan(plan, source=source, out=out, overrides=overrides, observer=observer)
+    folder, faces = begin_plan(plan, source=source, out=out, overrides=overrides, minutes=minutes, observer=observer)
     return finish_plan(folder, faces, processes, observer)
 
 

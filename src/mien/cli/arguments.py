@@ -70,13 +70,14 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
         training_commands.run,
         "Train, measure and report every model of a plan.",
         "mien run",
-        "mien run --data ~/faces data.horizontal_flips=true",
+        "mien run --data ~/faces --minutes 30 data.horizontal_flips=true",
         "mien run --data ~/hw4_data --plan coursework vae.training.epochs=60",
     )
     sub.add_argument(
         "--plan", default="quick", metavar="NAME|FILE.toml", help="quick (default), coursework, or your own"
     )
     add_what_decides_a_training(sub, folder="runs/<plan>-<time>")
+    add_minutes(sub, "that all of it takes on this machine, measuring and report included")
     add_workers(sub)
 
     sub = command(
@@ -88,6 +89,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     sub.add_argument("recipe", metavar="RECIPE", help="name of a preset, or a TOML file")
     add_what_decides_a_training(sub, folder="runs/<recipe>-<time>")
+    add_minutes(sub, "that it takes on this machine, with its judge where there is none yet")
 
     add_studies(command)
 
@@ -120,6 +122,7 @@ def add_studies(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--seeds", type=int, default=3, metavar="N", help="of each arm (default: 3)")
     sub.add_argument("--budget", choices=["quick", "full"], default="quick", help="how long each run is")
     sub.add_argument("--images", type=int, metavar="N", help="that each run sees, in place of the budget's")
+    add_minutes(sub, "that all of it takes on this machine, run after run")
     add_workers(sub)
     out = "folder to write, or of a study to go on with (default: runs/<study>-<time>)"
     sub.add_argument("--out", type=path, metavar="DIR", help=out)
@@ -254,6 +257,11 @@ def add_what_decides_a_training(sub: argparse.ArgumentParser, folder: str) -> No
     sub.add_argument(
         "overrides", nargs="*", metavar="key=value", help="anything in a recipe, such as training.learning_rate=1e-3"
     )
+
+
+def add_minutes(sub: argparse.ArgumentParser, words: str) -> None:
+    """The option that gives a time in place of a length."""
+    sub.add_argument("--minutes", type=float, metavar="N", help=f"{words} (default: as long as the recipe says)")
 
 
 def add_faces(sub: argparse.ArgumentParser) -> None:

@@ -8,6 +8,8 @@ from mien.cli.output import say
 from mien.errors import RecipeError, quoted
 
 if TYPE_CHECKING:
+    from mien.faces import Faces
+    from mien.recipes.recipe import Recipe
     from mien.report.write import PlanResult, StudyResult
     from mien.studies.runner.slurm import Cluster
 
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
     with Terminal() as terminal:
         plan = load_plan(args.plan)
         given: Any = {"source": args.data, "out": args.out, "overrides": overrides_of(args), "observer": terminal}
+        given["minutes"] = args.minutes
         if cluster:
             submit(begin_plan(plan, **given)[0], args.processes, cluster)
             return
@@ -98,12 +101,22 @@ def train(args: argparse.Namespace) -> None:
     """`mien train`"""
     from mien.cli.terminal import Terminal
     from mien.recipes.recipe import load_recipe, with_source
+    from mien.sessions.minutes import fit, time_in_hand
     from mien.sessions.train import start_run, train_run
+    from mien.training.devices import require_one_process
+
+    time = time_in_hand(args.minutes, args.overrides, measured=False)
+    if time:
+        require_one_process("a training of so many minutes", "Give training.steps instead.")
 
     recipe = load_recipe(args.recipe, overrides_of(args))
     recipe = with_source(recipe, args.data or recipe.data.source)
     with Terminal() as terminal:
-        started, faces = start_run(recipe, args.out, observer=terminal)
+
+        def fitted(settled: "Recipe", faces: "Faces") -> "Recipe":
+            return fit([settled], faces, time, terminal)[0] if time else settled
+
+        started, faces = start_run(recipe, args.out, terminal, fitted)
         train_run(started, faces, terminal)
     show_trained(started.path)
 
@@ -125,7 +138,7 @@ def study(args: argparse.Namespace) -> None:
 
     cluster = cluster_for(args)
     with Terminal() as terminal:
-        loaded, length = load_study(args.study), Length(args.budget, args.images, args.seeds)
+        loaded, length = load_study(args.study), Length(args.budget, args.images, args.seeds, args.minutes)
         given: Any = {"source": args.data, "out": args.out, "overrides": overrides_of(args), "observer": terminal}
         if cluster:
             submit(begin_study(loaded, length, **given)[0], args.processes, cluster)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from mien.training.checkpoint import one_before, recover
 from mien.training.config import TrainConfig
 from mien.training.devices import Hardware, choose_device, choose_precision
 from mien.training.loop import Trainer
+from mien.training.speed import seconds_per_image
 
 VERSION = 1  # of the network and its training; a judge of another version is trained again
 FEWEST = 10  # training faces with and without an attribute, for the judge to learn it
@@ -85,22 +87,20 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
 
     Raises: RunError where the cache cannot be written; Interrupted when stopped; the next call goes on from there.
     """
-    config = JudgeConfig()
-    tells = learnable(faces)
-    settings = {"version": VERSION, "faces": faces.fingerprint, "size": faces.size, "attributes": list(tells)}
-    settings["config"] = config.model_dump(mode="json")
-    folder = default_cache() / "judges"
-    path = folder / f"{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]}.safetensors"
+    config, tells = JudgeConfig(), learnable(faces)
+    path, settings = place_of(faces, config, tells)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be made ({error}). Set MIEN_CACHE to a folder that you can write to."
+            f"{path.parent}: cannot be made ({error}). Set MIEN_CACHE to a folder that you can write to."
         ) from error
     device = choose_device("auto")
     here = Hardware(device, choose_precision("auto", device))
     with (
         here.generators_kept(),
+        torch.enable_grad(),  # whatever the caller computes in: a snapshot of another training may ask
+        torch.autocast(device.type, enabled=False),
         filelock.FileLock(path.with_suffix(".lock")),
     ):  # a second process waits, and reads the judge
         torch.manual_seed(TorchSeed.JUDGE)
@@ -115,6 +115,39 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
             write_tensors(path, network.state_dict(), settings)
             forget(unfinished)
     return Judge(network.eval(), tells)
+
+
+def place_of(faces: Faces, config: JudgeConfig, tells: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+    """Where the cache has the judge of some faces, and the settings that it is trained with."""
+    settings = {"version": VERSION, "faces": faces.fingerprint, "size": faces.size, "attributes": list(tells)}
+    settings["config"] = config.model_dump(mode="json")
+    name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+    return default_cache() / "judges" / f"{name}.safetensors", settings
+
+
+@dataclass(frozen=True)
+class JudgeTime:
+    """How long judging takes on this machine.
+
+    an_image: seconds of training, an image.    to_train: seconds until these faces have a judge; 0 where they have one.
+    """
+
+    an_image: float
+    to_train: float
+
+
+def judge_time(faces: Faces) -> JudgeTime:
+    """Measure how long the judge of these faces takes, by a second of its training that is thrown away."""
+    config, tells = JudgeConfig(), learnable(faces)
+    path, settings = place_of(faces, config, tells)
+    device = choose_device("auto")
+    here = Hardware(device, choose_precision("auto", device))
+    network = JudgeNetwork(config, faces.size, tells).to(device)
+    is_trained = read_network(path, network, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trainer_of(network, faces, config, here, Path(folder) / "unused", None)
+        an_image = seconds_per_image(trainer, 1.0)
+    return JudgeTime(an_image, 0.0 if is_trained else trainer.total * an_image)
 
 
 def forget(checkpoint: Path) -> None:
@@ -151,6 +184,26 @@ def train_network(
     progress: Progress | None,
 ) -> None:
     """Train on the training split, unknown attributes left out of the loss; then set the features' mean and scale."""
+    trainer = trainer_of(network, faces, config, here, checkpoint, progress)
+    network.balance.copy_(balance_of(trainer.batches.y[trainer.batches.rows]))
+    trainer.run()
+    network.eval()
+    rows = spread(trainer.batches.rows, SCALED_ON)
+    with torch.no_grad():
+        seen = torch.cat([network.activations(x) for x in signed_chunks(faces.images[rows], here.device)])
+        network.mean.copy_(seen.mean(0))
+        network.scale.copy_((seen - network.mean).square().mean().sqrt().clamp(min=1e-6))
+
+
+def trainer_of(
+    network: JudgeNetwork,
+    faces: Faces,
+    config: JudgeConfig,
+    here: Hardware,
+    checkpoint: Path,
+    progress: Progress | None,
+) -> Trainer:
+    """The trainer of a judge on the training split of some faces."""
     batches = Batches(
         faces,
         "train",
@@ -168,19 +221,12 @@ def train_network(
         beta1=0.9,
         cuda_graphs=False,  # a recorded step would shift every batch by as much as the first
     )
-    network.balance.copy_(balance_of(batches.y[batches.rows]))
 
     def tell(images_seen: int, total: int) -> None:
         if progress:
             progress("training the judge of these faces", images_seen, total)
 
-    Trainer(network, batches, training, here, checkpoint=checkpoint, progress=tell).run()
-    network.eval()
-    rows = spread(batches.rows, SCALED_ON)
-    with torch.no_grad():
-        seen = torch.cat([network.activations(x) for x in signed_chunks(faces.images[rows], here.device)])
-        network.mean.copy_(seen.mean(0))
-        network.scale.copy_((seen - network.mean).square().mean().sqrt().clamp(min=1e-6))
+    return Trainer(network, batches, training, here, checkpoint=checkpoint, progress=tell)
 
 
 def balance_of(y: NDArray[np.float32]) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from mien.health import DISTANCE
 from mien.judge import Judge
 from mien.metrics.encoder.posterior import active
 from mien.metrics.samples.diversity import mean_distance
-from mien.metrics.samples.frechet import frechet_distance, gaussian_of
+from mien.metrics.samples.frechet import Gaussian, frechet_distance, gaussian_of
 from mien.metrics.samples.sharpness import laplacian_variance
 from mien.models import losses
 from mien.models.base import Discriminates, Encodes, Model
@@ -81,7 +82,9 @@ class Snapshots:
     """Looks at a model now and then, always with the same latents, labels and faces.
 
     template: what weights are saved with; only its model is another at each snapshot.
-    judge: None leaves out all but pictures and reconstructions.    log: called with each line of numbers.
+    judge: gives the judge, when the first samples are to be judged, so that they can be seen before it is trained; None
+    leaves out all but pictures and reconstructions.    log: called with each line of numbers.
+    drawn: called with each picture that was written, before it is judged, and the images seen.
     """
 
     def __init__(
@@ -89,28 +92,27 @@ class Snapshots:
         run: Run,
         faces: Faces,
         template: TrainedModel,
-        judge: Judge | None,
+        judge: Callable[[], Judge] | None,
         log: Callable[[dict[str, Any]], None],
+        drawn: Callable[[Path, int], None] = lambda picture, images_seen: None,
     ) -> None:
-        self.run, self.template, self.judge, self.log = run, template, judge, log
+        self.run, self.template, self.judge, self.log, self.drawn = run, template, judge, log, drawn
         self.shown = template.labels(SHOWN, seed=Seed.SHOWN)
         self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
         self.known = labelled(template.model, faces, "validation", IMAGES)
         self.training = labelled(template.model, faces, "train", len(self.known.images))
         self.lowest = min((line[DISTANCE] for line in run.log() if comparable(line)), default=math.inf)
-        if judge:
-            self.sampled = max(FEWEST, len(self.validation))
-            self.judged = template.labels(self.sampled, seed=Seed.SNAPSHOT)
-            features = judge.features(self.validation)
-            self.real_gaussian, self.real_distance = gaussian_of(features), mean_distance(features)
-            self.real_sharpness = float(laplacian_variance(self.validation).mean())
+        self.sampled = max(FEWEST, len(self.validation))
+        self.judged = template.labels(self.sampled, seed=Seed.SNAPSHOT)
 
     def __call__(self, model: Model, images_seen: int) -> None:
         """Write pictures and numbers, and the weights where they are the best so far."""
         shown = of_models.generate(model, of_models.latents(model, SHOWN, Seed.SHOWN), self.shown)
         sheet = arrays.grid(shown, columns=8)
-        write_picture(self.run.sample_file(images_seen), sheet)
-        numbers = self.measure(model)
+        picture = self.run.sample_file(images_seen)
+        write_picture(picture, sheet)
+        self.drawn(picture, images_seen)
+        numbers = self.measure(model, judged=images_seen > 0)
         if numbers:
             line = {"images_seen": images_seen} | numbers
             if comparable(line) and line[DISTANCE] < self.lowest:
@@ -118,13 +120,16 @@ class Snapshots:
                 keep_best(self.run, replace(self.template, model=model, images_seen=images_seen, distance=self.lowest))
             self.log(line)
 
-    def measure(self, model: Model) -> Numbers:
-        """The numbers that the model's abilities allow; a number that is not finite is left out."""
+    def measure(self, model: Model, judged: bool = True) -> Numbers:
+        """The numbers that the model's abilities allow; a number that is not finite is left out.
+
+        judged: whether the judge sees samples; of a model that has learnt nothing yet it need not.
+        """
         known = len(self.known.images) > 0  # a table may know the attributes of training images only
         numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
-        if self.judge:
+        if self.judge and judged:
             samples, fake_logits = self.sample(model)
-            numbers |= self.of_samples(self.judge, samples)
+            numbers |= self.of_samples(self.real, samples)
             if isinstance(model, Discriminates) and known:
                 numbers["discriminator_real"] = float((realness(model, self.known) > 0).mean())
                 numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
@@ -146,15 +151,22 @@ class Snapshots:
                     logits.append(model.realness(x, y).float().cpu().numpy())
         return np.concatenate(pictures), np.concatenate(logits)
 
-    def of_samples(self, judge: Judge, samples: arrays.Pictures) -> Numbers:
+    @cached_property
+    def real(self) -> "Real":
+        """The validation images as the judge sees them; the judge is trained for it where there is none yet."""
+        assert self.judge
+        judge = self.judge()
+        features = features_of(judge, self.validation)
+        sharpness = float(laplacian_variance(self.validation).mean())
+        return Real(judge, gaussian_of(features), mean_distance(features), sharpness)
+
+    def of_samples(self, real: "Real", samples: arrays.Pictures) -> Numbers:
         """How near samples are to the validation images, and how varied and sharp beside them."""
-        device = next(judge.network.parameters()).device.type
-        with torch.autocast(device, enabled=False):  # the judge sees in float32, whatever the training computes in
-            features = judge.features(samples)
+        features = features_of(real.judge, samples)
         return {
-            "fd_judge": frechet_distance(gaussian_of(features), self.real_gaussian),
-            "variety": share(mean_distance(features), self.real_distance),
-            "sharpness": share(float(laplacian_variance(samples).mean()), self.real_sharpness),
+            "fd_judge": frechet_distance(gaussian_of(features), real.gaussian),
+            "variety": share(mean_distance(features), real.distance),
+            "sharpness": share(float(laplacian_variance(samples).mean()), real.sharpness),
         }
 
     def of_encoder(self, model: Encodes) -> Numbers:
@@ -169,6 +181,22 @@ class Snapshots:
                 "active_units": float(active(means)),
             }
         return numbers
+
+
+class Real(NamedTuple):
+    """A judge, and real images as it sees them: their Gaussian, their mean distance, and their sharpness."""
+
+    judge: Judge
+    gaussian: Gaussian
+    distance: float
+    sharpness: float
+
+
+def features_of(judge: Judge, images: arrays.Pictures) -> NDArray[np.float32]:
+    """The judge's features of images, in float32, whatever the training computes in.  [N,S,S,3] -> [N,F]"""
+    device = next(judge.network.parameters()).device.type
+    with torch.autocast(device, enabled=False):
+        return judge.features(images)
 
 
 class Labelled(NamedTuple):

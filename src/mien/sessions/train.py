@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,15 @@ from mien.training.loop import Trainer
 TRAINING_BYTES = 12  # of a weight, at the least: itself, its gradient and an optimizer's state in float32
 
 
-def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None = None) -> tuple[Run, Faces]:
+def start_run(
+    recipe: Recipe,
+    out: Path | None = None,
+    observer: Observer | None = None,
+    fitted: Callable[[Recipe, Faces], Recipe] = lambda recipe, faces: recipe,
+) -> tuple[Run, Faces]:
     """A new run folder and its faces; under `torchrun` the first process makes it and the others wait for it.
+
+    fitted: gives the recipe its length, once the faces are known.
 
     Raises: DataError; RunError where the folder holds a run or a plan already; RecipeError for a conditional model
     whose attributes the faces cannot teach.
@@ -52,7 +59,7 @@ def start_run(recipe: Recipe, out: Path | None = None, observer: Observer | None
         others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
         raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")
     require_runnable(settled)
-    return Run.create(path, settled, faces.fingerprint), faces
+    return Run.create(path, fitted(settled, faces), faces.fingerprint), faces
 
 
 def require_runnable(recipe: Recipe) -> None:
@@ -183,11 +190,11 @@ def train_run(run: Run, faces: Faces, observer: Observer | None = None, *, resum
             save_model(run.weights, TrainedModel(trainer.sampling_model, recipe, trainer.images_seen, counted, crop))
 
 
-def judge_for(recipe: Recipe, faces: Faces, observer: Observer | None = None) -> Judge | None:
-    """The judge of a run's snapshots; None where the recipe wants none, or validation has too few faces to compare."""
+def judge_for(recipe: Recipe, faces: Faces, observer: Observer | None = None) -> Callable[[], Judge] | None:
+    """What gives the judge of a run's snapshots; None where the recipe wants none, or validation has too few faces."""
     if not recipe.health or len(faces.rows("validation")) < 2:
         return None
-    return judge_of(faces, observer.work if observer else None)
+    return lambda: judge_of(faces, observer.work if observer else None)
 
 
 def make_trainer(
@@ -195,12 +202,12 @@ def make_trainer(
     recipe: Recipe,
     faces: Faces,
     here: Hardware,
-    judge: Judge | None = None,
+    judge: Callable[[], Judge] | None = None,
     observer: Observer | None = None,
 ) -> Trainer:
     """The trainer of a run, with its log, its sample pictures and its validation.
 
-    judge: of the samples; without one, the health of the training is not watched.
+    judge: gives that of the samples; without one, the health of the training is not watched.
     """
     torch.manual_seed(recipe.training.seed)
     model = here.place(build(recipe.model, faces.size))
@@ -230,8 +237,16 @@ def make_trainer(
             if observer:
                 observer.note(f"{recipe.name}, at {images_seen:,} images: {words}")
 
+    def drawn(picture: Path, images_seen: int) -> None:
+        if (
+            observer
+            and images_seen
+            and not [path for path in run.samples.glob("*.png") if 0 < int(path.stem) < images_seen]
+        ):
+            observer.note(f"{recipe.name}, at {images_seen:,} images: samples in {picture}; more follow beside it")
+
     template = TrainedModel(model, recipe, 0, combinations(faces, model), faces.crop)
-    snapshot = Snapshots(run, faces, template, judge, log)
+    snapshot = Snapshots(run, faces, template, judge, log, drawn)
 
     def report(images_seen: int, total: int) -> None:
         if observer:

@@ -16,6 +16,7 @@ from mien.runs.folder import Run
 from mien.runs.plan_folder import FORMAT, alone, is_plan, read_plan, require_new, runs_in, write_plan
 from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import Measuring, measure_run, measure_runs
+from mien.sessions.minutes import fit, time_in_hand
 from mien.sessions.recipe_faces import faces_of, read_faces
 from mien.studies.plan import ONE_BY_ONE, Plan, plan_recipes, require_same_faces, settle
 from mien.training.devices import require_one_process
@@ -27,15 +28,22 @@ def begin_plan(
     source: str | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
+    minutes: float | None = None,
     observer: Observer | None = None,
 ) -> tuple[Path, Faces]:
-    """Make the folder of a plan with its runs, and train none yet.  -> the folder, the faces"""
+    """Make the folder of a plan with its runs, and train none yet.  -> the folder, the faces
+
+    minutes: that the plan is to take from now on, on this machine; None: its recipes' own lengths.
+    """
+    time = time_in_hand(minutes, overrides)
     require_one_process(f"the plan {plan.name}", ONE_BY_ONE)
     recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
     folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
     settled, skipped = settle(plan, recipes, faces)
+    if time:
+        settled = fit(settled, faces, time, observer)
     with alone(folder):
         require_new(folder)
         for recipe in settled:

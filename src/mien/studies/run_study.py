@@ -19,6 +19,7 @@ from mien.runs.folder import ReadOnce, Run
 from mien.runs.plan_folder import PLAN_FILE, PlanRecord, alone, is_plan, read_plan, require_no_run, write_plan
 from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import sketch
+from mien.sessions.minutes import images_of_each, time_in_hand
 from mien.sessions.recipe_faces import read_faces
 from mien.studies import Budget, Outcome, Study, mean_interval, value_of
 from mien.studies.plan import ONE_BY_ONE, Plan, require_same_faces, settle
@@ -33,11 +34,15 @@ PAGE_FILE = "study.html"
 
 @dataclass(frozen=True)
 class Length:
-    """How much a study does: the name of its budget, or images of each run; and how many seeds of each arm."""
+    """How much a study does: the name of its budget, or images of each run; and how many seeds of each arm.
+
+    minutes: that all of it is to take on this machine, run after run: they settle the images, the same for all.
+    """
 
     budget: BudgetName = "quick"
     images: int | None = None
     seeds: int = 3
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def begin_study(
     require_one_process(f"the study {study.name}", ONE_BY_ONE)
     length = length or Length()
     require_some(length)
+    if length.minutes is not None:
+        length = settled_by_time(study, length, source, overrides, observer)
     arms = arms_of(study, budget_of(study, length), overrides, source)
     folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
     recipes = {
@@ -81,10 +88,25 @@ def begin_study(
     return folder, faces
 
 
+def settled_by_time(
+    study: Study, length: Length, source: str | None, overrides: Sequence[str], observer: Observer | None
+) -> Length:
+    """The length with as many images of each run as fit into its minutes, by the speed of each arm here."""
+    time = time_in_hand(length.minutes, overrides)
+    assert time
+    recipes = list(arms_of(study, budget_of(study, length), overrides, source).recipes.values())
+    faces = read_faces(recipes[0].data, observer)
+    plan = Plan(name=study.name, title=study.title, recipes=[recipe.name for recipe in recipes])
+    images = images_of_each(settle(plan, recipes, faces)[0], faces, time, length.seeds, observer)
+    return replace(length, images=images, minutes=None)
+
+
 def require_some(length: Length) -> None:
     """Raises: RecipeError for no seeds or images, or fewer."""
     if length.seeds < 1:
         raise RecipeError(f"--seeds {length.seeds}: an arm is trained from one seed or more. Give another number.")
+    if length.images is not None and length.minutes is not None:
+        raise RecipeError("--images and --minutes both give a length. Leave one of them out.")
     if length.images is not None and length.images < 1:
         raise RecipeError(f"{length.images} images a run: a run sees one or more. Give another number, or a budget.")
 

@@ -33,6 +33,9 @@ class TrainConfig(BaseModel):
     cuda_graphs: bool = Field(True, description="on a GPU, record each update once and play it back")
     log_every_images: int = Field(12_800, ge=1)
     snapshot_every_images: int = Field(128_000, ge=1, description="sample pictures and validation")
+    first_snapshot_images: int | None = Field(
+        None, ge=1, description="a snapshot after so many images too, after twice as many and so on, until the usual"
+    )
     checkpoint_every_seconds: float = Field(60.0, ge=0)
 
     @model_validator(mode="after")
@@ -40,6 +43,17 @@ class TrainConfig(BaseModel):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("training needs exactly one of epochs and steps. Give training.epochs or training.steps.")
         return self
+
+    def is_snapshot_due(self, before: int, seen: int) -> bool:
+        """Whether a step from so many images seen to so many more passes the moment of a snapshot."""
+        if seen // self.snapshot_every_images > before // self.snapshot_every_images:
+            return True
+        early = self.first_snapshot_images or self.snapshot_every_images
+        while early < self.snapshot_every_images:
+            if before < early <= seen:
+                return True
+            early *= 2
+        return False
 
     def images_per_step(self, model: "Model") -> int:
         """Images that one pass through the model's phases sees."""

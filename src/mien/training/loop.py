@@ -223,7 +223,7 @@ class Trainer:
             self._write(self.meter.close(self.images_seen, self.seconds))
         if self.hardware.rank > 0:
             return
-        if crosses(before, self.images_seen, self.config.snapshot_every_images) or self.images_seen >= self.total:
+        if self.config.is_snapshot_due(before, self.images_seen) or self.images_seen >= self.total:
             self._snapshot()
         self.progress(self.images_seen, self.total)
 

@@ -7,6 +7,7 @@ import time
 from mien.training.loop import Trainer
 
 LONGEST_PERIOD = 64  # steps, after which all phases are taken to have had their turn
+AMPLE_STEPS = 10**9  # so that the end is not passed meanwhile
 LEAST_SECONDS = 2.0  # of steps that are timed, for each part of a training in which other phases take part
 
 
@@ -18,6 +19,7 @@ def seconds_per_image(trainer: Trainer, least_seconds: float = LEAST_SECONDS) ->
     """
     model = trainer.model
     model.train()
+    trainer.total = max(trainer.total, AMPLE_STEPS * trainer.images_per_step)
     edges = sorted({0.0, 1.0, *(edge for phase in model.phases for edge in (phase.start, phase.end))})
     with trainer.hardware.generators_kept():
         return sum(
@@ -33,7 +35,7 @@ def seconds_at(trainer: Trainer, progress: float, least_seconds: float) -> float
     trainer.images_seen = first * trainer.images_per_step
     run_steps(trainer, period)
     steps, started = 0, time.monotonic()
-    while time.monotonic() - started < least_seconds:
+    while not steps or time.monotonic() - started < least_seconds:
         run_steps(trainer, period)
         steps += period
     return (time.monotonic() - started) / (steps * trainer.images_per_step)
