@@ -17,8 +17,8 @@ from mien.models.terms import ADVERSARIAL, R1_PENALTY
 class AdversarialConfig(ModelConfig):
     """Options that every adversarial model has."""
 
-    generator_normalization: Normalization | None = Field(
-        None, description="of the generator's maps; left out: as model.normalization, which the discriminator has"
+    generator_normalization: Normalization | Literal["same"] = Field(
+        "same", description="of the generator's maps; same: as model.normalization, which the discriminator has"
     )
     discriminator_updates: int = Field(1, ge=1, le=100, description="of the discriminator for one of the generator")
     r1_weight: float = Field(0.0, ge=0, description="gamma of the R1 gradient penalty; 0 leaves it out")
@@ -27,7 +27,7 @@ class AdversarialConfig(ModelConfig):
     @property
     def of_generator(self) -> Normalization:
         """The normalization of the generator's maps."""
-        return self.generator_normalization or self.normalization
+        return self.normalization if self.generator_normalization == "same" else self.generator_normalization
 
 
 DISCRIMINATOR_TERMS = {
