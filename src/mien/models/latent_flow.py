@@ -92,12 +92,10 @@ class LatentFlow(nn.Module):
         if self.training:
             self._watch(z)
         z = (z - self.mean) / self.variance.sqrt()
-        errors = []
-        for _ in range(DRAWS):
-            noise, time = batch.noise(z.shape[1]), batch.uniform(1)
-            velocity = self.velocity(torch.lerp(noise, z, time), time)
-            errors.append((velocity.float() - (z - noise)).square().mean(1))
-        return torch.stack(errors).mean(0)
+        noise, time = batch.noise(DRAWS * z.shape[1]).view(-1, z.shape[1]), batch.uniform(DRAWS).view(-1, 1)
+        z = z.repeat_interleave(DRAWS, 0)
+        velocity = self.velocity(torch.lerp(noise, z, time), time)
+        return (velocity.float() - (z - noise)).square().mean(1).view(-1, DRAWS).mean(1)
 
     @torch.no_grad()
     def _watch(self, z: Tensor) -> None:
