@@ -13,6 +13,8 @@ from mien.explorer import app
 from mien.explorer.engine import Engine, Runtime
 from mien.explorer.server import Server, listen
 from mien.explorer.site import Site
+from mien.models import MODELS
+from tiny import ENCODING, has_attributes
 
 COUNT, LATENT, ATTRIBUTES = 3, 8, 3
 
@@ -67,10 +69,10 @@ def b64(array: np.ndarray) -> str:
     return base64.b64encode(array.tobytes()).decode()
 
 
-def drawn(run: str = "vae", **changes: Any) -> dict[str, Any]:
+def drawn(run: str = ENCODING, **changes: Any) -> dict[str, Any]:
     """A request for three faces."""
     z = np.random.default_rng(0).standard_normal((COUNT, LATENT)).astype("<f4")
-    y = None if run in ("vae", "gan") else b64(np.array([[0, 1, 1]] * COUNT, "<f4"))
+    y = None if run in MODELS and not has_attributes(run) else b64(np.array([[0, 1, 1]] * COUNT, "<f4"))
     return {"run": run, "snapshot": "last", "count": COUNT, "z": b64(z), "y": y} | changes
 
 

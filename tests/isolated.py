@@ -65,19 +65,21 @@ def jobs(folder: Path) -> None:
     from asking import Explorer, drawn
     from mien.cli import main
     from mien.explorer.site import open_site
+    from tiny import CONDITIONAL, ENCODING
 
     plan, picture = folder / "plan", next(path for path in (folder / "faces").glob("*.png") if path.stat().st_size)
     given = ["--data", str(folder / "faces"), "--size", "32", "--out", str(plan), *NARROW]
+    encoding, conditional = runs = str(plan / ENCODING), str(plan / CONDITIONAL)
     for command in (
         ["run", "--plan", str(folder / "strange.toml"), *given],
-        ["resume", str(plan / "vae"), "training.steps=6"],
-        ["sample", str(plan / "acgan"), "--out", str(folder / "faces.png")],
-        ["export", str(plan / "vae"), "--to", "onnx", str(folder / "vae.onnx")],
-        ["sample", str(folder / "vae.onnx"), "--out", str(folder / "more.png")],
-        ["reconstruct", str(plan / "vae"), str(picture), "--out", str(folder / "both.png")],
-        ["compare", str(plan / "vae"), str(plan / "acgan"), "--only", "sharpness", "--out", str(folder / "compared")],
+        ["resume", encoding, "training.steps=6"],
+        ["sample", conditional, "--out", str(folder / "faces.png")],
+        ["export", encoding, "--to", "onnx", str(folder / "exported.onnx")],
+        ["sample", str(folder / "exported.onnx"), "--out", str(folder / "more.png")],
+        ["reconstruct", encoding, str(picture), "--out", str(folder / "both.png")],
+        ["compare", *runs, "--only", "sharpness", "--out", str(folder / "compared")],
         ["study", str(folder / "study.toml"), "--seeds", "1", "--out", str(folder / "study")],
-        ["export", str(plan / "vae"), "--to", "web", str(folder / "site")],
+        ["export", encoding, "--to", "web", str(folder / "site")],
         ["doctor"],
     ):
         said = io.StringIO()
@@ -87,7 +89,7 @@ def jobs(folder: Path) -> None:
     for runtime in ("pytorch", "onnxruntime"):
         explorer = Explorer(open_site([plan]), runtime)
         assert explorer.ask("GET", "/exhibit.json")[0] == 200
-        for run in ("vae", "acgan"):
+        for run in (ENCODING, CONDITIONAL):
             assert explorer.post("/api/generate", drawn(run))[0] == 200
         explorer.stop()
 

@@ -11,6 +11,7 @@ import mien
 from mien import errors
 from mien.errors import DataError, MienError, RunError, did_you_mean
 from mien.runs.folder import Run
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 FUNCTIONS = [getattr(mien, name) for name in mien.__all__ if callable(getattr(mien, name))]
 
@@ -55,21 +56,22 @@ def test_faces_are_opened_by_one_call(faces: Any) -> None:
 
 
 def test_a_trained_run_is_opened_by_one_call(trained_runs: dict[str, Run]) -> None:
-    model = mien.open_run(trained_runs["acgan"].path)
+    model = mien.open_run(trained_runs[CONDITIONAL].path)
     images = model.sample(5, seed=1, attributes={"Male": 1})
     assert (images.shape, images.dtype) == ((5, 32, 32, 3), np.uint8)
-    assert (images == mien.open_run(str(trained_runs["acgan"].weights)).sample(5, seed=1, attributes={"Male": 1})).all()
+    same = mien.open_run(str(trained_runs[CONDITIONAL].weights))
+    assert (images == same.sample(5, seed=1, attributes={"Male": 1})).all()
     assert (images != model.sample(5, seed=2, attributes={"Male": 1})).any()
 
 
-def test_a_trained_vae_reconstructs(trained_runs: dict[str, Run], faces: Any) -> None:
-    assert mien.open_run(trained_runs["vae"].path).reconstruct(faces.images[:3]).shape == (3, 32, 32, 3)
+def test_a_trained_model_that_encodes_reconstructs(trained_runs: dict[str, Run], faces: Any) -> None:
+    assert mien.open_run(trained_runs[ENCODING].path).reconstruct(faces.images[:3]).shape == (3, 32, 32, 3)
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (1, -1)])
 def test_samples_that_cannot_be_drawn_are_refused(trained_runs: dict[str, Run], count: int, seed: int) -> None:
     with pytest.raises(MienError, match="the count is 1 or more, the seed 0 or more"):
-        mien.open_run(trained_runs["gan"].path).sample(count, seed=seed)
+        mien.open_run(trained_runs[ADVERSARIAL].path).sample(count, seed=seed)
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:

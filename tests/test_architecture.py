@@ -4,15 +4,18 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import mien
 from mien.models import MODELS, model_class
+from mien.recipes.recipe import Room, presets
 
-SOURCE = Path(mien.__file__).parent
+SOURCE, TESTS = Path(mien.__file__).parent, Path(__file__).parent
 
 # From the ground up: a room imports itself and the rooms before it, and no other.
 LAYERS = (
@@ -121,14 +124,36 @@ def said(path: Path) -> Iterator[str]:
             yield node.value
 
 
+def names_of(model: str) -> set[str]:
+    return {model, model_class(model).__name__, model_class(model).title}
+
+
+def naming(models: Iterable[str]) -> re.Pattern[str]:
+    """Whether a text names one of these models, as a word of a sentence, of a path or of an identifier."""
+    names = {name for model in models for name in names_of(model)}
+    return re.compile(rf"(?<![^\W_])({'|'.join(map(re.escape, names))})(?![^\W_])", re.IGNORECASE)
+
+
 def test_no_module_but_its_own_names_a_model() -> None:
     """What holds for one model alone stands in that model's file: another file would be wrong for the next model."""
     files = {SOURCE.joinpath(*where.partition(":")[0].split(".")[1:]).with_suffix(".py") for where in MODELS.values()}
-    names = {name for key in MODELS for name in (key, model_class(key).__name__, model_class(key).title)}
-    pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
     others = [path for path in modules() if path not in files and path != SOURCE / "models" / "__init__.py"]
+    pattern = naming(MODELS)
     found = {(str(path.relative_to(SOURCE)), text) for path in others for text in said(path) if pattern.search(text)}
     assert not found, "name what a model can do, or let the model say it of itself"
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("*.py")), ids=lambda path: path.name)
+def test_no_test_but_its_own_names_a_model(path: Path) -> None:
+    """A test asks for what a model can do (`tiny.ENCODING`), so that it holds for models that are yet to come.
+
+    Recipes, plans and studies that come with mien have names of their own, such as vae-quick.
+    """
+    own = {model for model in MODELS if path.name == f"test_{model}.py"}
+    allowed = [*(name for room in get_args(Room) for name in presets(room)), *chain(*map(names_of, own))]
+    text = re.sub(rf"(?<![\w-])({'|'.join(allowed)})(?![\w-])", "", path.read_text(encoding="utf-8"))
+    pattern = naming(MODELS.keys() - own)
+    assert not [line for line in text.splitlines() if pattern.search(line)], "name what a model can do"
 
 
 def test_relative_imports_are_not_used() -> None:

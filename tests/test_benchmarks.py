@@ -13,11 +13,11 @@ import pytest
 import step_time
 import torch
 import training
-from arithmetic import flops_of_image
 from worker import Task
 
 import tiny
 from mien.models.convnets import Decoder, Encoder
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 
 def test_what_is_compared_takes_turns():
@@ -59,19 +59,10 @@ def in_order(network: Encoder | Decoder) -> list[torch.nn.Parameter]:
     return [p for part in (*starts, network.convolutions, *ends) for p in part.parameters()]
 
 
-def test_the_arithmetic_of_a_vae_is_three_forward_passes_less_the_gradient_by_the_image():
-    recipe = tiny.recipe("vae")
-    width, latent = recipe.model.width, recipe.model.latent_dim
-    encoder = 2 * 16 * (16**2 * 3 * width + 8**2 * width * 2 * width + 4**2 * 2 * width * 4 * width)
-    linear = 2 * 4**2 * 4 * width * 3 * latent
-    forward = 2 * encoder + linear
-    assert flops_of_image(recipe, tiny.noise_faces()) == 3 * forward - 2 * 16 * 16**2 * 3 * width
-
-
 def test_a_peer_trains_when_it_is_its_turn(tmp_path):
     np.save(tmp_path / "images.npy", tiny.noise_faces().images)
     np.save(tmp_path / "labels.npy", np.ones((64, 1), np.float32))
-    task = Task("acgan", width=4, batch=8, precision="float32", source="", folder=tmp_path)
+    task = Task(CONDITIONAL, width=4, batch=8, precision="float32", source="", folder=tmp_path)
     worker = training.Worker(training.Peer("plain PyTorch", "plain_pytorch"), task)
     worker.run(0.05)
     worker.stop()
@@ -80,15 +71,16 @@ def test_a_peer_trains_when_it_is_its_turn(tmp_path):
 
 
 def test_a_peer_that_dies_is_told_with_its_last_words(tmp_path):
-    task = Task("vae", width=4, batch=8, precision="float32", source="", folder=tmp_path)
+    task = Task(ENCODING, width=4, batch=8, precision="float32", source="", folder=tmp_path)
     with pytest.raises(SystemExit, match=r"plain PyTorch died before .*\n(.|\n)*images\.npy"):
         training.Worker(training.Peer("plain PyTorch", "plain_pytorch"), task)
 
 
 def test_the_parts_of_a_step_make_up_the_whole():
-    events, seconds = step_time.profile_steps(tiny.recipe("gan"), tiny.noise_faces(), 2)
+    first, last = (phase.name for phase in tiny.model(ADVERSARIAL).phases)
+    events, seconds = step_time.profile_steps(tiny.recipe(ADVERSARIAL), tiny.noise_faces(), 2)
     parts = {row["part"]: row["milliseconds"] for row in step_time.by_part(events, seconds)}
-    assert {"data", "generator: backward", "discriminator: optimizer", "rest"} <= parts.keys()
+    assert {"data", f"{last}: backward", f"{first}: optimizer", "rest"} <= parts.keys()
     assert sum(parts.values()) == pytest.approx(1e3 * sum(seconds) / 2)
     assert all(milliseconds > 0 for milliseconds in parts.values())
 
@@ -102,7 +94,7 @@ def test_without_a_gpu_its_benchmark_says_so(monkeypatch):
 
 def test_the_path_of_the_gpu_benchmark_runs_on_a_cpu():
     extent = replace(gpu.TINY, seconds=0.05)
-    rows = list(gpu.trainings("acgan", gpu.noise_faces(32), extent, bfloat16_gflops=100.0))
+    rows = list(gpu.trainings(CONDITIONAL, gpu.noise_faces(32), extent, bfloat16_gflops=100.0))
     assert [(row["precision"], row["captured"]) for row in rows] == [("bfloat16", "no")] * 2 + [("float32", "no")] * 2
     assert all(row["images_per_second"] > 0 for row in rows)
 

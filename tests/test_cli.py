@@ -22,9 +22,11 @@ from mien.cli import build_parser, doctor, main
 from mien.cli.terminal import Terminal, table_of_numbers
 from mien.cli.training_commands import overrides_of
 from mien.cli.viewing_commands import save_picture
+from mien.models import MODELS, model_class
 from mien.runs import folder
 from mien.runs.folder import Run
 from mien.runs.score import Score
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 COMMANDS = build_parser()[1]
 NARROW = ("model.width=4", "model.latent_dim=8", "training.batch_size=8", "training.steps=2", "training.device=cpu")
@@ -95,7 +97,7 @@ def test_run_trains_measures_and_reports(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["run", "--data", tiny.SOURCE, "--out", "plan", "--seed", "3", *NARROW]) == 0
     shown = capsys.readouterr().out
     assert matches(shown, "baseline_mean_face_mse", "sharpness_samples", "report: plan/report/report.html")
-    assert Run.open("plan/gan").recipe().training.seed == 3
+    assert Run.open(f"plan/{ADVERSARIAL}").recipe().training.seed == 3
     assert main(["report", "plan"]) == 0
     assert main(["resume", "plan"]) == 0
     assert main(["resume", "plan", "training.steps=9"]) == 2
@@ -111,11 +113,11 @@ def test_train_and_resume_say_where_the_run_is(tmp_path: Path, capsys: pytest.Ca
 def test_a_run_without_a_name_is_called_after_the_time(tmp_path: Path) -> None:
     assert main(["train", "gan-quick", "--data", tiny.SOURCE, *NARROW]) == 0
     (run,) = (tmp_path / "runs").iterdir()
-    assert run.name.startswith("gan-20")
+    assert run.name.startswith(f"{ADVERSARIAL}-20")
 
 
 def test_the_faces_of_a_recipe_are_taken_unless_others_are_given(tmp_path: Path) -> None:
-    recipe = tiny.recipe("gan", "data.source=drawn:150", "training.steps=1")
+    recipe = tiny.recipe(ADVERSARIAL, "data.source=drawn:150", "training.steps=1")
     (tmp_path / "mine.toml").write_text(folder.to_toml(recipe))
     assert main(["train", "mine.toml", "--out", "one"]) == 0
     assert main(["train", "mine.toml", "--out", "two", "--data", tiny.SOURCE]) == 0
@@ -139,7 +141,7 @@ def test_options_are_overrides_of_the_recipe(tmp_path: Path, monkeypatch: pytest
 
 
 def test_sample_writes_a_grid_of_the_attributes_that_were_set(trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    run = trained_runs["acgan"]
+    run = trained_runs[CONDITIONAL]
     assert main(["sample", str(run.path), "--count", "10", "--set", "Male=1", "Smiling=0", "--out", "faces.png"]) == 0
     grid = pixels(tmp_path / "faces.png")
     assert grid.shape == (2 * 34 - 2, 8 * 34 - 2, 3)
@@ -149,7 +151,7 @@ def test_sample_writes_a_grid_of_the_attributes_that_were_set(trained_runs: dict
 
 def test_reconstruct_puts_originals_over_reconstructions(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     write(tmp_path, "me.png", "you.jpg")
-    assert main(["reconstruct", str(trained_runs["vae"].path), "me.png", "you.jpg", "--out", "both.png"]) == 0
+    assert main(["reconstruct", str(trained_runs[ENCODING].path), "me.png", "you.jpg", "--out", "both.png"]) == 0
     both = pixels(tmp_path / "both.png")
     assert both.shape == (2 * 34 - 2, 2 * 34 - 2, 3)
     with Image.open(tmp_path / "me.png") as original:
@@ -184,7 +186,7 @@ def test_doctor_names_versions_devices_and_what_is_missing(
 
 
 def test_evaluate_measures_what_is_asked_for_and_prints_it(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_of("acgan")
+    run = run_of(CONDITIONAL)
     assert main(["evaluate", str(run.path), "--only", "sharpness,judge"]) == 0
     shown = capsys.readouterr().out
     assert matches(shown, "judge_accuracy_Male", "sharpness_samples")
@@ -197,18 +199,18 @@ def test_evaluate_measures_what_is_asked_for_and_prints_it(run_of: Any, capsys: 
 
 
 def test_a_metric_there_is_not_is_refused_with_the_nearest(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(run_of("gan").path), "--only", "sharpnes"]) == 2
+    assert main(["evaluate", str(run_of(ADVERSARIAL).path), "--only", "sharpnes"]) == 2
     assert matches(capsys.readouterr().err, "'sharpnes' is not a metric", "Did you mean 'sharpness'")
 
 
 def test_weights_of_inception_that_are_not_there_are_refused(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(run_of("gan").path), "--inception", "nowhere.onnx"]) == 2
+    assert main(["evaluate", str(run_of(ADVERSARIAL).path), "--inception", "nowhere.onnx"]) == 2
     assert "nowhere.onnx" in capsys.readouterr().err
 
 
 def test_names_of_numbers_are_not_cut_short_in_a_narrow_terminal() -> None:
     file, score = StringIO(), Score(0.1234, 0.1, 0.2)
-    table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("vae", "gan", "acgan")}, bool)
+    table = table_of_numbers({run: {"baseline_mean_face_psnr": score} for run in ("one", "other", "third")}, bool)
     Console(file=file, width=80).print(table)
     assert "baseline_mean_face_psnr" in file.getvalue()
 
@@ -253,7 +255,8 @@ def test_a_table_that_matches_no_image(tmp_path: Path, capsys: pytest.CaptureFix
 def test_one_label_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "faces", *numbered(40))
     text = mistake(capsys, "train", "acgan-quick", "--data", "faces", "--out", "run")
-    assert matches(text, "acgan cannot be trained", "needs an attribute", "Train a vae or a gan")
+    others = " or a ".join(name for name in MODELS if not tiny.has_attributes(name))
+    assert matches(text, f"{CONDITIONAL} cannot be trained", "needs an attribute", f"Train a {others}")
 
 
 def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,7 +267,7 @@ def test_an_unknown_attribute(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["train", "vae-quik"], ["vae-quik", "Did you mean 'vae-quick'?"]),
+        (["train", "vae-quick"[:-1]], ["vae-quick"[:-1], "Did you mean 'vae-quick'?"]),
         (["run", "--plan", "quik"], ["quik", "Did you mean 'quick'?"]),
         (["train", "vae-quick", "training.epoch=1"], ["training.epoch is not a key. Did you mean 'epochs'?"]),
         (["train", "vae-quick", "training.epochs=many"], ["training.epochs is 'many'", "valid number"]),
@@ -302,7 +305,7 @@ def test_a_disk_that_becomes_full_meanwhile(
     def full(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     monkeypatch.setattr(Run, "append_log", full)
     text = mistake(capsys, "resume", str(run.path), "training.steps=20")
     assert "No space left on device" in text
@@ -311,7 +314,7 @@ def test_a_disk_that_becomes_full_meanwhile(
 
 
 def test_a_run_in_use_or_of_another_version(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     with run.locked():
         assert "is in use by another process" in mistake(capsys, "resume", str(run.path), "training.steps=20")
     run.provenance_file.write_text('{"format": 9}')
@@ -319,7 +322,7 @@ def test_a_run_in_use_or_of_another_version(run_of: Any, capsys: pytest.CaptureF
 
 
 def test_mistakes_in_sampling(trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
-    run = str(trained_runs["acgan"].path)
+    run = str(trained_runs[CONDITIONAL].path)
     assert "is not a run folder" in mistake(capsys, "sample", "nowhere")
     assert "Did you mean 'Smiling'?" in mistake(capsys, "sample", run, "--set", "Smilling=1")
     assert "expected NAME=VALUE" in mistake(capsys, "sample", run, "--set", "Male")
@@ -338,7 +341,7 @@ def test_a_picture_that_cannot_be_written_whole_leaves_the_old_one(
 
     Path("faces.png").write_text("old")
     monkeypatch.setattr(Image.Image, "save", half)
-    assert "No space left" in mistake(capsys, "sample", str(trained_runs["vae"].path), "--out", "faces.png")
+    assert "No space left" in mistake(capsys, "sample", str(trained_runs[ENCODING].path), "--out", "faces.png")
     assert Path("faces.png").read_text() == "old"
     assert [path.name for path in Path().glob("faces*")] == ["faces.png"]
 
@@ -348,17 +351,19 @@ def test_mistakes_in_reconstructing(
 ) -> None:
     write(tmp_path, "me.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    vae, gan = (str(trained_runs[name].path) for name in ("vae", "gan"))
-    assert "the GAN has no encoder, so it cannot take a picture" in mistake(capsys, "reconstruct", gan, "me.png")
-    text = mistake(capsys, "reconstruct", vae, "me.png", "notes.txt")
+    encoding, adversarial = (str(trained_runs[name].path) for name in (ENCODING, ADVERSARIAL))
+    title = model_class(ADVERSARIAL).title
+    text = mistake(capsys, "reconstruct", adversarial, "me.png")
+    assert f"the {title} has no encoder, so it cannot take a picture" in text
+    text = mistake(capsys, "reconstruct", encoding, "me.png", "notes.txt")
     assert matches(text, "notes.txt: cannot be used: not a picture that Pillow can read", "Give a JPEG, a PNG")
-    assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", vae, "nowhere.png")
+    assert "nowhere.png: cannot be used: No such file" in mistake(capsys, "reconstruct", encoding, "nowhere.png")
 
 
 def test_mistakes_in_going_on(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is not a run folder" in mistake(capsys, "resume", "nowhere")
     assert "is not a run folder" in mistake(capsys, "report", "nowhere")
-    run = str(run_of("gan").path)
+    run = str(run_of(ADVERSARIAL).path)
     assert "only training.steps or training.epochs" in mistake(capsys, "resume", run, "training.seed=1")
 
 
@@ -370,9 +375,9 @@ def test_a_picture_is_not_written_where_none_can_be(
 ) -> None:
     write(tmp_path, "me.png")
     (tmp_path / "folder.png").mkdir()
-    vae = str(trained_runs["vae"].path)
-    assert "cannot be written" in mistake(capsys, "sample", vae, "--count", "1", "--out", name)
-    assert "cannot be written" in mistake(capsys, "reconstruct", vae, "me.png", "--out", name)
+    encoding = str(trained_runs[ENCODING].path)
+    assert "cannot be written" in mistake(capsys, "sample", encoding, "--count", "1", "--out", name)
+    assert "cannot be written" in mistake(capsys, "reconstruct", encoding, "me.png", "--out", name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "me.png"]
 
 
@@ -431,7 +436,7 @@ def test_an_error_of_the_machine_says_what_to_do(
 def test_a_log_that_cannot_be_read_is_found_before_anything_is_measured(
     run_of: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     run.log_file.unlink()
     run.log_file.mkdir()
     assert matches(mistake(capsys, "report", str(run.path)), f"{run.log_file}: is a folder, not a regular file")
@@ -460,7 +465,7 @@ def test_an_empty_path_is_refused(arguments: list[str], capsys: pytest.CaptureFi
 
 
 def test_a_folder_is_a_runs_or_a_plans_and_not_both(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run = str(run_of("gan").path)
+    run = str(run_of(ADVERSARIAL).path)
     for command in (["run", "--data", tiny.SOURCE], ["study", "kl-weight", "--data", tiny.SOURCE, "--size", "32"]):
         text = mistake(capsys, *command, "--out", run, "training.device=cpu")
         assert matches(text, "holds a run already", f"`mien resume {run}`")
@@ -473,7 +478,7 @@ def test_a_folder_is_a_runs_or_a_plans_and_not_both(run_of: Any, capsys: pytest.
 def test_a_command_that_is_to_be_copied_takes_a_path_with_spaces(
     run_of: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_of("gan").path.rename("my run")
+    run_of(ADVERSARIAL).path.rename("my run")
     assert main(["resume", "my run"]) == 0
     assert "next: mien sample 'my run'\n" in capsys.readouterr().out
     given = ["train", "gan-quick", "--data", tiny.SOURCE, "--out", "my run"]
@@ -494,7 +499,7 @@ def test_names_do_not_act_on_the_terminal(
     write(tmp_path / f"faces{ESCAPE}", *numbered(40))
     for action in ("show", "pack", "verify"):
         assert main(["data", action, f"faces{ESCAPE}", "--size", "32"]) == 0
-    assert main(["sample", str(trained_runs["gan"].path), "--count", "1", "--out", f"{ESCAPE}.png"]) == 0
+    assert main(["sample", str(trained_runs[ADVERSARIAL].path), "--count", "1", "--out", f"{ESCAPE}.png"]) == 0
     assert main(["train", "gan-quick", "--data", tiny.SOURCE, "--out", f"run{ESCAPE}", *NARROW]) == 0
     with pytest.raises(SystemExit, match="2"):
         main(["data", "show", "--x", ESCAPE])

@@ -20,6 +20,7 @@ from mien.metrics.latents.dci import Trial, completeness_of, dci, disentanglemen
 from mien.metrics.latents.disentanglement import disentanglement, most_even, principal_codes, probe
 from mien.metrics.latents.mig_and_sap import BINS, in_bins, mutual_information_gaps, separated_predictability
 from mien.runs.folder import Run
+from tiny import ENCODING
 
 RANDOM = np.random.default_rng(0)
 FACTORS = RANDOM.normal(size=(4_000, 4)).astype(np.float32)
@@ -207,7 +208,7 @@ def test_principal_codes_are_the_components_and_are_had_without_all_pixels_at_on
 def test_a_run_is_scored_on_attributes_and_on_the_factors_of_drawn_faces(
     trained_runs: dict[str, Run], faces: Any
 ) -> None:
-    scores = disentanglement(tiny.subject(trained_runs["vae"], faces))
+    scores = disentanglement(tiny.subject(trained_runs[ENCODING], faces))
     names = {f"{name}{kind}" for name in ("mig", "sap", "dci_completeness") for kind in ("", "_factors")}
     names |= {f"{name}_floor_{kind}" for name in names for kind in ("shuffled", "rotated")}
     names |= {f"{kind}_{name}" for kind in ("probe", "baseline_probe_pca") for name in ("Male", "Eyeglasses")}
@@ -222,13 +223,13 @@ def test_an_attribute_that_all_test_faces_have_or_lack_is_not_probed(
     attributes = faces.attributes.copy()
     attributes[faces.rows("test"), faces.attribute_names.index("Male")] = value
     scores = disentanglement(
-        replace(tiny.subject(trained_runs["vae"], faces), faces=replace(faces, attributes=attributes))
+        replace(tiny.subject(trained_runs[ENCODING], faces), faces=replace(faces, attributes=attributes))
     )
     assert "probe_Eyeglasses" in scores
     assert not {"probe_Male", "baseline_probe_pca_Male"} & set(scores)
 
 
 def test_faces_without_attributes_or_factors_have_no_scores(trained_runs: dict[str, Run], faces: Any) -> None:
-    subject = tiny.subject(trained_runs["vae"], faces)
+    subject = tiny.subject(trained_runs[ENCODING], faces)
     bare = replace(faces, attributes=faces.attributes[:, :0], attribute_names=(), card=faces.card | {"pack": "nowhere"})
     assert disentanglement(replace(subject, faces=bare)) == {}

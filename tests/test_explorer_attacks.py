@@ -22,6 +22,7 @@ from asking import Explorer, drawn, error_of
 from mien.explorer import app, listener
 from mien.explorer.site import open_site
 from mien.runs.folder import Run
+from tiny import ADVERSARIAL, ENCODING
 
 RunOf = Callable[[str], Run]
 HEAD = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -111,7 +112,7 @@ def status(answer: bytes) -> int:
         "/index.html::$DATA",
         "/INDEX.HTML",
         "/./recipe.toml",
-        "/runs/vae/weights.safetensors",
+        f"/runs/{ENCODING}/weights.safetensors",
         "/app/",
         "/%ff%fe",
         "/" + "../" * 5000 + "etc/passwd",
@@ -124,7 +125,7 @@ def test_a_path_that_leaves_the_site_finds_nothing(explorer: Explorer, path: str
 
 
 def test_a_link_in_a_run_shows_no_file_from_outside_it(run_of: RunOf, tmp_path: Path) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     (tmp_path / "secret.html").write_text(SECRET)
     (run.path / "report").mkdir()
     (run.path / "report" / "report.html").symlink_to(tmp_path / "secret.html")
@@ -296,7 +297,7 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on(
     trained_runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "STALLED_SECONDS", 0.5)
-    explorer = Explorer(open_site([trained_runs["gan"].path]))
+    explorer = Explorer(open_site([trained_runs[ADVERSARIAL].path]))
     with not_reading(explorer):
         assert until(lambda: explorer.connections == 1)
         assert until(lambda: explorer.connections == 0, 20)
@@ -305,24 +306,26 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on(
 
 # Malformed requests
 
+RUN = json.dumps({"run": ENCODING})[1:-1].encode()
+
 
 @pytest.mark.parametrize(
     "body",
     [
         b"",
         b"null",
-        b'{"run": "vae"',
+        b"{" + RUN,
         b'{"run": "\xff"}',
         b'{"run": "\\ud800", "snapshot": "last"}',
-        b'{"run": "vae", "run": ["vae"]}',
-        b'\xef\xbb\xbf{"run": "vae"}',
-        '{"run": "vae"}'.encode("utf-16"),
-        b'{"run": "vae", "snapshot": "last", "count": 1e999}',
-        b'{"run": "vae", "snapshot": "last", "count": NaN}',
-        b'{"run": "vae", "snapshot": "last", "count": -9999999999999999999}',
+        b"{" + RUN + b', "run": ["x"]}',
+        b"\xef\xbb\xbf{" + RUN + b"}",
+        json.dumps({"run": ENCODING}).encode("utf-16"),
+        b"{" + RUN + b', "snapshot": "last", "count": 1e999}',
+        b"{" + RUN + b', "snapshot": "last", "count": NaN}',
+        b"{" + RUN + b', "snapshot": "last", "count": -9999999999999999999}',
         b'{"run": "__proto__", "snapshot": "constructor"}',
-        b'{"run": "../vae", "snapshot": "last"}',
-        b'{"run": "vae", "snapshot": "last", "count": 1, "z": {"a": []}}',
+        json.dumps({"run": f"../{ENCODING}", "snapshot": "last"}).encode(),
+        b"{" + RUN + b', "snapshot": "last", "count": 1, "z": {"a": []}}',
         b"[" * 4000,
         b'{"a":' * 1000,
         b"[" * 2000 + b"]" * 2000,
@@ -489,13 +492,13 @@ def test_connections_that_wait_for_an_answer_are_not_ended_for_others(
 
 @pytest.mark.parametrize("spoil", ["deleted", "damaged"])
 def test_weights_that_are_gone_are_said_in_a_sentence(run_of: RunOf, spoil: str) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     explorer = Explorer(open_site([run.path]))
     if spoil == "deleted":
         shutil.rmtree(run.path)
     else:
         run.weights.write_bytes(b"no weights")
-    found, _, answer = explorer.post("/api/generate", drawn("gan"))
+    found, _, answer = explorer.post("/api/generate", drawn(ADVERSARIAL))
     explorer.stop()
     assert (found, "cannot be read any more" in error_of(answer)) == (410, True)
     assert str(run.path) not in error_of(answer)

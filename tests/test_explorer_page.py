@@ -23,8 +23,11 @@ from mien.explorer.bundle import export_web
 from mien.explorer.manifest import Manifest
 from mien.explorer.site import page_files
 from mien.faces.pixel_range import signed, to_stored
+from mien.models import model_class
+from mien.models.base import Encodes
 from mien.pictures.arrays import labels, latents
 from mien.runs.folder import Run
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
@@ -62,13 +65,14 @@ def serving(command: list[str], announced: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def plan(trained_runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plan of the tiny runs; the VAE was measured."""
+    """A plan of the tiny runs; the one that encodes was measured."""
     folder = tmp_path_factory.mktemp("plan")
     for name, run in trained_runs.items():
         shutil.copytree(run.path, folder / name)
-    content = {"format": 1, "name": "tiny", "title": "Tiny faces", "runs": ["vae", "gan", "acgan"], "skipped": {}}
+    runs = [ENCODING, ADVERSARIAL, CONDITIONAL]
+    content = {"format": 1, "name": "tiny", "title": "Tiny faces", "runs": runs, "skipped": {}}
     (folder / "plan.json").write_text(json.dumps(content))
-    (folder / "vae" / "metrics.json").write_text(json.dumps({"test_mse": MSE, "baseline_mean_face_mse": MSE}))
+    (folder / ENCODING / "metrics.json").write_text(json.dumps({"test_mse": MSE, "baseline_mean_face_mse": MSE}))
     return folder
 
 
@@ -179,7 +183,7 @@ def test_a_seed_shows_the_same_faces_to_another_visitor(site: Site, visit: Any) 
 
 
 def test_an_attribute_that_is_set_changes_the_faces_and_is_in_the_address(site: Site, visit: Any) -> None:
-    page = visit(site).open("sample?run=acgan&seed=3")
+    page = visit(site).open(f"sample?run={CONDITIONAL}&seed=3")
     before = pixels(page)
     page.get_by_role("radiogroup", name="Male").get_by_role("radio", name="On").check()
     after = changed(page, before)
@@ -206,7 +210,7 @@ def test_the_truncation_makes_faces_more_alike(sites: dict[str, Site], visit: An
 
 
 def test_faces_are_pinned_by_keyboard_and_shared_by_address(site: Site, visit: Any) -> None:
-    page = visit(site).open("sample?run=acgan")
+    page = visit(site).open(f"sample?run={CONDITIONAL}")
     pixels(page)
     page.locator(".grid button").first.focus()
     page.keyboard.press("ArrowRight")
@@ -219,7 +223,7 @@ def test_faces_are_pinned_by_keyboard_and_shared_by_address(site: Site, visit: A
 
 
 def test_an_edit_can_be_undone_done_again_and_compared_with_before(site: Site, visit: Any) -> None:
-    page = visit(site).open("edit?run=vae")
+    page = visit(site).open(f"edit?run={ENCODING}")
     first = pixels(page, "#edited")
     page.get_by_label("Component 1").fill("3")
     page.get_by_label("Component 1").dispatch_event("change")
@@ -241,7 +245,7 @@ def test_an_edit_can_be_undone_done_again_and_compared_with_before(site: Site, v
 
 
 def test_a_conditional_model_is_edited_by_its_attributes(sites: dict[str, Site], visit: Any) -> None:
-    page = visit(sites["server"]).open("edit?run=acgan")
+    page = visit(sites["server"]).open(f"edit?run={CONDITIONAL}")
     before = pixels(page, "#edited")
     value = page.get_by_label("Smiling").input_value()
     page.get_by_label("Smiling").fill("0" if value == "1" else "1")
@@ -249,14 +253,15 @@ def test_a_conditional_model_is_edited_by_its_attributes(sites: dict[str, Site],
 
 
 def test_a_model_without_directions_is_edited_along_some_drawn_by_chance(sites: dict[str, Site], visit: Any) -> None:
-    page = visit(sites["server"]).open("edit?run=gan")
+    page = visit(sites["server"]).open(f"edit?run={ADVERSARIAL}")
     before = pixels(page, "#edited")
     page.get_by_label("Direction 1").fill("1.5")
     changed(page, before, "#edited")
 
 
 def test_a_direction_drawn_by_chance_is_no_face_of_a_seed(sites: dict[str, Site], visit: Any) -> None:
-    page = visit(sites["server"]).open("edit?run=gan&face=gan~last~s1000.0.1")  # its latent would be the direction
+    face = f"{ADVERSARIAL}~last~s1000.0.1"  # its latent would be the direction
+    page = visit(sites["server"]).open(f"edit?run={ADVERSARIAL}&face={face}")
     before = pixels(page, "#edited")
     page.get_by_label("Direction 1").fill("1.5")
     changed(page, before, "#edited")
@@ -264,7 +269,7 @@ def test_a_direction_drawn_by_chance_is_no_face_of_a_seed(sites: dict[str, Site]
 
 def test_of_moves_that_come_too_fast_only_the_newest_is_asked_for(sites: dict[str, Site], visit: Any) -> None:
     visitor = visit(sites["server"])
-    page = visitor.open("edit?run=vae")
+    page = visitor.open(f"edit?run={ENCODING}")
     pixels(page, "#edited")
     before = len(visitor.asked)
     page.get_by_label("Component 1").evaluate(
@@ -277,7 +282,7 @@ def test_of_moves_that_come_too_fast_only_the_newest_is_asked_for(sites: dict[st
 
 def test_a_photo_is_cropped_reconstructed_and_edited(site: Site, visit: Any, tmp_path: Path) -> None:
     Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 60).convert("RGB").save(tmp_path / "me.png")
-    page = visit(site).open("photo?run=vae")
+    page = visit(site).open(f"photo?run={ENCODING}")
     page.locator("#photo").set_input_files(tmp_path / "me.png")
     first = pixels(page, "#reconstruction")
     expect(page.locator(".result")).to_contain_text("Mean squared error")
@@ -291,7 +296,7 @@ def test_a_photo_is_cropped_reconstructed_and_edited(site: Site, visit: Any, tmp
     edited = pixels(page, "#edited")
     page.reload()
     assert pixels(page, "#edited") == edited
-    assert re.search(r"face=vae~last~k[0-9a-f]{8}&", page.url)  # its latent stays in the tab
+    assert re.search(rf"face={ENCODING}~last~k[0-9a-f]{{8}}&", page.url)  # its latent stays in the tab
 
 
 def test_a_photo_enters_as_training_faces_did(sites: dict[str, Site], visit: Any) -> None:
@@ -352,11 +357,11 @@ def test_a_seed_has_the_attributes_of_mien_sample(kinds: int, sites: dict[str, S
             }""",
             [seed, rows],
         )
-        assert (np.array(theirs) == labels(names, rows, len(theirs), seed=seed, given={}, model="acgan")).all()
+        assert (np.array(theirs) == labels(names, rows, len(theirs), seed=seed, given={}, model=CONDITIONAL)).all()
 
 
 def test_the_explorer_shows_the_faces_of_mien_sample(site: Site, plan: Path, visit: Any) -> None:
-    for name in ("vae", "acgan"):
+    for name in (ENCODING, CONDITIONAL):
         page = visit(site).open(f"sample?run={name}&seed=7&count=12")
         pixels(page)
         ours = mien.open_run(plan / name).sample(12, seed=7).astype(int)
@@ -384,15 +389,15 @@ def test_pixels_are_bytes_and_back_as_in_python(sites: dict[str, Site], visit: A
 
 def test_a_model_without_an_encoder_says_so_and_offers_one_that_has_it(sites: dict[str, Site], visit: Any) -> None:
     for view in ("photo", "map"):
-        page = visit(sites["server"]).open(f"{view}?run=gan")
+        page = visit(sites["server"]).open(f"{view}?run={ADVERSARIAL}")
         expect(page.locator("#main")).to_contain_text("no encoder")
-        page.get_by_role("button", name="Use vae").click()
+        page.get_by_role("button", name=f"Use {ENCODING}").click()
         expect(page.locator("#main")).not_to_contain_text("no encoder")
 
 
 def test_a_walk_leads_through_pinned_faces_and_becomes_a_gif(site: Site, visit: Any, tmp_path: Path) -> None:
-    pins = "!".join(f"vae~last~s1.{index}.1" for index in range(2))
-    page = visit(site).open(f"walk?run=vae&pins={pins}")
+    pins = "!".join(f"{ENCODING}~last~s1.{index}.1" for index in range(2))
+    page = visit(site).open(f"walk?run={ENCODING}&pins={pins}")
     pixels(page, ".strip .face")
     expect(page.locator(".stations li")).to_have_count(2)
     expect(page.get_by_label("Place")).to_have_attribute("max", "31")
@@ -414,14 +419,14 @@ def test_a_walk_stays_on_the_great_circle(sites: dict[str, Site], visit: Any) ->
 
 
 def test_the_map_shows_the_face_under_the_pointer_and_pins_it(site: Site, visit: Any) -> None:
-    page = visit(site).open("map?run=vae")
+    page = visit(site).open(f"map?run={ENCODING}")
     expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
     page.locator("#map").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".card")).to_contain_text("Test face")
     page.keyboard.press("Enter")
     pixels(page, "#tray .face")
-    assert re.search(r"pins=vae~last~m\d+", address(page))
+    assert re.search(rf"pins={ENCODING}~last~m\d+", address(page))
     ring = page.evaluate("document.querySelector('#map').toDataURL()")
     page.get_by_role("button", name="Enlarge").click()
     page.wait_for_function("ring => document.querySelector('#map').toDataURL() !== ring", arg=ring)
@@ -429,7 +434,7 @@ def test_the_map_shows_the_face_under_the_pointer_and_pins_it(site: Site, visit:
 
 
 def test_hovering_the_map_finds_a_face(sites: dict[str, Site], visit: Any) -> None:
-    page = visit(sites["server"]).open("map?run=vae")
+    page = visit(sites["server"]).open(f"map?run={ENCODING}")
     expect(page.locator("#map")).to_have_attribute("aria-busy", "false")
     box = page.locator("#map").bounding_box()
     for step in range(40):
@@ -453,18 +458,18 @@ def test_models_are_compared_on_the_same_seed_and_a_film_shows_their_training(si
 
 
 def test_numbers_stand_beside_what_they_are_held_against(sites: dict[str, Site], visit: Any) -> None:
-    page = visit(sites["server"]).open("numbers?run=vae")
+    page = visit(sites["server"]).open(f"numbers?run={ENCODING}")
     expect(page.locator("tbody")).to_contain_text("0.2 to 0.3")
     page.locator("summary").filter(has_text="model").click()
     expect(page.locator("tbody")).to_contain_text("test split, pixels in [-1, 1]")
-    page.goto(f"{sites['server'].address}#numbers?run=gan")
+    page.goto(f"{sites['server'].address}#numbers?run={ADVERSARIAL}")
     expect(page.locator("#main")).to_contain_text("was not measured yet")
 
 
 def test_what_is_seen_is_saved_as_a_picture_and_as_faces_that_open_again(
     site: Site, visit: Any, tmp_path: Path
 ) -> None:
-    page = visit(site).open("sample?run=acgan&count=12&set=Male:1")
+    page = visit(site).open(f"sample?run={CONDITIONAL}&count=12&set=Male:1")
     shown = pixels(page)
     for item, file in (("Picture", "faces.png"), ("Latents", "faces.json")):
         page.locator("summary", has_text="Save").click()
@@ -575,18 +580,18 @@ def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(
     sites: dict[str, Site], visit: Any, tmp_path: Path
 ) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
-    walk, read = "walk?run=vae&pins=vae~last~m0!vae~last~m1", set[str]()
+    walk, read = f"walk?run={ENCODING}&pins={ENCODING}~last~m0!{ENCODING}~last~m1", set[str]()
     for site in sites.values():
         visitor = visit(site)
         visitor.page.add_init_script(WATCH)
-        for view in (*VIEWS, "map?run=gan", "edit?run=vae", walk, "sample?run=acgan"):
+        for view in (*VIEWS, f"map?run={ADVERSARIAL}", f"edit?run={ENCODING}", walk, f"sample?run={CONDITIONAL}"):
             page = visitor.open(view)
             page.wait_for_load_state("networkidle")
         pixels(page)
         page.locator("summary", has_text="Save").click()
         with page.expect_download():
             page.get_by_role("button", name="Latents", exact=False).click()
-        visitor.open("photo?run=vae").locator("#photo").set_input_files(tmp_path / "me.png")
+        visitor.open(f"photo?run={ENCODING}").locator("#photo").set_input_files(tmp_path / "me.png")
         pixels(page, "#reconstruction")
         read |= set(page.evaluate("[...keysRead]"))
     schema = Manifest.model_json_schema()
@@ -618,14 +623,14 @@ def test_the_types_of_the_page_are_those_of_the_manifest() -> None:
     }
 
 
-TOLD = Path(__file__).with_name("probes") / "conditional_vae.py"
+TOLD = next(name for name in tiny.PROBES if tiny.has_attributes(name) and issubclass(model_class(name), Encodes))
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of a model whose encoder is told attributes, from a file of the user's own."""
-    wanted = [f"model.name={TOLD}:ConditionalVAE", 'model.attributes=["Male", "Smiling"]', "training.steps=32"]
-    return tiny.train(tmp_path_factory.mktemp("told") / "run", tiny.recipe("vae", *wanted))
+    wanted = [f"model.name={TOLD}", 'model.attributes=["Male", "Smiling"]', "training.steps=32"]
+    return tiny.train(tmp_path_factory.mktemp("told") / "run", tiny.recipe(ENCODING, *wanted))
 
 
 @pytest.fixture(scope="module")
@@ -682,7 +687,7 @@ def test_names_from_data_are_never_html(sites: dict[str, Site], visit: Any) -> N
 
     visitor = visit(sites["server"])
     visitor.page.route("**/exhibit.json", poison)
-    for view in (*VIEWS, "sample?run=acgan", "map?run=vae"):
+    for view in (*VIEWS, f"sample?run={CONDITIONAL}", f"map?run={ENCODING}"):
         page = visitor.open(view)
         expect(page.locator("h1")).to_contain_text(hostile)
         assert page.locator("#main img, h1 img, #tray img").count() == 0
@@ -699,7 +704,7 @@ def test_every_view_fits_a_narrow_screen_in_the_dark(sites: dict[str, Site], vis
 
 def test_every_control_of_every_view_has_a_name(sites: dict[str, Site], visit: Any) -> None:
     visitor = visit(sites["server"])
-    for view in (*VIEWS, "sample?run=acgan", "edit?run=acgan"):
+    for view in (*VIEWS, f"sample?run={CONDITIONAL}", f"edit?run={CONDITIONAL}"):
         page = visitor.open(view)
         nameless = page.locator("input:not([type=hidden]):visible, select:visible, button:visible").evaluate_all(
             "all => all.filter(c => !(c.labels?.length || c.ariaLabel || c.textContent.trim())).map(c => c.outerHTML)"
@@ -725,7 +730,7 @@ def test_the_page_asks_for_all_its_modules_at_once(sites: dict[str, Site], visit
 
 
 def test_a_bundle_opened_from_the_disk_says_what_to_do(browser: Browser, plan: Path, tmp_path: Path) -> None:
-    export_web(plan / "gan", tmp_path / "bundle")
+    export_web(plan / ADVERSARIAL, tmp_path / "bundle")
     page = browser.new_page()
     page.goto((tmp_path / "bundle" / "index.html").as_uri())
     expect(page.locator("#problem")).to_contain_text("python -m http.server")
@@ -733,7 +738,7 @@ def test_a_bundle_opened_from_the_disk_says_what_to_do(browser: Browser, plan: P
 
 
 def test_a_report_that_somebody_wrote_runs_no_script_in_a_bundle(browser: Browser, run_of: Any, tmp_path: Path) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     (run.path / "report").mkdir()
     styled = "<!doctype html><title>asked</title><style>p { color: red }</style><p>numbers</p>"
     (run.path / "report" / "report.html").write_text(f"{styled}<script>document.title = 'ran'</script>")

@@ -34,6 +34,7 @@ from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.runs.weights import load_model
 from mien.sessions.train import start_run
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 RunOf = Callable[[str], Run]
 
@@ -58,13 +59,13 @@ def entry(site: Site, run: str) -> dict[str, Any]:
 
 
 def test_files_of_the_map_have_the_shapes_that_the_manifest_says(site: Site, faces: Faces) -> None:
-    vae = entry(site, "vae")
-    count = vae["map"]["count"]
+    found = entry(site, ENCODING)
+    count = found["map"]["count"]
     assert count == len(faces.rows("test"))
-    lengths = {name: len(site.files[f"runs/vae/{name}"]) for name in ("directions.f32", "map/latents.f16")}
-    assert lengths == {"directions.f32": 4 * LATENT * len(vae["directions"]), "map/latents.f16": 2 * LATENT * count}
-    assert len(site.files["runs/vae/map/pca.f32"]) == 8 * count
-    assert len(site.files["runs/vae/map/attributes.u8"]) == count * len(vae["map"]["attributes"])
+    lengths = {name: len(site.files[f"runs/{ENCODING}/{name}"]) for name in ("directions.f32", "map/latents.f16")}
+    assert lengths == {"directions.f32": 4 * LATENT * len(found["directions"]), "map/latents.f16": 2 * LATENT * count}
+    assert len(site.files[f"runs/{ENCODING}/map/pca.f32"]) == 8 * count
+    assert len(site.files[f"runs/{ENCODING}/map/attributes.u8"]) == count * len(found["map"]["attributes"])
 
 
 def test_every_file_that_the_manifest_names_is_there(site: Site) -> None:
@@ -77,10 +78,10 @@ def test_every_file_that_the_manifest_names_is_there(site: Site) -> None:
 
 
 def test_an_attribute_direction_is_the_step_between_mean_latents(trained_runs: dict[str, Run], faces: Faces) -> None:
-    model = load_model(trained_runs["vae"].weights).model
-    site = open_site([trained_runs["vae"].path])
-    names = [direction["name"] for direction in entry(site, "vae")["directions"]]
-    steps = np.frombuffer(site.files["runs/vae/directions.f32"], "<f4").reshape(-1, LATENT)
+    model = load_model(trained_runs[ENCODING].weights).model
+    site = open_site([trained_runs[ENCODING].path])
+    names = [direction["name"] for direction in entry(site, ENCODING)["directions"]]
+    steps = np.frombuffer(site.files[f"runs/{ENCODING}/directions.f32"], "<f4").reshape(-1, LATENT)
     rows = faces.rows("train")
     has = faces.attributes[rows, faces.columns(("Male",))[0]] == 1
     means = of_models.encode(model, faces.images[rows])[0]
@@ -103,37 +104,37 @@ def test_unknown_attributes_count_neither_as_having_it_nor_as_not() -> None:
 
 
 def test_a_model_without_encoder_has_no_map_and_says_why(site: Site) -> None:
-    gan = entry(site, "gan")
-    assert gan["map"] is None
-    assert not gan["directions"]
-    assert "no encoder" in gan["notes"][0]
+    found = entry(site, ADVERSARIAL)
+    assert found["map"] is None
+    assert not found["directions"]
+    assert "no encoder" in found["notes"][0]
 
 
 @pytest.mark.parametrize(("source", "why"), [("/nowhere/faces", "/nowhere/faces"), ("drawn:240", "other faces")])
 def test_without_its_faces_a_run_is_explored_without_a_map(run_of: RunOf, source: str, why: str) -> None:
-    vae = entry(open_site([run_of("vae").path], source=source), "vae")
-    assert vae["map"] is None
-    assert vae["encodes"]
-    assert why in vae["notes"][0]
+    found = entry(open_site([run_of(ENCODING).path], source=source), ENCODING)
+    assert found["map"] is None
+    assert found["encodes"]
+    assert why in found["notes"][0]
 
 
 def test_a_run_that_is_not_trained_is_refused_alone_and_left_out_among_others(run_of: RunOf, tmp_path: Path) -> None:
-    started, _ = start_run(tiny.recipe("gan"), tmp_path / "started")
+    started, _ = start_run(tiny.recipe(ADVERSARIAL), tmp_path / "started")
     with pytest.raises(RunError, match="mien resume"):
         open_site([started.path])
-    manifest = open_site([started.path, run_of("gan").path]).manifest
-    assert [run.id for run in manifest.runs] == ["gan"]
+    manifest = open_site([started.path, run_of(ADVERSARIAL).path]).manifest
+    assert [run.id for run in manifest.runs] == [ADVERSARIAL]
     assert "mien resume" in manifest.notes[0]
 
 
 def test_a_run_whose_training_is_not_done_shows_its_best_snapshot(run_of: RunOf) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     run.weights.rename(run.best)
-    assert [snapshot["id"] for snapshot in entry(open_site([run.path]), "vae")["snapshots"]] == ["best"]
+    assert [snapshot["id"] for snapshot in entry(open_site([run.path]), ENCODING)["snapshots"]] == ["best"]
 
 
 def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     run.weights.write_bytes(run.weights.read_bytes()[:1000])
     run.best.unlink(missing_ok=True)
     with pytest.raises(RunError, match="cannot be read"):
@@ -141,9 +142,9 @@ def test_damaged_weights_are_refused_in_words(run_of: RunOf) -> None:
 
 
 def test_a_map_is_computed_once(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_site([run_of("vae").path])
+    first = open_site([run_of(ENCODING).path])
     monkeypatch.setattr(latent_cache, "compute", None)
-    again = open_site([first.weights["vae"]["last"].parent])
+    again = open_site([first.weights[ENCODING]["last"].parent])
     assert again.files == first.files
     assert again.manifest == first.manifest
 
@@ -163,7 +164,8 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_costs_no_map(tmp_path: Pat
 def test_names_from_folders_become_plain_addresses(run_of: RunOf, tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ('<b>&"é', "b", "B ")]
     for path in paths:
-        shutil.copytree(run_of("gan").path if not (tmp_path / "gan").exists() else tmp_path / "gan", path)
+        copied = tmp_path / ADVERSARIAL
+        shutil.copytree(copied if copied.exists() else run_of(ADVERSARIAL).path, path)
     runs = open_site(paths).manifest.runs
     assert [run.id for run in runs] == ["b", "b-2", "b-3"]
     assert [run.name for run in runs] == [path.name for path in paths]
@@ -188,26 +190,29 @@ def test_a_number_stands_beside_its_floors_and_one_that_json_cannot_hold_is_left
 
 
 def test_the_static_bundle_has_one_snapshot_and_the_addresses_of_its_networks(run_of: RunOf) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     shutil.copy(run.weights, run.best)
-    vae = entry(open_site([run.path], "web"), "vae")
-    assert vae["onnx"] == {"generator": "runs/vae/generator.onnx", "encoder": "runs/vae/encoder.onnx"}
-    assert len(vae["snapshots"]) == 1
+    found = entry(open_site([run.path], "web"), ENCODING)
+    assert found["onnx"] == {
+        "generator": f"runs/{ENCODING}/generator.onnx",
+        "encoder": f"runs/{ENCODING}/encoder.onnx",
+    }
+    assert len(found["snapshots"]) == 1
 
 
 # The engine
 
 
-@pytest.mark.parametrize("name", ["vae", "acgan"])
+@pytest.mark.parametrize("name", [ENCODING, CONDITIONAL])
 def test_both_runtimes_give_the_same_faces(trained_runs: dict[str, Run], name: str) -> None:
     pytest.importorskip("onnxscript")
     weights = {name: {"last": trained_runs[name].weights}}
     z = np.random.default_rng(0).standard_normal((4, LATENT)).astype(np.float32)
-    y = np.ones((4, ATTRIBUTES), np.float32) if name == "acgan" else None
+    y = np.ones((4, ATTRIBUTES), np.float32) if name == CONDITIONAL else None
     engines = [Engine(weights, "pytorch"), Engine(weights, "onnxruntime")]
     one, other = (engine.generate(name, "last", z, y).result().astype(int) for engine in engines)
     assert np.abs(one - other).max() <= 1
-    if name == "vae":
+    if name == ENCODING:
         image = one[0].astype(np.uint8)
         means = [engine.encode(name, "last", image, None).result() for engine in engines]
         assert means[0] == pytest.approx(means[1], abs=1e-4)
@@ -219,19 +224,19 @@ def test_both_runtimes_give_the_same_faces(trained_runs: dict[str, Run], name: s
 
 
 def test_generated_faces_are_those_of_the_model(explorer: Explorer, trained_runs: dict[str, Run]) -> None:
-    for name in ("vae", "acgan"):
+    for name in (ENCODING, CONDITIONAL):
         asked = drawn(name)
         status, headers, content = explorer.post("/api/generate", asked)
         z = torch.frombuffer(bytearray(base64.b64decode(asked["z"])), dtype=torch.float32).reshape(COUNT, LATENT)
-        y = torch.tensor([[0.0, 1.0, 1.0]] * COUNT) if name == "acgan" else None
+        y = torch.tensor([[0.0, 1.0, 1.0]] * COUNT) if name == CONDITIONAL else None
         assert (status, headers["content-type"]) == (200, "application/octet-stream")
         assert content == of_models.generate(load_model(trained_runs[name].weights).model, z, y).tobytes()
 
 
 def test_an_encoded_face_is_its_mean(explorer: Explorer, trained_runs: dict[str, Run], faces: Faces) -> None:
     image = np.asarray(faces.images[0])
-    status, _, content = explorer.post("/api/encode", {"run": "vae", "snapshot": "last", "x": b64(image)})
-    mean = of_models.encode(load_model(trained_runs["vae"].weights).model, image[None])[0][0]
+    status, _, content = explorer.post("/api/encode", {"run": ENCODING, "snapshot": "last", "x": b64(image)})
+    mean = of_models.encode(load_model(trained_runs[ENCODING].weights).model, image[None])[0][0]
     assert status == 200
     assert np.frombuffer(content, "<f4") == pytest.approx(mean, abs=1e-5)
 
@@ -243,7 +248,7 @@ REFUSED: dict[str, tuple[str, Any, int, str]] = {
     "a number of too many digits": ("generate", b"1" * 5000, 400, "JSON"),
     "a list": ("generate", [], 400, "object"),
     "no run": ("generate", {}, 404, "no such run"),
-    "a run of another kind": ("generate", drawn() | {"run": ["vae"]}, 404, "no such run"),
+    "a run of another kind": ("generate", drawn() | {"run": [ENCODING]}, 404, "no such run"),
     "another snapshot": ("generate", drawn(snapshot="first"), 404, "snapshot"),
     "a snapshot of another kind": ("generate", drawn(snapshot={}), 404, "snapshot"),
     "no faces": ("generate", drawn(count=0), 400, "from 1 to 64"),
@@ -257,16 +262,21 @@ REFUSED: dict[str, tuple[str, Any, int, str]] = {
     "NaN": ("generate", drawn(z=b64(np.full((COUNT, LATENT), np.nan, "<f4"))), 400, "finite"),
     "infinity": ("generate", drawn(z=b64(np.full((COUNT, LATENT), np.inf, "<f4"))), 400, "finite"),
     "attributes of none": ("generate", drawn(y=b64(np.zeros((COUNT, 2), "<f4"))), 400, "not conditional"),
-    "no attributes": ("generate", drawn("acgan", y=None), 400, "y is to be"),
+    "no attributes": ("generate", drawn(CONDITIONAL, y=None), 400, "y is to be"),
     "attributes out of range": (
         "generate",
-        drawn("acgan", y=b64(np.full((COUNT, ATTRIBUTES), 2, "<f4"))),
+        drawn(CONDITIONAL, y=b64(np.full((COUNT, ATTRIBUTES), 2, "<f4"))),
         400,
         "from 0",
     ),
-    "a picture for a GAN": ("encode", {"run": "gan", "snapshot": "last", "x": ""}, 400, "no encoder"),
-    "a picture of another size": ("encode", {"run": "vae", "snapshot": "last", "x": "AAAA"}, 400, "bytes"),
-    "no picture": ("encode", {"run": "vae", "snapshot": "last"}, 400, "base64"),
+    "a picture where none encodes": (
+        "encode",
+        {"run": ADVERSARIAL, "snapshot": "last", "x": ""},
+        400,
+        "no encoder",
+    ),
+    "a picture of another size": ("encode", {"run": ENCODING, "snapshot": "last", "x": "AAAA"}, 400, "bytes"),
+    "no picture": ("encode", {"run": ENCODING, "snapshot": "last"}, 400, "base64"),
 }
 
 
@@ -309,7 +319,9 @@ def test_a_page_of_another_name_cannot_read_a_file(explorer: Explorer) -> None:
     assert explorer.ask("GET", "/exhibit.json", host="LOCALHOST")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/recipe.toml", "//etc/passwd", "/runs/vae", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/../../etc/passwd", "/%2e%2e/recipe.toml", "//etc/passwd", f"/runs/{ENCODING}", "/%00"]
+)
 def test_only_files_of_the_site_are_served(explorer: Explorer, path: str) -> None:
     head = explorer.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
     assert head.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
@@ -336,11 +348,11 @@ def test_the_page_comes_with_a_policy_and_is_not_sent_twice(explorer: Explorer) 
 
 
 def test_a_report_is_served_without_scripts(trained_runs: dict[str, Run], run_of: RunOf) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     (run.path / "report").mkdir()
     (run.path / "report" / "report.html").write_text("<p>numbers</p>")
     explorer = Explorer(open_site([run.path]))
-    _, headers, content = explorer.ask("GET", f"/{entry(explorer.site, 'gan')['report']}")
+    _, headers, content = explorer.ask("GET", f"/{entry(explorer.site, ADVERSARIAL)['report']}")
     explorer.stop()
     assert content.endswith(b"<p>numbers</p>")
     assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
@@ -371,7 +383,7 @@ def test_impatient_tabs_do_not_pile_up_work(explorer: Explorer) -> None:
 
 
 def test_no_request_writes_anything(explorer: Explorer, trained_runs: dict[str, Run]) -> None:
-    folder = trained_runs["vae"].path.parent
+    folder = trained_runs[ENCODING].path.parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for path in explorer.site.tree():
         assert explorer.ask("GET", f"/{path}")[0] == 200
@@ -391,7 +403,7 @@ def test_the_command_prints_its_address_and_stops_cleanly(
         "-m",
         "mien",
         "explore",
-        str(trained_runs["gan"].path),
+        str(trained_runs[ADVERSARIAL].path),
         "--no-browser",
         "--port",
         "0",
@@ -423,7 +435,7 @@ def test_a_port_that_is_taken_is_said_in_words(
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert main(["explore", str(trained_runs["gan"].path), "--no-browser", "--port", port]) == 2
+        assert main(["explore", str(trained_runs[ADVERSARIAL].path), "--no-browser", "--port", port]) == 2
     assert "cannot listen there" in capsys.readouterr().err
 
 
@@ -431,7 +443,7 @@ def test_a_port_that_is_taken_is_said_in_words(
 def test_a_port_that_there_is_not_is_refused_in_words(
     port: str, trained_runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["explore", str(trained_runs["gan"].path), "--no-browser", "--port", port]) == 2
+    assert main(["explore", str(trained_runs[ADVERSARIAL].path), "--no-browser", "--port", port]) == 2
     assert f"--port {port}: a port is a number from 0 to 65535" in capsys.readouterr().err
 
 

@@ -23,6 +23,7 @@ from mien.metrics.control.flips import flips, of_the_renderer, pairs_of_directio
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
 from mien.metrics.latents.factor_readers import read_factors
+from mien.models import model_class
 from mien.models.base import Encodes, Model
 from mien.models.options import ModelConfig
 from mien.pictures import arrays, of_models
@@ -34,6 +35,7 @@ from mien.runs.score import Score
 from mien.runs.weights import TrainedModel
 from mien.seeds import RendererSeed
 from mien.sessions.train import combinations
+from tiny import CONDITIONAL
 
 flips_module = import_module("mien.metrics.control.flips")  # whose name in its package is that of the function
 TOLD = ("Smiling", "Eyeglasses")
@@ -95,7 +97,7 @@ class Mirror(Encodes):
 
 
 def subject_of(model: Model, people: Faces, judge: Judge) -> Subject:
-    trained = TrainedModel(model, tiny.recipe("acgan"), 0, combinations(people, model))
+    trained = TrainedModel(model, tiny.recipe(CONDITIONAL), 0, combinations(people, model))
     return Subject(trained, people, judge, (JudgeFeatures(judge),))
 
 
@@ -393,10 +395,10 @@ def test_many_attributes_have_a_colour_bar_and_hostile_names_do_no_harm() -> Non
 def test_the_report_shows_what_leaks_where_it_was_measured(
     run_of: Callable[[str], Run], faces: Any, painted: dict[str, Scores], tmp_path: Path
 ) -> None:
-    run = run_of("acgan")
+    run = run_of(CONDITIONAL)
     run.write_metrics(painted["obeys"])
     page = build_report(tmp_path, [run], faces, title="t", skipped={}).read_text()
-    assert "switched in the same faces of the AC-GAN (150 pairs a row" in page
+    assert f"switched in the same faces of the {model_class(CONDITIONAL).title} (150 pairs a row" in page
     assert "how far each factor of the drawing moves" in page
     for name in ("fig3_5.jpg", "fig3_6.jpg"):
         assert (tmp_path / "report" / "figures" / name).stat().st_size > 10_000

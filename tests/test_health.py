@@ -20,13 +20,13 @@ from mien.metrics.samples.frechet import frechet_distance_of
 from mien.metrics.samples.sharpness import laplacian_variance
 from mien.models import build
 from mien.models.base import Discriminates, Encodes
-from mien.models.terms import KL_DIVERGENCE
 from mien.report.build import build_report
 from mien.report.loss_curves import panels, terms_of
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel, load_model, save_model
 from mien.seeds import Seed
 from mien.sessions.snapshots import Snapshots
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 TERMS = [
     *("fd_judge", "variety", "sharpness", "discriminator_real", "discriminator_fake"),
@@ -41,7 +41,7 @@ def snapshots(**terms: Sequence[float]) -> list[dict[str, float]]:
     return [{"images_seen": 1000 * n} | {name: values[n - 1] for name, values in named.items()} for n in counts]
 
 
-def training(*values: float, term: str = "vae/reconstruction") -> list[dict[str, float]]:
+def training(*values: float, term: str = "phase/reconstruction") -> list[dict[str, float]]:
     return [{"images_seen": 100 * n, "seconds": 1.0, term: value} for n, value in enumerate(values, 1)]
 
 
@@ -166,7 +166,7 @@ def test_an_untrained_model_and_a_healthy_training_are_not_spoken_of() -> None:
 values = st.floats(0, 3, allow_subnormal=False)
 lines = st.one_of(
     st.fixed_dictionaries({}, optional={f"validation/{term}": values for term in TERMS}),
-    st.fixed_dictionaries({"vae/reconstruction": values, "vae/kl": values}),
+    st.fixed_dictionaries({"phase/reconstruction": values, "phase/kl": values}),
 )
 histories = st.lists(lines, max_size=40).map(lambda found: [{"images_seen": n} | line for n, line in enumerate(found)])
 
@@ -185,10 +185,10 @@ def test_beginnings_and_ends_take_turns(history: list[dict[str, Any]]) -> None:
         assert begins == [place % 2 == 0 for place in range(len(begins))]
 
 
-@given(st.lists(st.tuples(values, st.sampled_from(["validation/variety", "vae/reconstruction"])), max_size=40))
+@given(st.lists(st.tuples(values, st.sampled_from(["validation/variety", "phase/reconstruction"])), max_size=40))
 def test_snapshots_and_training_may_come_in_any_order(found: list[tuple[float, str]]) -> None:
     mixed = [{"images_seen": n, term: value} for n, (value, term) in enumerate(found)]
-    apart = sorted(mixed, key=lambda line: "vae/reconstruction" in line)
+    apart = sorted(mixed, key=lambda line: "phase/reconstruction" in line)
     assert set(turns(mixed)) == set(turns(apart))
 
 
@@ -216,7 +216,7 @@ def looked(tmp_path: Any, faces: Faces, trained_runs: dict[str, Run]):
 
 
 def test_the_distance_and_the_sharpness_are_those_of_samples_of_the_seed(looked: Any, faces: Faces) -> None:
-    numbers, trained = looked("acgan")
+    numbers, trained = looked(CONDITIONAL)
     samples, real = trained.sample(100, seed=Seed.SNAPSHOT), faces.images[faces.rows("validation")]
     features = judge_of(faces).features
     distance = frechet_distance_of(features(samples), features(real))
@@ -225,7 +225,7 @@ def test_the_distance_and_the_sharpness_are_those_of_samples_of_the_seed(looked:
     assert numbers["validation/sharpness"] == pytest.approx(sharpness, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gan", "acgan"])
+@pytest.mark.parametrize("name", [ADVERSARIAL, CONDITIONAL])
 def test_a_discriminator_is_counted_on_real_and_on_generated_images_apart(name: str, looked: Any, faces: Faces) -> None:
     numbers, trained = looked(name)
     assert isinstance(trained.model, Discriminates)
@@ -238,7 +238,7 @@ def test_a_discriminator_is_counted_on_real_and_on_generated_images_apart(name: 
 
 
 def test_an_encoder_is_asked_for_its_kl_and_active_latents_on_validation_images(looked: Any, faces: Faces) -> None:
-    numbers, trained = looked("vae")
+    numbers, trained = looked(ENCODING)
     mu, logvar = (t.double() for t in trained.model.encode(to_signed(faces.images[faces.rows("validation")])))
     normal = torch.distributions.Normal
     kl = torch.distributions.kl_divergence(normal(mu, (logvar / 2).exp()), normal(0.0, 1.0)).sum(1).mean()
@@ -251,7 +251,7 @@ def test_snapshots_look_at_validation_images_from_all_of_them(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, faces: Faces, trained_runs: dict[str, Run]
 ) -> None:
     monkeypatch.setattr("mien.sessions.snapshots.IMAGES", 3)
-    trained, rows = load_model(trained_runs["gan"].weights), faces.rows("validation")
+    trained, rows = load_model(trained_runs[ADVERSARIAL].weights), faces.rows("validation")
     run = Run.create(tmp_path / "run", trained.recipe, faces.fingerprint)
     seen = Snapshots(run, faces, trained, None, print).validation
     assert np.array_equal(seen, faces.images[rows[[0, (len(rows) - 1) // 2, -1]]])
@@ -268,9 +268,9 @@ def test_what_turns_is_noted_and_logged_beside_its_numbers(
         "mien.sessions.train.Watch.see", lambda watch, line: [told] if line["images_seen"] == 32 else []
     )
     with Terminal() as terminal:
-        run = tiny.train(tmp_path / "run", tiny.recipe("gan", "training.log_every_images=32"), terminal)
+        run = tiny.train(tmp_path / "run", tiny.recipe(ADVERSARIAL, "training.log_every_images=32"), terminal)
     assert [line for line in run.log() if "words" in line] == [{"images_seen": 32, "words": ["samples have stopped."]}]
-    assert "gan, at 32 images: samples have stopped.\n" in capsys.readouterr().err
+    assert f"{ADVERSARIAL}, at 32 images: samples have stopped.\n" in capsys.readouterr().err
 
 
 def test_the_progress_line_names_what_is_wrong_and_spares_most_numbers_of_a_snapshot(
@@ -282,12 +282,12 @@ def test_the_progress_line_names_what_is_wrong_and_spares_most_numbers_of_a_snap
         "validation/variety": 0.5,
         "health": ("stalled",),
     }
-    Terminal().training("gan", 8, 8, line)
-    assert capsys.readouterr().err == "training gan: 100 %    G adversarial 1.500  Fréchet 9.870  [stalled]\n"
+    Terminal().training("mine", 8, 8, line)
+    assert capsys.readouterr().err == "training mine: 100 %    G adversarial 1.500  Fréchet 9.870  [stalled]\n"
 
 
 def test_without_health_there_are_pictures_and_reconstructions_as_ever(tmp_path: Any) -> None:
-    run = tiny.train(tmp_path / "run", tiny.recipe("vae", "health=false"))
+    run = tiny.train(tmp_path / "run", tiny.recipe(ENCODING, "health=false"))
     terms = {name for line in run.log() for name in line if name.startswith("validation/")}
     assert terms == {"validation/reconstruction"}
     assert not run.best.exists()
@@ -295,7 +295,7 @@ def test_without_health_there_are_pictures_and_reconstructions_as_ever(tmp_path:
 
 
 def test_the_report_tells_what_turned_and_shows_the_best_beside_the_last(run_of: Any, faces: Faces) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     run.append_log({"images_seen": 40, "words": ["samples are losing variety."]})
     save_model(run.best, replace(load_model(run.weights), images_seen=40, distance=9.75))
     page = build_report(run.path, [run], faces, title="t", skipped={}).read_text()
@@ -307,7 +307,7 @@ def test_the_report_tells_what_turned_and_shows_the_best_beside_the_last(run_of:
 
 
 def test_the_report_says_where_the_last_weights_are_the_best(run_of: Any, faces: Faces) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     page = build_report(run.path, [run], faces, title="t", skipped={}).read_text()
     assert "Samples of the last weights, which are the best of all snapshots too; validation Fréchet" in page
     run.best.write_bytes(b"damaged")
@@ -350,9 +350,3 @@ def test_every_number_of_a_snapshot_has_its_panel_in_words(trained_runs: dict[st
         logged = {name for line in run.log() for name in line if "/" in name}
         assert logged <= terms_of(model).keys()
         assert all(quantity.healthy for quantity in panels(run.log(), model))
-
-
-def test_a_kl_of_validation_is_in_nats_already() -> None:
-    log = [{"images_seen": 8, "vae/kl": 2e-4}, {"images_seen": 8, "validation/kl_nats": 2.0}]
-    model = tiny.model("vae", kl_weight=1e-4)
-    assert [line.values.tolist() for line in panels(log, model)[KL_DIVERGENCE].lines] == [[2.0], [2.0]]

@@ -17,6 +17,7 @@ from asking import Explorer
 from awkward import numbered, write
 from mien.explorer.site import open_site
 from mien.report.write import compare_runs
+from tiny import CONDITIONAL, ENCODING
 
 SOURCES = sorted(Path(mien.__file__).parent.rglob("*.py"))
 UNSAFE_MODULES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib", "yaml", "code"}
@@ -26,10 +27,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 MARKED = ("<script>window.harmed=1</script>", '"><img src=x onerror=window.harmed=2>', "{{7*7}}${7*7}")
 TITLE = f"<script>window.harmed=3</script>{isolated.CANARY}{{{{7*7}}}}"
 ALONE = ["unshare", "--map-root-user", "--net"]
-SMALL = """name = "vae"
+SMALL = """name = "small"
 data = {{source = {source}, size = 32}}
 health = false
-model = {{name = "vae", latent_dim = 8, width = 4}}
+model = {{name = "{model}", latent_dim = 8, width = 4}}
 training = {{batch_size = 16, steps = 4, device = "cpu"}}
 """
 STUDY = """name = "strange-study"
@@ -115,7 +116,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "faces" / "table.csv").write_text("\n".join([",".join(head), *rows]))
     shutil.make_archive(str(folder / "faces"), "zip", folder / "faces")
     (folder / "study.toml").write_text(STUDY)
-    (folder / "small.toml").write_text(SMALL.format(source=json.dumps(str(folder / "faces.zip"))))
+    (folder / "small.toml").write_text(SMALL.format(source=json.dumps(str(folder / "faces.zip")), model=ENCODING))
     recipes = json.dumps(["vae-quick", "acgan-quick"])
     (folder / "strange.toml").write_text(f'name = "strange"\ntitle = {json.dumps(TITLE)}\nrecipes = {recipes}\n')
     return folder
@@ -186,8 +187,8 @@ def test_nothing_is_sent_anywhere_where_there_is_no_network_either(tried: dict[s
 def pages(folder: Path, tried: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     """Addresses of a report, of a page that compares, both as files and without a policy, and of the explorer."""
     strange = folder / MARKED[1].replace("/", "")
-    shutil.copytree(folder / "plan" / "vae", strange)
-    report = compare_runs([strange, folder / "plan" / "acgan"], names=["sharpness"], out=folder / "again")
+    shutil.copytree(folder / "plan" / ENCODING, strange)
+    report = compare_runs([strange, folder / "plan" / CONDITIONAL], names=["sharpness"], out=folder / "again")
     explorer = Explorer(open_site([folder / "plan", strange]))
     yield {
         "report": (folder / "plan" / "report" / "report.html").as_uri(),
@@ -239,6 +240,6 @@ def test_names_that_are_scripts_stand_in_a_report_as_text(pages: dict[str, str],
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
 @pytest.mark.parametrize("view", ["sample", "edit", "photo", "walk", "map", "compare", "numbers"])
 def test_names_that_are_scripts_stand_in_the_explorer_as_text(pages: dict[str, str], browser: Any, view: str) -> None:
-    texts = [visit(browser, f"{pages['explorer']}#{view}?run={run}") for run in ("acgan", "vae")]
+    texts = [visit(browser, f"{pages['explorer']}#{view}?run={run}") for run in (CONDITIONAL, ENCODING)]
     if view == "sample":
         assert MARKED[0] in texts[0]

@@ -20,6 +20,7 @@ from mien.judge import trained_judge as judge_module
 from mien.metrics.control.judge_accuracy import area_under_curve, balanced_accuracy, judgement
 from mien.metrics.evaluated_model import Subject
 from mien.runs.folder import Run
+from tiny import ADVERSARIAL
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_cache_that_cannot_be_written_is_said_in_words(
 
 
 def test_the_judge_is_judged_on_test_images_first(trained_runs: dict[str, Run], faces: Any) -> None:
-    subject: Subject = tiny.subject(trained_runs["gan"], faces)
+    subject: Subject = tiny.subject(trained_runs[ADVERSARIAL], faces)
     scores = judgement(subject)
     rows = faces.rows("test")
     column = subject.judge.attributes.index("Male")

@@ -1,8 +1,6 @@
-"""The automatic KL weight, the bounds on the likelihood, the aggregate posterior and the mixture over latents."""
+"""The bounds on the likelihood, the aggregate posterior and the mixture over latents."""
 
 import math
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +14,14 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 import tiny
-from mien.errors import RecipeError
 from mien.metrics.encoder.likelihood import Coded, code, evidence_lower_bound, importance_weighted_bound, likelihood
 from mien.metrics.encoder.posterior import aggregate, divergence, latents
 from mien.metrics.encoder.principal_components import fit_principal_gaussian, pixels
 from mien.metrics.samples.latent_mixture import LEADING, fit_mixture, mixture, mixture_of
 from mien.models import losses
-from mien.models.base import Model
-from mien.models.terms import KL_DIVERGENCE
-from mien.models.vae import VAE, VAEConfig, equivalent_beta, equivalent_kl_weight
-from mien.recipes.recipe import check, load_recipe, to_toml
-from mien.report.loss_curves import panels
+from mien.models.base import Model, ModelConfig
 from mien.runs.folder import Run
-from mien.runs.weights import load_model
+from tiny import ENCODING
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (40, 2, 2, 3), dtype=np.uint8)
@@ -42,7 +35,7 @@ class LinearGaussian(Model):
     """
 
     def __init__(self, off: float = 0.0) -> None:
-        super().__init__(VAEConfig(latent_dim=3), image_size=2)
+        super().__init__(ModelConfig(name="linear", latent_dim=3), image_size=2)
         directions = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 3)))[0]
         self.weights = torch.nn.Parameter(torch.tensor(directions * (1.0, 0.7, 0.4), dtype=torch.float32))
         self.bias, self.off = torch.linspace(-0.5, 0.5, 12), off
@@ -60,85 +53,6 @@ class LinearGaussian(Model):
         x = IMAGES.transpose(0, 3, 1, 2).reshape(40, 12) / 127.5 - 1
         covariance = weights @ weights.T + VARIANCE * np.eye(12)
         return np.asarray(multivariate_normal(self.bias.numpy(), covariance).logpdf(x))
-
-
-# The automatic KL weight
-
-
-def gradients(model: VAE, loss: Tensor) -> list[Tensor]:
-    return list(torch.autograd.grad(loss, list(model.parameters())))
-
-
-def test_the_automatic_weight_moves_as_the_bound_at_its_best_variance_does() -> None:
-    model, x = tiny.model("vae", kl_weight="auto"), tiny.batch(tiny.model("vae")).x
-    torch.manual_seed(1)
-    found = gradients(model, sum((term.weighted for term in model.loss(tiny.batch(model)).values()), torch.zeros(())))
-    torch.manual_seed(1)
-    mu, logvar = model.encode(x)
-    x_hat = model.decoder(mu + (0.5 * logvar).exp() * torch.randn_like(mu))
-    variance = (x_hat - x).square().mean()  # not detached: the whole of the objective, as a function of the weights
-    bound = -losses.gaussian_log_likelihood(x_hat, x, variance).mean() + losses.kl_to_standard_normal(mu, logvar).mean()
-    for one, other in zip(found, gradients(model, bound), strict=True):
-        torch.testing.assert_close(one * 3072 / (2 * variance), other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
-
-
-def test_a_number_is_weighed_as_ever_and_leaves_no_trace_in_the_weights() -> None:
-    model = tiny.model("vae", kl_weight=0.5)
-    terms = model.loss(tiny.batch(model))
-    mu, logvar = model.encode(tiny.batch(model).x)
-    torch.testing.assert_close(terms["kl"].weighted, 0.5 * losses.kl_to_standard_normal(mu, logvar).mean())
-    assert "variance" not in model.state_dict()
-
-
-def test_the_variance_in_training_is_that_of_the_batches_and_evaluation_leaves_it() -> None:
-    model, batch = tiny.model("vae", kl_weight="auto"), tiny.batch(tiny.model("vae"))
-    assert model.decoder_variance() == 0
-    first = float(model.loss(batch)["reconstruction"].value.detach())
-    assert model.decoder_variance() == pytest.approx(first)
-    second = float(model.loss(batch)["reconstruction"].value.detach())
-    assert model.decoder_variance() == pytest.approx(0.99 * first + 0.01 * second)
-    model.eval().loss(batch)
-    assert model.decoder_variance() == pytest.approx(0.99 * first + 0.01 * second)
-
-
-def test_a_fixed_weight_is_the_bound_at_its_equivalent_variance() -> None:
-    assert tiny.model("vae", kl_weight=2e-4).decoder_variance() == equivalent_beta(2e-4, 32)
-    assert equivalent_kl_weight(equivalent_beta(2e-4, 32), 32) == pytest.approx(2e-4)
-
-
-def test_auto_can_be_asked_for_and_survives_the_recipe_and_the_weights(tmp_path: Path) -> None:
-    recipe = tiny.recipe("vae", "model.kl_weight=auto")
-    assert check(tomllib.loads(to_toml(recipe)), "") == recipe
-    trained = load_model(tiny.train(tmp_path / "run", recipe).weights)
-    assert 0 < trained.model.decoder_variance() < 1
-    (_, told) = trained.model.describe()
-    assert f"σ = {trained.model.decoder_variance() ** 0.5:.3g}" in told
-    assert "landed" not in tiny.model("vae", kl_weight="auto").describe()[1]
-
-
-def test_a_resumed_training_with_an_automatic_weight_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def trained(steps: int, checkpoint: str) -> Model:
-        model = tiny.model("vae", kl_weight="auto")
-        tiny.trainer(model, tmp_path, steps=steps, checkpoint=checkpoint).run()
-        return model
-
-    trained(2, "interrupted")
-    assert tiny.same(trained(4, "interrupted").state_dict(), trained(4, "whole").state_dict())
-
-
-@pytest.mark.parametrize("weight", ["-1", "automatic", "nan", "inf", "[]"])
-def test_any_other_weight_is_refused_in_words(weight: str) -> None:
-    with pytest.raises(RecipeError, match=r"model.kl_weight is .*Give a number of 0 or more, such as 1e-4, or 'auto'"):
-        load_recipe("vae-quick", [f"model.kl_weight={weight}"])
-
-
-def test_the_curve_of_an_automatic_weight_is_in_nats(tmp_path: Path) -> None:
-    lines: list[dict[str, float]] = []
-    model = tiny.model("vae", kl_weight="auto")
-    tiny.trainer(model, tmp_path, log=lines.append).run()
-    (line,) = lines
-    assert line["weights"]["vae/kl"] == pytest.approx(2 * line["vae/reconstruction"] / (3 * 32**2))
-    assert panels(lines, model)[KL_DIVERGENCE].lines[0].values == pytest.approx([line["vae/kl"]])
 
 
 # Bounds
@@ -192,13 +106,13 @@ def test_the_baseline_is_the_probabilistic_pca_of_scikit_learn() -> None:
 def test_the_likelihood_of_a_run_has_its_units_and_stands_beside_its_baseline(
     trained_runs: dict[str, Run], faces: Any
 ) -> None:
-    subject = tiny.subject(trained_runs["vae"], faces)
+    subject = tiny.subject(trained_runs[ENCODING], faces)
     scores = likelihood(subject)
     value = {name: score.value for name, score in scores.items()}
     assert value["elbo_bits_per_dim"] == pytest.approx(-value["elbo_nats"] / 3072 / math.log(2) - math.log2(2 / 255))
     assert value["elbo_nats"] > value["elbo_nats_in_training"]
     assert value["iwae_gain_nats"] > 0
-    assert value["decoder_variance_in_training"] == pytest.approx(1e-4 * 3072 / 2)
+    assert value["decoder_variance_in_training"] == pytest.approx(subject.trained.model.decoder_variance())
     assert value["baseline_ppca_nats"] > value["elbo_nats"]  # eight steps of training are worse than a linear model
     assert (value["latent_dim"], scores["elbo_nats"].images) == (8, len(faces.rows("test")))
     assert scores["latent_dim"].low is None  # other images would not move it
@@ -282,7 +196,7 @@ def test_samples_of_the_mixture_are_distributed_as_its_latents() -> None:
 
 
 def test_a_seed_gives_the_same_latents(trained_runs: dict[str, Run], faces: Any) -> None:
-    subject = tiny.subject(trained_runs["vae"], faces)
+    subject = tiny.subject(trained_runs[ENCODING], faces)
     one, again, other = (mixture_of(subject).sample(5, seed) for seed in (1, 1, 2))
     assert (one.shape, one.dtype) == ((5, 8), torch.float32)
     assert torch.equal(one, again)
@@ -292,7 +206,7 @@ def test_a_seed_gives_the_same_latents(trained_runs: dict[str, Run], faces: Any)
 def test_the_mixture_stands_beside_the_prior_and_the_latents_themselves(
     trained_runs: dict[str, Run], faces: Any
 ) -> None:
-    scores = mixture(tiny.subject(trained_runs["vae"], faces))
+    scores = mixture(tiny.subject(trained_runs[ENCODING], faces))
     count = len(faces.rows("test")) // 10 * 10
     kinds = ("prior", "mixture", "aggregate")
     assert set(scores) == {f"{name}_{kind}" for name in (f"fd_judge_{count}", "sharpness_ratio") for kind in kinds}

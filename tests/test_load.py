@@ -10,6 +10,7 @@ import pytest
 
 import soak
 from mien.runs.folder import Run
+from tiny import ENCODING
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 LEAK = """
@@ -38,7 +39,7 @@ def test_a_training_of_many_steps_keeps_its_memory_and_its_files(tmp_path: Path)
 
 
 def test_a_server_answers_many_clients_and_keeps_its_memory(trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    given = argparse.Namespace(run=trained_runs["vae"].path, clients=20, seconds=4.0, pause=0.2)
+    given = argparse.Namespace(run=trained_runs[ENCODING].path, clients=20, seconds=4.0, pause=0.2)
     rows = soak.soak_explorer(given, tmp_path)
     assert all(row["answers"] and not row["told_to_come_again"] for row in rows)
     assert rows[0]["end_mib"] < rows[0]["half_way_mib"] + 30

@@ -17,7 +17,10 @@ from mien.metrics.control.classifier_head import head_accuracy
 from mien.metrics.evaluated_model import spread
 from mien.metrics.intervals import mean_score
 from mien.metrics.samples.sharpness import laplacian_variance
+from mien.models import MODELS
+from mien.models.base import Classifies, Encodes
 from mien.runs.folder import Run
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 IMAGES = tiny.noise_faces(300).images
 
@@ -65,7 +68,7 @@ def test_sharpness_has_its_closed_form() -> None:
 
 
 def test_the_head_judges_real_images_and_samples_of_every_attribute(trained_runs: dict[str, Run], faces: Any) -> None:
-    subject = tiny.subject(trained_runs["acgan"], faces)
+    subject = tiny.subject(trained_runs[CONDITIONAL], faces)
     names = subject.trained.attributes
     scores = head_accuracy(subject)
     assert set(scores) == {f"head_{what}_{name}" for what in ("accuracy", "agreement") for name in names}
@@ -80,7 +83,7 @@ def test_test_images_without_known_attributes_leave_only_the_agreement(
     trained_runs: dict[str, Run], faces: Any
 ) -> None:
     attributes = np.where(faces.split[:, None] == 2, UNKNOWN, faces.attributes).astype(np.int8)
-    subject = replace(tiny.subject(trained_runs["acgan"], faces), faces=replace(faces, attributes=attributes))
+    subject = replace(tiny.subject(trained_runs[CONDITIONAL], faces), faces=replace(faces, attributes=attributes))
     assert {name.split("_")[1] for name in head_accuracy(subject)} == {"agreement"}
 
 
@@ -88,7 +91,7 @@ def test_test_images_without_known_attributes_leave_only_the_agreement(
 def test_an_attribute_that_all_have_or_lack_is_no_test_of_the_head(
     value: int, trained_runs: dict[str, Run], faces: Any
 ) -> None:
-    attributes, subject = faces.attributes.copy(), tiny.subject(trained_runs["acgan"], faces)
+    attributes, subject = faces.attributes.copy(), tiny.subject(trained_runs[CONDITIONAL], faces)
     attributes[faces.rows("test"), faces.attribute_names.index("Male")] = value
     subject = replace(subject, faces=replace(faces, attributes=attributes))
     subject.labels[:, subject.trained.attributes.index("Smiling")] = value
@@ -105,13 +108,14 @@ def test_rows_are_thinned_out_evenly() -> None:
     assert spread(rows, 4).tolist() == [0, 33, 66, 99]
 
 
-@pytest.mark.parametrize("name", ["vae", "gan", "acgan"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_measured_by_what_it_can_do(name: str, trained_runs: dict[str, Run], faces: Any) -> None:
     subject = tiny.subject(trained_runs[name], faces)
-    applied = {kind: m.measure for kind, m in evaluation.METRICS.items() if m.applies(subject.trained.model)}
+    model = subject.trained.model
+    applied = {kind: metric.measure for kind, metric in evaluation.METRICS.items() if metric.applies(model)}
     scores = {key: score for measure in applied.values() for key, score in measure(subject).items()}
-    assert ("reconstruction" in applied) == ("test_mse" in scores) == (name == "vae")
-    assert ("head" in applied) == ("head_agreement_Male" in scores) == (name == "acgan")
+    assert ("reconstruction" in applied) == ("test_mse" in scores) == isinstance(model, Encodes)
+    assert ("head" in applied) == ("head_agreement_Male" in scores) == isinstance(model, Classifies)
     for key, score in scores.items():
         ends = [end for end in (score.low, score.high) if end is not None]
         assert np.isfinite([score.value, *ends]).all(), key
@@ -120,8 +124,8 @@ def test_a_model_is_measured_by_what_it_can_do(name: str, trained_runs: dict[str
 
 
 def test_features_of_real_images_are_computed_once_for_all_runs(trained_runs: dict[str, Run], faces: Any) -> None:
-    first = tiny.subject(trained_runs["gan"], faces)
-    second = replace(tiny.subject(trained_runs["vae"], faces), seen=first.seen)
+    first = tiny.subject(trained_runs[ADVERSARIAL], faces)
+    second = replace(tiny.subject(trained_runs[ENCODING], faces), seen=first.seen)
     (judge,) = first.extractors
     assert first.features(judge, "test") is second.features(judge, "test")
     assert first.features(judge, "samples") is not second.features(judge, "samples")

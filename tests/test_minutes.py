@@ -75,7 +75,7 @@ def test_early_snapshots_double_until_the_usual_ones() -> None:
 
 
 def test_a_speed_counts_rare_and_late_phases_for_their_share(faces: Faces, tmp_path: Path) -> None:
-    model = tiny.model(tiny.ADVERSARIAL if hasattr(tiny, "ADVERSARIAL") else "gan", r1_weight=1.0, r1_every=4)
+    model = tiny.model(tiny.ADVERSARIAL, r1_weight=1.0, r1_every=4)
     trainer = tiny.trainer(model, tmp_path, some_faces=faces, steps=1000)
     calls: dict[str, int] = {}
     for phase in model.phases:
@@ -131,4 +131,4 @@ def test_too_few_minutes_for_judge_and_measuring_say_how_many_it_takes(
     out = tmp_path / "plan"
     assert main(["run", "--data", tiny.SOURCE, "--minutes", "5", "--out", str(out), *TINY]) == 2
     assert "--minutes 5: the judge and measuring take 10.0 of them here" in capsys.readouterr().err
-    assert not Run(out / "vae").recipe_file.exists()
+    assert not Run(out / tiny.ENCODING).recipe_file.exists()

@@ -47,7 +47,7 @@ from mien.sessions.train import train_run
 from mien.studies.plan import Plan, load_plan
 from mien.studies.run_plan import begin_plan, evaluate_folder
 from mien.training.checkpoint import find_damage, one_before, read_progress, recover
-from tiny import Killed, Watcher, assert_same_outcome, hard, kill
+from tiny import ADVERSARIAL, ENCODING, Killed, Watcher, assert_same_outcome, hard, kill
 
 TESTS = Path(__file__).parent
 OFTEN = "training.checkpoint_every_seconds=0"
@@ -55,15 +55,15 @@ OFTEN = "training.checkpoint_every_seconds=0"
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return tiny.train(tmp_path_factory.mktemp("uninterrupted") / "vae", hard("vae"))
+    return tiny.train(tmp_path_factory.mktemp("uninterrupted") / ENCODING, hard(ENCODING))
 
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Run:
     """A run killed at 48 images, whose checkpoints are of 40 and 32."""
     with pytest.raises(Killed):
-        tiny.train(tmp_path / "vae", hard("vae", OFTEN), Watcher(48, kill))
-    return Run.open(tmp_path / "vae")
+        tiny.train(tmp_path / ENCODING, hard(ENCODING, OFTEN), Watcher(48, kill))
+    return Run.open(tmp_path / ENCODING)
 
 
 # Checkpoints that a disk has changed
@@ -72,7 +72,7 @@ def killed(tmp_path: Path) -> Run:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
-    tiny.trainer(tiny.model("gan"), folder).run()
+    tiny.trainer(tiny.model(ADVERSARIAL), folder).run()
     return folder / "checkpoint.safetensors"
 
 
@@ -179,7 +179,7 @@ def test_a_file_from_before_there_were_checksums_is_read(saved: Path, tmp_path: 
 
 @pytest.mark.parametrize("weights", ["weights", "best"])
 def test_flipped_weights_are_refused_in_words(run_of: Any, weights: str) -> None:
-    path = getattr(run_of("vae"), weights)
+    path = getattr(run_of(ENCODING), weights)
     flip(path)
     with pytest.raises(
         RunError, match=r"weights that cannot be read \(its checksum does not match: the file has changed"
@@ -217,7 +217,7 @@ def test_the_best_weights_go_back_with_the_checkpoint_before_the_last(
     images: int, best: int | None, tmp_path: Path, distances: None, faces: Faces
 ) -> None:
     with pytest.raises(Killed):
-        tiny.train(tmp_path / "run", tiny.recipe("gan", *EVERY_STEP), Watcher(images, kill))
+        tiny.train(tmp_path / "run", tiny.recipe(ADVERSARIAL, *EVERY_STEP), Watcher(images, kill))
     run = Run.open(tmp_path / "run")
     assert len(run.bests_before()) <= 2
     flip(run.checkpoint)
@@ -229,7 +229,7 @@ def test_the_best_weights_go_back_with_the_checkpoint_before_the_last(
     rewind_best(run)
     assert seen_by(run.best) == best
     train_run(run, faces)
-    whole = tiny.train(tmp_path / "whole", tiny.recipe("gan", *EVERY_STEP))
+    whole = tiny.train(tmp_path / "whole", tiny.recipe(ADVERSARIAL, *EVERY_STEP))
     assert run.best.read_bytes() == whole.best.read_bytes()
     assert seen_by(run.best) == 64
 
@@ -251,8 +251,8 @@ def limited() -> Iterator[Callable[[int], None]]:
         ("checkpoint", 8, 100, OFTEN),
         ("checkpoint", 32, 100_000, OFTEN),
         ("log", 64, 100, OFTEN),
-        ("log", 40, 100, "name='vae'"),
-        ("samples", 32, 5_000, "name='vae'"),
+        ("log", 40, 100, f"name='{ENCODING}'"),
+        ("samples", 32, 5_000, f"name='{ENCODING}'"),
     ],
 )
 def test_a_full_disk_is_said_in_words_and_costs_only_what_was_not_saved(
@@ -267,9 +267,9 @@ def test_a_full_disk_is_said_in_words_and_costs_only_what_was_not_saved(
 ) -> None:
     said = rf"{what}.* could not be written .*File too large.*What was there before is unharmed"
     with pytest.raises(RunError, match=said):
-        tiny.train(tmp_path / "vae", hard("vae", often), Watcher(images, lambda: limited(most)))
+        tiny.train(tmp_path / ENCODING, hard(ENCODING, often), Watcher(images, lambda: limited(most)))
     limited(resource.RLIM_INFINITY)
-    run = Run.open(tmp_path / "vae")
+    run = Run.open(tmp_path / ENCODING)
     assert all(find_damage(path) == "" for path in run.path.glob("*.safetensors"))
     train_run(run, faces)
     assert_same_outcome(run, uninterrupted)
@@ -291,7 +291,7 @@ def export(run: Run, faces: Faces) -> None:
 def test_what_cannot_be_written_leaves_what_was_there(
     work: Callable[[Run, Faces], None], run_of: Any, tmp_path: Path, limited: Callable[[int], None], faces: Faces
 ) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     work(run, faces)
 
     def content() -> dict[Path, bytes]:
@@ -333,12 +333,12 @@ def allow(disk: Path) -> None:
 
 def stopped_by_a_full_disk(disk: Path) -> None:
     with pytest.raises(RunError, match=r"could not be written .*No space left.*then `mien resume` the run"):
-        tiny.train(disk / "vae", hard("vae", OFTEN), Watcher(32, lambda: fill(disk)))
+        tiny.train(disk / ENCODING, hard(ENCODING, OFTEN), Watcher(32, lambda: fill(disk)))
 
 
 def killed_before_the_disk_turned_read_only(disk: Path) -> None:
     with pytest.raises(Killed):
-        tiny.train(disk / "vae", hard("vae", OFTEN), Watcher(32, kill))
+        tiny.train(disk / ENCODING, hard(ENCODING, OFTEN), Watcher(32, kill))
     gc.collect()  # what a killed process has open is closed
     forbid(disk)
 
@@ -354,13 +354,13 @@ def test_a_disk_that_is_full_or_read_only_is_said_in_words_and_the_run_goes_on_w
     stop: Callable[[Path], None], words: str, disk: Path, uninterrupted: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop(disk)
-    assert main(["resume", str(disk / "vae")]) == 2
+    assert main(["resume", str(disk / ENCODING)]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
     allow(disk)
-    assert main(["resume", str(disk / "vae")]) == 0
-    assert_same_outcome(Run.open(disk / "vae"), uninterrupted)
+    assert main(["resume", str(disk / ENCODING)]) == 0
+    assert_same_outcome(Run.open(disk / ENCODING), uninterrupted)
 
 
 def test_a_cache_on_a_disk_that_is_read_only_is_said_in_words(disk: Path) -> None:
@@ -372,9 +372,9 @@ def test_a_cache_on_a_disk_that_is_read_only_is_said_in_words(disk: Path) -> Non
 def test_a_folder_that_vanishes_is_said_in_words_and_goes_on_when_it_is_back(
     tmp_path: Path, uninterrupted: Run, faces: Faces
 ) -> None:
-    run, elsewhere = Run(tmp_path / "vae"), tmp_path / "elsewhere"
-    with pytest.raises(RunError, match=r"could not be written .*The folder .*vae is gone"):
-        tiny.train(run.path, hard("vae", OFTEN), Watcher(32, lambda: run.path.rename(elsewhere)))
+    run, elsewhere = Run(tmp_path / ENCODING), tmp_path / "elsewhere"
+    with pytest.raises(RunError, match=rf"could not be written .*The folder .*{ENCODING} is gone"):
+        tiny.train(run.path, hard(ENCODING, OFTEN), Watcher(32, lambda: run.path.rename(elsewhere)))
     shutil.rmtree(run.path, ignore_errors=True)
     elsewhere.rename(run.path)
     train_run(run, faces)
@@ -396,7 +396,7 @@ from mien.runs.weights import load_model
 faces = open_faces("drawn:300", size=32)
 judge = judge_of(faces)
 weights = Path(sys.argv[1])
-latents = latents_of(load_model(weights).model, weights, faces, tiny.Watcher(), "vae")
+latents = latents_of(load_model(weights).model, weights, faces, tiny.Watcher(), "mine")
 print(faces.fingerprint, judge.digest, latents.means.tobytes().hex())
 """
 
@@ -414,7 +414,7 @@ def started(script: str, *given: object, **environment: object) -> "subprocess.P
 def test_two_processes_that_want_a_pack_a_judge_and_a_map_at_once_both_get_them_and_a_killed_one_locks_nobody_out(
     trained_runs: dict[str, Run], tmp_path: Path
 ) -> None:
-    given = (AT_ONCE, trained_runs["vae"].weights)
+    given = (AT_ONCE, trained_runs[ENCODING].weights)
     first = started(*given, MIEN_CACHE=tmp_path)
     while not list(tmp_path.glob("judges/*.lock")):
         time.sleep(0.05)
@@ -433,17 +433,17 @@ MIEN = "import sys; from mien.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def test_of_two_that_start_the_same_run_one_is_refused_in_words(uninterrupted: Run, tmp_path: Path) -> None:
-    command = (MIEN, "train", uninterrupted.recipe_file, "--out", tmp_path / "vae")
+    command = (MIEN, "train", uninterrupted.recipe_file, "--out", tmp_path / ENCODING)
     both = [started(*command), started(*command)]
     said = {one.communicate(timeout=100)[1]: one.returncode for one in both}
     assert sorted(said.values()) == [0, 2]
     (refusal,) = [words for words, code in said.items() if code]
     assert "is in use by another process" in refusal or "holds a run already" in refusal
-    assert_same_outcome(Run.open(tmp_path / "vae"), uninterrupted)
+    assert_same_outcome(Run.open(tmp_path / ENCODING), uninterrupted)
 
 
 def test_of_two_that_measure_the_same_run_each_measures_it_or_is_refused_in_words(run_of: Any) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     run.metrics_file.unlink(missing_ok=True)
     command = (MIEN, "evaluate", run.path, "--only", "reconstruction,sharpness")
     both = [started(*command), started(*command)]
@@ -485,7 +485,7 @@ def later(function: Callable[..., Any]) -> Callable[..., Any]:
 def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
     run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_plan(tmp_path, "one", "One", [run_of("gan").path.name], {})
+    write_plan(tmp_path, "one", "One", [run_of(ADVERSARIAL).path.name], {})
     monkeypatch.setattr("mien.report.write.Measuring", functools.partial(Measuring, names=["sharpness"]))
     monkeypatch.setattr(Path, "rename", later(Path.rename))
     assert at_once(*[lambda: report_folder(tmp_path)] * 2) == ["", ""]
@@ -496,9 +496,10 @@ def test_of_two_that_report_the_same_plan_the_second_waits_and_both_are_right(
 @pytest.fixture
 def two(tmp_path: Path) -> Plan:
     """A plan of two recipes."""
-    for name in ("vae", "gan"):
+    for name in (ENCODING, ADVERSARIAL):
         shutil.copy(Run(tiny_run(tmp_path, name)).recipe_file, tmp_path / f"{name}.toml")
-    (tmp_path / "two.toml").write_text('name = "two"\ntitle = "Two"\nrecipes = ["vae.toml", "gan.toml"]\n')
+    recipes = json.dumps([f"{name}.toml" for name in (ENCODING, ADVERSARIAL)])
+    (tmp_path / "two.toml").write_text(f'name = "two"\ntitle = "Two"\nrecipes = {recipes}\n')
     return load_plan(tmp_path / "two.toml")
 
 
@@ -514,7 +515,7 @@ def test_of_two_that_begin_the_same_plan_one_is_refused_in_words(
     well, refused = sorted(at_once(*[lambda: begin_plan(two, out=tmp_path / "plan")] * 2))
     assert well == ""
     assert "holds a plan already. `mien resume" in refused
-    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == ["vae", "gan"]
+    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == [ENCODING, ADVERSARIAL]
 
 
 def test_a_plan_that_was_killed_while_it_was_begun_can_be_begun_again(two: Plan, tmp_path: Path) -> None:
@@ -523,7 +524,7 @@ def test_a_plan_that_was_killed_while_it_was_begun_can_be_begun_again(two: Plan,
         with pytest.raises(Killed):
             begin_plan(two, out=tmp_path / "plan")
     begin_plan(two, out=tmp_path / "plan")
-    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == ["vae", "gan"]
+    assert [run.path.name for run in plan_runs(tmp_path / "plan")] == [ENCODING, ADVERSARIAL]
 
 
 @pytest.mark.parametrize(
@@ -539,8 +540,8 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
     look: Callable[[Path], object], words: str, tmp_path: Path, uninterrupted: Run
 ) -> None:
     said: list[str] = []
-    observe = Watcher(48, lambda: said or said.extend(at_once(lambda: look(tmp_path / "vae"))))
-    run = tiny.train(tmp_path / "vae", hard("vae", OFTEN), observe)
+    observe = Watcher(48, lambda: said or said.extend(at_once(lambda: look(tmp_path / ENCODING))))
+    run = tiny.train(tmp_path / ENCODING, hard(ENCODING, OFTEN), observe)
     assert words in said[0]
     assert bool(said[0]) == bool(words)
     assert_same_outcome(run, uninterrupted)
@@ -552,13 +553,13 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 def test_nothing_is_lost_by_kills_at_random_moments() -> None:
     """The shortest form; `make verify-short` has more kills of all kinds of work, `make verify` hundreds."""
     program = TESTS.parent / "verification" / "kill_anywhere.py"
-    command = [sys.executable, str(program), "--kills", "4", "--jobs", "vae", "pack-drawn"]
+    command = [sys.executable, str(program), "--kills", "4", "--jobs", ENCODING, "pack-drawn"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_bundle_that_is_killed_at_any_moment_can_be_exported_again(tmp_path: Path) -> None:
-    files = {"exhibit.json": b'{"engine": "web"}', "index.html": b"page", "runs/vae/generator.onnx": b"network"}
+    files = {"exhibit.json": b'{"engine": "web"}', "index.html": b"page", f"runs/{ENCODING}/generator.onnx": b"network"}
     files[FILE_LIST] = file_list([*files, FILE_LIST])
     for folder, moment in [(tmp_path / f"site{moment}", moment) for moment in range(1, 6)]:
         for _ in range(2):  # into a new folder, then over that bundle
@@ -649,7 +650,7 @@ def test_the_number_of_processes_that_pack_does_not_change_the_weights(faces: Fa
     weights = []
     for workers in (1, 2, 3):
         packed = open_faces(pictures, size=32, cache=tmp_path / f"cache{workers}", workers=workers)
-        tiny.trainer(tiny.model("gan"), tmp_path, checkpoint=f"{workers}.st", some_faces=packed, steps=4).run()
+        tiny.trainer(tiny.model(ADVERSARIAL), tmp_path, checkpoint=f"{workers}.st", some_faces=packed, steps=4).run()
         weights.append(tiny.tensors(tmp_path / f"{workers}.st"))
     assert tiny.same(weights[0], weights[1])
     assert tiny.same(weights[0], weights[2])

@@ -12,6 +12,7 @@ from mien.errors import RecipeError, RunError
 from mien.models.own_code import CODE_FILE
 from mien.recipes.recipe import load_recipe
 from mien.runs.folder import Run
+from tiny import ENCODING
 
 CODE = """
 import pathlib
@@ -154,7 +155,7 @@ def test_a_module_that_can_be_imported_is_a_model(mine: Path, tmp_path: Path, mo
         ("mine.py:Config", r"Config is not a model there"),
         ("broken.py:Linear", r"its code failed \(ZeroDivisionError: division by zero\)"),
         ("no_such_module:Linear", r"its code failed \(ModuleNotFoundError"),
-        ("linear", r"not a model.* Models: vae, .* or a class of your own, as FILE.py:CLASS"),
+        ("linear", rf"not a model.* Models: {ENCODING}, .* or a class of your own, as FILE.py:CLASS"),
     ],
 )
 def test_what_is_wrong_with_a_name_is_told(name: str, said: str, mine: Path) -> None:
@@ -166,7 +167,7 @@ def test_what_is_wrong_with_a_name_is_told(name: str, said: str, mine: Path) -> 
 
 @pytest.mark.parametrize("name", ["{a = 1}", "2026-11-28T10:00:00", "[1, 'a:b']", "'a b:c'", "'os:'", "':Linear'"])
 def test_what_is_no_name_of_a_model_runs_nothing(name: str, mine: Path, caplog: pytest.LogCaptureFixture) -> None:
-    mine.write_text(RECIPE.format(name="vae").replace('name = "vae"', f"name = {name}"))
+    mine.write_text(RECIPE.format(name="?").replace('name = "?"', f"name = {name}"))
     with pytest.raises(RecipeError, match=r"which is not a model"):
         load_recipe(mine)
     assert "running the code" not in caplog.text

@@ -16,18 +16,19 @@ from mien.models.base import Model, Phase, Term, Terms
 from mien.runs.folder import Run
 from mien.sessions import train as session
 from mien.training.loop import split_batch
+from tiny import ADVERSARIAL
 
-ANY = "gan"  # a model of two networks; nothing here depends on which
+ANY = ADVERSARIAL  # a model of two networks; nothing here depends on which
 
 
 def noting_progress(model: Model, name: str, seen: list[float], **options: Any) -> Phase:
-    """A phase that moves the generator and notes how far the training is."""
+    """A phase that moves what the last one moves, and notes how far the training is."""
 
     def loss(batch: Batch) -> Terms:
         seen.append(float(batch.progress))
         return {"mean": Term(model.generate(batch.noise(model.latent_dim)).mean(), batch.progress)}
 
-    return Phase(name, ("generator",), loss, **options)
+    return Phase(name, model.phases[-1].moves, loss, **options)
 
 
 def test_a_phase_is_active_within_its_span_alone_and_is_told_how_far_the_training_is(tmp_path: Path) -> None:
@@ -68,7 +69,9 @@ def test_a_learning_rate_of_a_phase_scales_its_own_updates_and_no_others(tmp_pat
         tiny.trainer(model, tmp_path, checkpoint=str(factor)).run()
         now = model.state_dict()
         moved[factor] = {name.split(".")[0] for name, value in before.items() if not value.equal(now[name])}
-    assert moved == {1.0: {"discriminator", "generator"}, 0.0: {"generator"}}
+    last = set(others[-1].moves)
+    assert not last & set(first.moves)
+    assert moved == {1.0: {*first.moves, *last}, 0.0: last}
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0])
@@ -160,7 +163,11 @@ def test_means_are_taken_in_float32_whatever_a_loss_is_computed_in(tmp_path: Pat
     half = Term(torch.tensor(1 / 3, dtype=torch.bfloat16, requires_grad=True), 0.1)
     assert half.weighted.dtype == torch.float32
     model = trainer.model
-    phase = Phase("half", ("generator",), lambda batch: {"mean": Term(model.fake(batch).mean().bfloat16())})
+
+    def loss(batch: Batch) -> Terms:
+        return {"mean": Term(model.generate(batch.noise(model.latent_dim)).mean().bfloat16())}
+
+    phase = Phase("half", model.phases[-1].moves, loss)
     assert trainer._minimise(phase, 0, [tiny.batch(model)])["mean"].value.dtype == torch.float32
 
 

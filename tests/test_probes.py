@@ -1,5 +1,6 @@
 """Models that are no relatives of those inside, each a user's own file: mien does everything with them."""
 
+import html
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from mien.explorer.site import open_site
 from mien.faces.batches import Batches
 from mien.models.base import Encodes
 from mien.models.own_code import CODE_FILE
+from mien.models.terms import R1_PENALTY
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
 from mien.sessions.train import train_run
@@ -24,7 +26,7 @@ from model_contract import assert_draws_through_its_batch
 from tiny import Killed, Watcher, assert_same_outcome, kill
 
 PROBES = Path(__file__).with_name("probes")
-CLASSES = {"conditional_vae": "ConditionalVAE", "wgan_gp": "WGANGP", "residual_gan": "ResidualGAN"}
+CLASSES = {Path(name.rpartition(":")[0]).stem: found for name, found in tiny.PROBES.items()}
 every_probe = pytest.mark.parametrize("name", CLASSES)
 
 
@@ -72,14 +74,11 @@ def test_it_is_measured_and_reported_by_its_own_names(name: str, probes: dict[st
     assert any(number.startswith("fd_judge") for number in numbers)
     assert ("test_mse" in numbers) == isinstance(mien.open_run(run.path).model, Encodes)
     assert main(["report", str(run.path)]) == 0
-    page = (run.path / "report" / "report.html").read_text()
-    said = {
-        "conditional_vae": "conditional VAE",
-        "wgan_gp": "Gradient penalty: distance of the critic&#39;s slope from 1",
-        "residual_gan": "A GAN whose layers have nothing in common",
-    }
-    assert said[name] in page
-    assert "R1 penalty" not in page
+    page = html.unescape((run.path / "report" / "report.html").read_text())
+    model = mien.open_run(run.path).model
+    quantities = {term.quantity for phase in model.phases for term in phase.terms.values()}
+    assert {text for text in (model.title, model.about, *(q.title for q in quantities)) if text not in page} == set()
+    assert R1_PENALTY in quantities or R1_PENALTY.title not in page
 
 
 @every_probe

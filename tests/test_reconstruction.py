@@ -24,39 +24,40 @@ from mien.metrics.evaluated_model import Subject
 from mien.metrics.numbers import TEST
 from mien.runs.folder import Run
 from mien.runs.score import Score
+from tiny import ENCODING
 
 IMAGES = tiny.noise_faces(10).images
 
 
 @pytest.fixture(scope="module")
-def vae(trained_runs: dict[str, Run], faces: Any) -> Subject:
-    return tiny.subject(trained_runs["vae"], faces)
+def subject(trained_runs: dict[str, Run], faces: Any) -> Subject:
+    return tiny.subject(trained_runs[ENCODING], faces)
 
 
 @pytest.fixture(scope="module")
-def scores(vae: Subject) -> dict[str, Score]:
-    return reconstruction(vae)
+def scores(subject: Subject) -> dict[str, Score]:
+    return reconstruction(subject)
 
 
-def test_error_and_psnr_have_their_closed_forms(vae: Subject) -> None:
-    found = scored(vae, TEST, "", compare(vae, lambda x, _: x + 0.1))
+def test_error_and_psnr_have_their_closed_forms(subject: Subject) -> None:
+    found = scored(subject, TEST, "", compare(subject, lambda x, _: x + 0.1))
     assert found["test_mse"].value == pytest.approx(0.01, rel=1e-5)
     assert found["test_psnr"].value == pytest.approx(10 * np.log10(4 / 0.01), rel=1e-5)
-    assert {score.images for score in found.values()} == {len(vae.faces.rows("test"))}
+    assert {score.images for score in found.values()} == {len(subject.faces.rows("test"))}
 
 
-def test_the_psnr_is_a_mean_over_images_and_not_of_the_mean_error(vae: Subject) -> None:
-    shift = torch.linspace(0.01, 1, len(vae.faces.rows("test")))[:, None, None, None]
+def test_the_psnr_is_a_mean_over_images_and_not_of_the_mean_error(subject: Subject) -> None:
+    shift = torch.linspace(0.01, 1, len(subject.faces.rows("test")))[:, None, None, None]
     pieces = iter(shift.split(batches.CHUNK))
-    found = scored(vae, TEST, "", compare(vae, lambda x, _: x + next(pieces)))
+    found = scored(subject, TEST, "", compare(subject, lambda x, _: x + next(pieces)))
     assert found["test_psnr"].value == pytest.approx(float((10 * torch.log10(4 / shift**2)).mean()), rel=1e-4)
 
 
-def test_equal_images_are_similar_and_different_ones_are_not(vae: Subject) -> None:
+def test_equal_images_are_similar_and_different_ones_are_not(subject: Subject) -> None:
     x = to_signed(IMAGES[:4])
     torch.testing.assert_close(structural_similarity(x, x), torch.ones(4), atol=1e-4, rtol=0)
     assert (structural_similarity(x.roll(1, 0), x) < 0.5).all()
-    assert scored(vae, TEST, "", compare(vae, lambda x, _: x))["test_ssim"].value == pytest.approx(1, abs=1e-4)
+    assert scored(subject, TEST, "", compare(subject, lambda x, _: x))["test_ssim"].value == pytest.approx(1, abs=1e-4)
 
 
 def test_the_ssim_is_that_of_its_paper() -> None:
@@ -105,34 +106,34 @@ class Watched:
 
 
 def test_test_images_are_read_some_at_a_time_which_makes_no_difference(
-    vae: Subject, scores: dict[str, Score], monkeypatch: pytest.MonkeyPatch
+    subject: Subject, scores: dict[str, Score], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mien.metrics.evaluated_model.READ", 7)
-    images: Any = Watched(vae.faces.images)
-    again = reconstruction(replace(vae, faces=replace(vae.faces, images=images), seen={}))
+    images: Any = Watched(subject.faces.images)
+    again = reconstruction(replace(subject, faces=replace(subject.faces, images=images), seen={}))
     assert images.most == 7
     assert {name: score.value for name, score in again.items()} == pytest.approx(
         {name: score.value for name, score in scores.items()}, rel=1e-4
     )
 
 
-def test_reconstruction_stands_beside_the_mean_face_and_pcas(vae: Subject, scores: dict[str, Score]) -> None:
-    train, test = (to_signed(tiny.all_real(vae, split)).flatten(1).double().numpy() for split in ("train", "test"))
+def test_reconstruction_stands_beside_the_mean_face_and_pcas(subject: Subject, scores: dict[str, Score]) -> None:
+    train, test = (to_signed(tiny.all_real(subject, split)).flatten(1).double().numpy() for split in ("train", "test"))
     _, _, directions = np.linalg.svd(train - train.mean(0), full_matrices=False)
     centred = test - train.mean(0)
     projected = centred @ directions[:8].T @ directions[:8]
     assert scores["baseline_mean_face_mse"].value == pytest.approx((centred**2).mean(), rel=1e-4)
     assert scores["baseline_pca_8_mse"].value == pytest.approx(((centred - projected) ** 2).mean(), rel=1e-2)
     assert scores["baseline_mean_face_perceptual_judge"].value > scores["baseline_pca_8_perceptual_judge"].value
-    x_hat = to_signed(tiny.all_real(vae, "test"))
+    x_hat = to_signed(tiny.all_real(subject, "test"))
     with torch.no_grad():
-        x_hat = vae.trained.model.generate(vae.trained.model.encode(x_hat)[0])  # type: ignore[operator]
+        x_hat = subject.trained.model.generate(subject.trained.model.encode(x_hat)[0])  # type: ignore[operator]
     assert scores["test_mse"].value == pytest.approx(float(np.square(x_hat.flatten(1).numpy() - test).mean()), rel=1e-4)
 
 
-def test_more_components_give_more_back(vae: Subject) -> None:
-    model = tiny.model("vae", latent_dim=70)
-    found = reconstruction(replace(vae, trained=replace(vae.trained, model=model)))
+def test_more_components_give_more_back(subject: Subject) -> None:
+    model = tiny.model(ENCODING, latent_dim=70)
+    found = reconstruction(replace(subject, trained=replace(subject.trained, model=model)))
     errors = [found[f"baseline_pca_{components}_mse"].value for components in (16, 64, 70)]
     assert errors == sorted(errors, reverse=True)
 
@@ -143,14 +144,14 @@ def test_a_pca_with_all_components_gives_its_training_images_back() -> None:
     torch.testing.assert_close(project(x, None), x, atol=1e-3, rtol=0)
 
 
-def test_the_errors_by_attribute_average_to_the_error_of_all(vae: Subject, scores: dict[str, Score]) -> None:
-    for name in vae.faces.attribute_names:
+def test_the_errors_by_attribute_average_to_the_error_of_all(subject: Subject, scores: dict[str, Score]) -> None:
+    for name in subject.faces.attribute_names:
         parts = [scores[key] for key in (f"mse_with_{name}", f"mse_without_{name}") if key in scores]
         mean = sum(part.value * part.images for part in parts) / sum(part.images for part in parts)
         assert mean == pytest.approx(scores["test_mse"].value, rel=1e-6)
 
 
-def test_images_of_which_an_attribute_is_not_known_are_on_neither_side(vae: Subject) -> None:
-    attributes = np.where(vae.faces.split[:, None] == 2, UNKNOWN, vae.faces.attributes).astype(np.int8)
-    found = reconstruction(replace(vae, faces=replace(vae.faces, attributes=attributes)))
+def test_images_of_which_an_attribute_is_not_known_are_on_neither_side(subject: Subject) -> None:
+    attributes = np.where(subject.faces.split[:, None] == 2, UNKNOWN, subject.faces.attributes).astype(np.int8)
+    found = reconstruction(replace(subject, faces=replace(subject.faces, attributes=attributes)))
     assert not [name for name in found if name.startswith(("mse_with_", "mse_without_"))]

@@ -15,24 +15,25 @@ from mien.runs.plan_folder import read_plan, write_plan
 from mien.runs.records import Divergence, ExportedFacts, Provenance, WeightsFacts
 from mien.studies.run_study import study_of
 from mien.training.checkpoint import Progress, read_progress
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 PROVENANCE = {"format": 1, "data_fingerprint": "f", "seed": 0, "started": "now"}
-PROGRESS = {"images_seen": 8, "seconds": 1.0, "sums": {"vae/kl": 0.5}, "counts": {"vae/kl": 2}, "last": [0, 0.0]}
+PROGRESS = {"images_seen": 8, "seconds": 1.0, "sums": {"phase/kl": 0.5}, "counts": {"phase/kl": 2}, "last": [0, 0.0]}
 WEIGHTS = {"recipe": {}, "images_seen": 8, "combinations": [[[0, 1], 5], [[1, 1], 2]], "crop": "square"}
-RECIPE = {"data": {"size": 32}, "model": {"name": "acgan", "latent_dim": 4}}
+RECIPE = {"data": {"size": 32}, "model": {"name": CONDITIONAL, "latent_dim": 4}}
 EXPORTED = WEIGHTS | {"recipe": RECIPE, "attributes": ["a", "b"], "part": "generator", "encodes": False, "weights": "x"}
 SOUND: tuple[tuple[type[Record], dict[str, Any]], ...] = (
     (Provenance, PROVENANCE),
     (Progress, PROGRESS),
     (WeightsFacts, WEIGHTS),
     (ExportedFacts, EXPORTED),
-    (Divergence, {"error": "vae/kl is nan"}),
+    (Divergence, {"error": "phase/kl is nan"}),
 )
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
+    return Run.create(tmp_path / "run", tiny.recipe(ENCODING), "fingerprint")
 
 
 @pytest.mark.parametrize(("kind", "content"), SOUND, ids=lambda given: getattr(given, "__name__", ""))
@@ -73,7 +74,7 @@ def test_what_is_wrong_is_said_with_its_key_and_its_value(
 
 
 def test_a_line_of_a_log_keeps_its_numbers_and_leaves_out_what_is_none() -> None:
-    written = {"images_seen": 8, "seconds": 1.5, "weights": {"vae/kl": 0.1}, "vae/kl": 2, "words": ["it turns"]}
+    written = {"images_seen": 8, "seconds": 1.5, "weights": {"phase/kl": 0.1}, "phase/kl": 2, "words": ["it turns"]}
     text = json.dumps(written | {"odd": "x", "nan": float("nan"), "endless": float("inf"), "true": True, "list": [1]})
     line = log_line(text.encode())
     assert line
@@ -106,7 +107,7 @@ def test_a_run_that_is_read_once_does_not_see_what_is_written_later(run: Run) ->
 
 
 def test_a_checkpoint_that_claims_what_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
-    tiny.trainer(tiny.model("gan"), tmp_path).run()
+    tiny.trainer(tiny.model(ADVERSARIAL), tmp_path).run()
     path = tmp_path / "checkpoint.safetensors"
     content, tensors = read_tensors(path)
     write_tensors(path, tensors, content | {"halvings": 2**62})

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.faces import Faces
-from mien.models import MODELS, model_class
+from mien.models import MODELS
 from mien.models.base import Model
 from mien.models.layer_table import layer_table
 from mien.pictures import arrays
@@ -21,6 +21,8 @@ from mien.report.run_section import number_runs
 from mien.report.sentences import reconstruction_sentence, sharpness_sentence
 from mien.runs.folder import Run
 from mien.runs.score import Score, read_scores
+from mien.runs.weights import load_model
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 from tiny import model as tiny_model
 
 HOSTILE = "<script>alert('x')</script>/../../evil"
@@ -58,7 +60,7 @@ def built(trained_runs: dict[str, Run], faces: Faces, tmp_path_factory) -> tuple
     sharpness = {"sharpness_real": score(0.5), "sharpness_samples": score(0.2)}
     reconstruction = {"test_mse": score(0.02, 0.001), "baseline_mean_face_mse": score(0.1), "brand_new": Score(7)}
     for name, run in runs.items():
-        run.write_metrics(sharpness | reconstruction if name == "vae" else sharpness)
+        run.write_metrics(sharpness | reconstruction if name == ENCODING else sharpness)
     build_report(folder, list(runs.values()), faces, title="A plan", skipped={"cvae": "no usable attribute"})
     return folder, runs
 
@@ -84,10 +86,11 @@ def test_every_picture_says_what_it_shows(page: Page):
 
 def test_the_figures_have_the_courseworks_names(built):
     folder, runs = built
-    attributes = runs["acgan"].recipe().model.attributes
+    attributes = runs[CONDITIONAL].recipe().model.attributes
     named = {f"fig1_{n}.jpg" for n in (2, 3, 4, 5)} | {"fig2_2.jpg", "fig2_3.jpg", "fig3_2.jpg", "fig3_3.jpg"}
     more = {f"fig3_3_{attribute}.jpg" for attribute in attributes[1:6]} | {"fig1_6.jpg", "fig3_4.jpg"}
-    assert {file.name for file in (folder / "report" / "figures").iterdir()} == named | more
+    found = {file.name for file in (folder / "report" / "figures").iterdir()}
+    assert {name for name in found if re.match("fig[123]_", name)} == named | more
 
 
 @pytest.mark.parametrize(("file", "columns", "rows"), [("fig1_3", 10, 2), ("fig1_4", 8, 4), ("fig3_3", 10, 2)])
@@ -98,10 +101,12 @@ def test_sheets_of_faces_are_large_enough_to_be_seen(built, file: str, columns: 
     assert width / height == pytest.approx(columns / rows, rel=0.05)
 
 
-def test_numbers_and_reasons_are_told(page: Page):
+def test_numbers_and_reasons_are_told(page: Page, built):
     for words in ("0.0200", "brand_new", "cvae did not run", "no usable attribute", "better than the mean face"):
         assert words in page.text
-    assert "β = kl_weight" in page.text
+    told = load_model(built[1][ENCODING].weights).model.describe()
+    assert told
+    assert all(sentence in page.text for sentence in told)
 
 
 def test_every_figure_of_the_page_is_numbered_once(page: Page):
@@ -123,7 +128,7 @@ def test_names_from_outside_are_text_and_not_markup(run_of, faces: Faces):
     bad = {"count": 30, "files": [["\udcff<img src=http://x>.jpg", "<i>broken</i>"]] * 30}
     card = {**faces.card, "attributes": attributes, "bad": bad, "source": HOSTILE, "caveats": [HOSTILE]}
     hostile = dataclasses.replace(faces, attribute_names=names, card=card)
-    run = run_of("vae")
+    run = run_of(ENCODING)
     page = Page(build_report(run.path, [run], hostile, title=HOSTILE, skipped={HOSTILE: HOSTILE}))
     assert not page.all("script")
     assert all("style" in tag for tag in page.all("i"))  # the bars of the table, not the names of bad files
@@ -131,7 +136,7 @@ def test_names_from_outside_are_text_and_not_markup(run_of, faces: Faces):
 
 
 def test_a_run_without_weights_numbers_or_a_whole_log_is_told_in_words(run_of, faces: Faces):
-    run = run_of("vae")
+    run = run_of(ENCODING)
     run.weights.unlink()
     run.log_file.unlink()
     run.metrics_file.write_text("{not json")
@@ -141,7 +146,7 @@ def test_a_run_without_weights_numbers_or_a_whole_log_is_told_in_words(run_of, f
 
 
 def test_damaged_weights_and_sample_grids_do_not_break_the_page(run_of, faces: Faces):
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     run.weights.write_bytes(b"x" * 100)
     for grid in run.samples.glob("*.png"):
         grid.write_bytes(grid.read_bytes()[:50])
@@ -149,21 +154,21 @@ def test_damaged_weights_and_sample_grids_do_not_break_the_page(run_of, faces: F
 
 
 def test_a_plan_of_skipped_runs_still_has_a_page(tmp_path: Path, faces: Faces):
-    page = Page(build_report(tmp_path, [], faces, title="t", skipped={"acgan": "one label only"}))
-    assert "acgan did not run" in page.text
+    page = Page(build_report(tmp_path, [], faces, title="t", skipped={CONDITIONAL: "one label only"}))
+    assert f"{CONDITIONAL} did not run" in page.text
     assert "one label only" in page.text
 
 
 def test_faces_without_attributes_can_be_reported(run_of, faces: Faces):
     card = {**faces.card, "attributes": [], "correlation": [], "rare": []}
     bare = dataclasses.replace(faces, attributes=faces.attributes[:, :0], attribute_names=(), card=card)
-    run = run_of("vae")
+    run = run_of(ENCODING)
     assert "without attributes" in Page(build_report(run.path, [run], bare, title="t", skipped={})).text
 
 
 def test_further_runs_of_a_model_get_further_numbers():
-    vae, gan, acgan = (model_class(name) for name in ("vae", "gan", "acgan"))
-    assert number_runs([vae, acgan, vae, Model, gan]) == [1, 3, 4, 5, 2]
+    first, second, third = (type(f"Of{chapter}", (Model,), {"chapter": chapter}) for chapter in (1, 2, 3))
+    assert number_runs([first, third, first, Model, second]) == [1, 3, 4, 5, 2]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -186,15 +191,14 @@ def test_sentences_claim_only_what_the_numbers_say():
     def scores(**values: float):
         return {name: score(value) for name, value in values.items()}
 
-    vae, gan = scores(sharpness_real=1, sharpness_samples=0.4), scores(sharpness_real=1, sharpness_samples=0.8)
-    assert "the GAN's are sharper than the VAE's" in sharpness_sentence([("VAE", vae), ("GAN", gan)])
-    assert "the VAE's are sharper than the GAN's" in sharpness_sentence([("VAE", gan), ("GAN", vae)])
-    assert "no clear difference" in sharpness_sentence([("VAE", vae), ("GAN", vae)])
-    assert "noise is sharp too" in sharpness_sentence([("GAN", scores(sharpness_real=1, sharpness_samples=3))])
-    assert "worse than the mean face" in reconstruction_sentence(
-        "VAE", scores(test_mse=0.3, baseline_mean_face_mse=0.1)
-    )
-    assert "no better or worse" in reconstruction_sentence("VAE", scores(test_mse=0.1, baseline_pca_8_mse=0.1))
+    blurred, sharp = (scores(sharpness_real=1, sharpness_samples=samples) for samples in (0.4, 0.8))
+    assert "the Second's are sharper than the First's" in sharpness_sentence([("First", blurred), ("Second", sharp)])
+    assert "the First's are sharper than the Second's" in sharpness_sentence([("First", sharp), ("Second", blurred)])
+    assert "no clear difference" in sharpness_sentence([("First", blurred), ("Second", blurred)])
+    assert "noise is sharp too" in sharpness_sentence([("First", scores(sharpness_real=1, sharpness_samples=3))])
+    bad, fair = scores(test_mse=0.3, baseline_mean_face_mse=0.1), scores(test_mse=0.1, baseline_pca_8_mse=0.1)
+    assert "worse than the mean face" in reconstruction_sentence("First", bad)
+    assert "no better or worse" in reconstruction_sentence("First", fair)
 
 
 def test_numbers_have_the_digits_their_interval_bears_out():

@@ -21,6 +21,7 @@ from mien.errors import Interrupted, RecipeError, RunError
 from mien.files import reading
 from mien.files.tensors import read_tensors, write_tensors
 from mien.files.writing import write_text
+from mien.models import model_class
 from mien.runs import folder
 from mien.runs import provenance as provenance_module
 from mien.runs.folder import Run
@@ -29,16 +30,16 @@ from mien.runs.weights import load_model
 from mien.sessions.snapshots import rewind_best
 from mien.sessions.train import change_length, train_run
 from mien.training.checkpoint import find_damage
-from tiny import Killed, kill
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING, Killed, kill
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
+    return Run.create(tmp_path / "run", tiny.recipe(ENCODING), "fingerprint")
 
 
 def test_a_new_run_holds_its_whole_recipe_and_where_it_comes_from(run: Run) -> None:
-    assert Run.open(run.path).recipe() == tiny.recipe("vae")
+    assert Run.open(run.path).recipe() == tiny.recipe(ENCODING)
     provenance = run.provenance()
     assert (provenance.format, provenance.data_fingerprint, provenance.seed) == (1, "fingerprint", 0)
     written = json.loads(run.provenance_file.read_text())
@@ -58,13 +59,13 @@ def test_a_second_run_in_the_same_folder_is_refused(run: Run) -> None:
     with pytest.raises(
         RunError, match=r"holds a run already. `mien resume .*run` goes on with it; --out starts another"
     ):
-        Run.create(run.path, tiny.recipe("vae"), "fingerprint")
+        Run.create(run.path, tiny.recipe(ENCODING), "fingerprint")
 
 
 def test_a_run_cannot_be_made_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"file/run: cannot be written: .*Choose another folder with --out"):
-        Run.create(tmp_path / "file" / "run", tiny.recipe("vae"), "fingerprint")
+        Run.create(tmp_path / "file" / "run", tiny.recipe(ENCODING), "fingerprint")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -114,8 +115,8 @@ def test_damaged_numbers_count_as_not_measured(run: Run, content: str) -> None:
 
 
 def test_a_recipe_that_was_edited_into_none_is_refused_with_its_file(run: Run) -> None:
-    run.recipe_file.write_text(run.recipe_file.read_text().replace("kl_weight", "weight"))
-    with pytest.raises(RecipeError, match=r"recipe.toml: model.weight is not a key. Did you mean 'kl_weight'"):
+    run.recipe_file.write_text(run.recipe_file.read_text().replace("latent_dim", "latent_dims"))
+    with pytest.raises(RecipeError, match=r"recipe.toml: model.latent_dims is not a key. Did you mean 'latent_dim'"):
         run.recipe()
     run.recipe_file.write_text("name = ")
     with pytest.raises(RecipeError, match=r"recipe.toml: is not TOML that can be read"):
@@ -126,7 +127,7 @@ def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: usage(2**30))
     with pytest.raises(RunError, match=r"the disk has 1.0 GiB free; a run needs 2 GiB. Make room, or .* --out"):
-        Run.create(tmp_path / "run", tiny.recipe("vae"), "fingerprint")
+        Run.create(tmp_path / "run", tiny.recipe(ENCODING), "fingerprint")
     assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
@@ -154,10 +155,10 @@ def test_a_run_in_use_by_another_process_is_refused_until_it_ends(run: Run, face
 
 
 def test_a_line_of_the_log_that_was_cut_short_is_left_out(run: Run) -> None:
-    run.append_log({"images_seen": 8, "vae/kl": 0.5})
+    run.append_log({"images_seen": 8, "phase/kl": 0.5})
     with run.log_file.open("a") as file:
-        file.write('{"images_seen": 16, "vae/')
-    assert run.log() == [{"images_seen": 8, "vae/kl": 0.5}]
+        file.write('{"images_seen": 16, "phase/')
+    assert run.log() == [{"images_seen": 8, "phase/kl": 0.5}]
 
 
 def test_the_log_is_rewound_to_a_checkpoint(run: Run) -> None:
@@ -190,7 +191,7 @@ def test_tensors_that_cannot_be_written_leave_the_old_ones(run_of: Any, monkeypa
     def full(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    run = run_of("vae")
+    run = run_of(ENCODING)
     before = run.weights.read_bytes()
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(RunError, match=r"could not be written .*No space left.*What was there before is unharmed"):
@@ -227,14 +228,14 @@ def test_a_run_cannot_be_made_where_its_weights_could_not_be_read(tmp_path: Path
     with pytest.raises(
         RunError, match=r"path is not UTF-8, and safetensors opens no other. .* another folder with --out"
     ):
-        Run.create(tmp_path / NOT_UTF8, tiny.recipe("vae"), "fingerprint")
+        Run.create(tmp_path / NOT_UTF8, tiny.recipe(ENCODING), "fingerprint")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems have no such names")
 def test_sound_weights_under_a_name_that_is_not_utf8_are_not_called_damaged(run_of: Any, tmp_path: Path) -> None:
     path = tmp_path / f"{NOT_UTF8}.safetensors"
-    shutil.copy(run_of("vae").weights, path)
+    shutil.copy(run_of(ENCODING).weights, path)
     for read in (load_model, find_damage):
         with pytest.raises(RunError, match=r"is not UTF-8, .*may be sound: rename the file, or its folder"):
             read(path)
@@ -242,7 +243,7 @@ def test_sound_weights_under_a_name_that_is_not_utf8_are_not_called_damaged(run_
 
 @pytest.mark.parametrize("file", ["weights", "provenance_file", "recipe_file", "log_file"])
 def test_a_file_that_may_not_be_read_is_told_as_such(run_of: Any, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = run_of("gan")
+    run = run_of(ADVERSARIAL)
     kept = Path.open
 
     def denied(path: Path, *given: Any, **more: Any) -> Any:
@@ -269,7 +270,7 @@ def test_a_run_folder_that_may_not_be_entered_is_told_as_such(run: Run, monkeypa
 def test_a_folder_in_the_place_of_weights_is_said_by_every_command(
     run_of: Any, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     run.weights.unlink()
     run.weights.mkdir()
     assert main([command, str(run.path)]) == 2
@@ -285,7 +286,7 @@ def test_a_folder_in_the_place_of_weights_is_said_by_every_command(
 def test_weights_that_do_not_fit_their_recipe_are_refused_before_they_are_loaded(
     run_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     content, tensors = read_tensors(run.weights)
     write_tensors(run.weights, tensors | {"more": torch.zeros(2)}, content)
     monkeypatch.setattr("mien.runs.weights.read_tensors", lambda path: pytest.fail("loaded"))
@@ -300,7 +301,7 @@ def test_weights_that_are_not_there_yet_are_missed_with_what_to_do(run: Run) -> 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other"])
 def test_damaged_weights_are_refused_in_words(run_of: Any, damage: str) -> None:
-    weights = run_of("vae").weights
+    weights = run_of(ENCODING).weights
     content = weights.read_bytes()
     weights.write_bytes({"cut": content[:-100], "empty": b"", "other": b"\x08" + content[1:]}[damage])
     with pytest.raises(RunError, match=r"weights that cannot be read \(.*Train the run again"):
@@ -308,7 +309,7 @@ def test_damaged_weights_are_refused_in_words(run_of: Any, damage: str) -> None:
 
 
 def test_weights_that_lack_something_are_refused_in_words(run_of: Any) -> None:
-    weights = run_of("vae").weights
+    weights = run_of(ENCODING).weights
     with safetensors.safe_open(weights, framework="pt") as file:
         content = json.loads(file.metadata()["mien"])
     del content["crop"]
@@ -325,14 +326,14 @@ def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_weights_is_enough_to_sample_from(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     alone = tmp_path / "alone.safetensors"
-    alone.write_bytes(trained_runs["acgan"].weights.read_bytes())
+    alone.write_bytes(trained_runs[CONDITIONAL].weights.read_bytes())
     trained = load_model(alone)
     assert trained.images_seen == 64
-    assert (trained.sample(3, seed=1) == load_model(trained_runs["acgan"].weights).sample(3, seed=1)).all()
+    assert (trained.sample(3, seed=1) == load_model(trained_runs[CONDITIONAL].weights).sample(3, seed=1)).all()
 
 
 def test_labels_are_drawn_as_they_occur_together(trained_runs: dict[str, Run], faces: Any) -> None:
-    trained = load_model(trained_runs["acgan"].weights)
+    trained = load_model(trained_runs[CONDITIONAL].weights)
     drawn = trained.labels(2_000, seed=0)
     assert drawn is not None
     columns = faces.attributes[:, faces.columns(trained.attributes)][faces.rows("train")]
@@ -341,7 +342,7 @@ def test_labels_are_drawn_as_they_occur_together(trained_runs: dict[str, Run], f
 
 
 def test_attributes_that_are_set_are_set_and_the_others_stay(trained_runs: dict[str, Run]) -> None:
-    trained = load_model(trained_runs["acgan"].weights)
+    trained = load_model(trained_runs[CONDITIONAL].weights)
     free, fixed = trained.labels(50, seed=3), trained.labels(50, seed=3, attributes={"Smiling": 0.5})
     assert (fixed[:, 1] == 0.5).all()
     assert fixed[:, 0].equal(free[:, 0])
@@ -352,7 +353,7 @@ def test_attributes_that_are_set_are_set_and_the_others_stay(trained_runs: dict[
     [
         (
             {"Smilling": 1},
-            r"'Smilling': not an attribute of this acgan. Did you mean 'Smiling'\? Attributes: Male, Smi",
+            rf"'Smilling': not an attribute of this {CONDITIONAL}. Did you mean 'Smiling'\? Attributes: Male, Smi",
         ),
         ({"Male": 2}, r"Male=2: an attribute is from 0 .* to 1"),
         ({"Male": float("nan")}, r"Male=nan: an attribute is from 0"),
@@ -362,21 +363,24 @@ def test_an_attribute_that_cannot_be_set_is_refused(
     trained_runs: dict[str, Run], attributes: dict[str, float], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):
-        load_model(trained_runs["acgan"].weights).sample(1, attributes=attributes)
+        load_model(trained_runs[CONDITIONAL].weights).sample(1, attributes=attributes)
 
 
 def test_a_model_without_conditions_says_so(trained_runs: dict[str, Run]) -> None:
-    with pytest.raises(RecipeError, match=r"not an attribute of this gan. Attributes: none: it is not conditional"):
-        load_model(trained_runs["gan"].weights).sample(1, attributes={"Male": 1})
+    words = rf"not an attribute of this {ADVERSARIAL}. Attributes: none: it is not conditional"
+    with pytest.raises(RecipeError, match=words):
+        load_model(trained_runs[ADVERSARIAL].weights).sample(1, attributes={"Male": 1})
 
 
 def test_a_model_without_an_encoder_cannot_reconstruct(trained_runs: dict[str, Run], faces: Any) -> None:
-    with pytest.raises(RecipeError, match=r"the GAN has no encoder, so it cannot take a picture"):
-        load_model(trained_runs["gan"].weights).reconstruct(faces.images[:1])
+    with pytest.raises(
+        RecipeError, match=rf"the {model_class(ADVERSARIAL).title} has no encoder, so it cannot take a picture"
+    ):
+        load_model(trained_runs[ADVERSARIAL].weights).reconstruct(faces.images[:1])
 
 
 def test_every_start_notes_what_it_computes_on(tmp_path: Path) -> None:
-    run = tiny.train(tmp_path / "vae", tiny.recipe("vae"))
+    run = tiny.train(tmp_path / "run", tiny.recipe(ENCODING))
     (start,) = run.provenance().starts
     assert (start.device, start.precision) == ("cpu", "float32")
     assert start.model_dump()["torch"] == torch.__version__
@@ -401,7 +405,7 @@ def kept(run: Run) -> tuple[int, float | None]:
 @pytest.fixture
 def killed(tmp_path: Path, distances: None, faces: Any) -> tuple[Run, bytes]:
     """A run saved at 24 images and killed at 48, and its best weights as they were at 24."""
-    recipe = tiny.recipe("gan", *EVERY_STEP)
+    recipe = tiny.recipe(ADVERSARIAL, *EVERY_STEP)
     with pytest.raises(Interrupted):
         tiny.train(tmp_path / "killed", recipe, tiny.Watcher(24, lambda: signal.raise_signal(signal.SIGINT)))
     run = Run.open(tmp_path / "killed")
@@ -412,9 +416,9 @@ def killed(tmp_path: Path, distances: None, faces: Any) -> tuple[Run, bytes]:
 
 
 def test_the_best_snapshot_is_kept_and_can_be_sampled_from(tmp_path: Path, distances: None, faces: Any) -> None:
-    run = tiny.train(tmp_path / "run", tiny.recipe("gan", *EVERY_STEP))
+    run = tiny.train(tmp_path / "run", tiny.recipe(ADVERSARIAL, *EVERY_STEP))
     assert kept(run) == (40, 5)
-    shorter = tiny.train(tmp_path / "shorter", tiny.recipe("gan", "training.steps=5"))
+    shorter = tiny.train(tmp_path / "shorter", tiny.recipe(ADVERSARIAL, "training.steps=5"))
     assert tiny.same(tiny.tensors(run.best), tiny.tensors(shorter.weights))
     assert main(["sample", str(run.best), "--out", str(tmp_path / "faces.png")]) == 0
     assert (open_run(run.best).sample(3) == open_run(shorter.weights).sample(3)).all()
@@ -435,13 +439,13 @@ def test_after_a_kill_the_best_equals_that_of_an_uninterrupted_run(
 ) -> None:
     run, _ = killed
     train_run(run, faces)
-    uninterrupted = tiny.train(tmp_path / "uninterrupted", tiny.recipe("gan", *EVERY_STEP))
+    uninterrupted = tiny.train(tmp_path / "uninterrupted", tiny.recipe(ADVERSARIAL, *EVERY_STEP))
     assert run.best.read_bytes() == uninterrupted.best.read_bytes()
 
 
 def test_a_first_best_snapshot_without_a_checkpoint_is_forgotten(tmp_path: Path, distances: None) -> None:
     with pytest.raises(Killed):
-        tiny.train(tmp_path / "run", tiny.recipe("vae", *EVERY_STEP), tiny.Watcher(16, kill))
+        tiny.train(tmp_path / "run", tiny.recipe(ENCODING, *EVERY_STEP), tiny.Watcher(16, kill))
     run = Run.open(tmp_path / "run")
     assert kept(run) == (16, 8)
     rewind_best(run)
@@ -451,7 +455,7 @@ def test_a_first_best_snapshot_without_a_checkpoint_is_forgotten(tmp_path: Path,
 def test_the_best_of_a_run_that_is_made_longer_stays_until_there_is_a_better_one(
     tmp_path: Path, distances: None, faces: Any
 ) -> None:
-    run = tiny.train(tmp_path / "run", tiny.recipe("gan", *EVERY_STEP))
+    run = tiny.train(tmp_path / "run", tiny.recipe(ADVERSARIAL, *EVERY_STEP))
     change_length(run, faces, ["training.steps=10"])
     assert kept(run) == (40, 5)
     train_run(run, faces)

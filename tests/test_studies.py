@@ -56,6 +56,7 @@ from mien.studies.run_study import Length, budget_of
 from mien.studies.runner import workers
 from mien.studies.runner.processes import work_in_processes
 from mien.studies.verdicts import OPPOSITE, by_interval, welch
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 SEVERAL = st.lists(st.floats(0.01, 100), min_size=2, max_size=6)
 KINDS = ("lower", "higher", "not lower", "not higher", "fails", "trains")
@@ -347,7 +348,7 @@ def test_every_number_that_is_declared_is_measured_of_some_model(trained_runs: d
     more = tuple(
         type("Other", (JudgeFeatures,), {"name": name})(judge_of(faces)) for name in ("face", "inception", "pixels")
     )
-    for name in ("vae", "acgan"):
+    for name in (ENCODING, CONDITIONAL):
         run = Run.open(shutil.copytree(trained_runs[name].path, tmp_path / name))
         measure_run(run, Measuring(faces, more=more))
         measured |= {find(number).number for number in run.metrics()}
@@ -387,8 +388,8 @@ def test_a_metric_that_is_not_one_is_refused(tmp_path: Path) -> None:
 
 def study_file(folder: Path, more: str = "", metrics: str = '["reconstruction", "sharpness"]') -> Path:
     (folder / "tiny.toml").write_text(
-        f'name = "vae"\ndata = {{source = "{tiny.SOURCE}", size = 32}}\nhealth = false\n'
-        'model = {name = "vae", latent_dim = 8, width = 4}\n'
+        f'name = "{ENCODING}"\ndata = {{source = "{tiny.SOURCE}", size = 32}}\nhealth = false\n'
+        f'model = {{name = "{ENCODING}", latent_dim = 8, width = 4}}\n'
         'training = {batch_size = 8, steps = 8, device = "cpu", precision = "float32", log_every_images = 8}'
     )
     sharpness = '[[axes]]\nmetric = "sharpness_samples"\nlabel = "sharpness"\n' if '"sharpness"' in metrics else ""
@@ -592,8 +593,9 @@ def test_an_arm_that_needs_attributes_is_left_out_where_there_are_none(
 ) -> None:
     monkeypatch.setattr(workers, "measure_runs", lambda *given: None)
     write(tmp_path / "faces", *numbered(40))
-    (tmp_path / "acgan.toml").write_text('name = "acgan"\nmodel = {name = "acgan", width = 4}\ntraining = {steps = 1}')
-    more = '[[arms]]\nname = "told"\nrecipe = "acgan.toml"\nset = ["data.size=32"]\n'
+    recipe = f'name = "told"\nmodel = {{name = "{CONDITIONAL}", width = 4}}\ntraining = {{steps = 1}}'
+    (tmp_path / "told.toml").write_text(recipe)
+    more = '[[arms]]\nname = "told"\nrecipe = "told.toml"\nset = ["data.size=32"]\n'
     study = load_study(study_file(tmp_path, more, metrics='["reconstruction"]'))
     result = run_study(study, Length(seeds=1, images=8), source=str(tmp_path / "faces"), out=tmp_path / "study")
     assert "has no attributes" in result.left_out["told"]
@@ -611,37 +613,38 @@ def test_runs_that_differ_in_their_seed_alone_are_one_arm(finished: StudyResult,
 
 
 def test_runs_of_different_faces_are_not_compared(run_of: Any, tmp_path: Path) -> None:
-    one, other = run_of("vae"), run_of("gan")
+    one, other = run_of(ENCODING), run_of(ADVERSARIAL)
     content = other.provenance().model_dump() | {"data_fingerprint": "other"}
     other.provenance_file.write_text(json.dumps(content))
-    with pytest.raises(RunError, match=r"of different faces.*their numbers cannot be compared: .*/vae .*/gan "):
+    words = rf"of different faces.*their numbers cannot be compared: .*/{ENCODING} .*/{ADVERSARIAL} "
+    with pytest.raises(RunError, match=words):
         compare_runs([one.path, other.path], out=tmp_path / "compared")
 
 
 def test_one_recipe_and_seed_given_twice_is_refused(run_of: Any, trained_runs: dict[str, Run], tmp_path: Path) -> None:
-    copied = run_of("vae")
+    copied = run_of(ENCODING)
     with pytest.raises(RunError, match=r"two of these runs have the same recipe and seed"):
-        compare_runs([copied.path, trained_runs["vae"].path], out=tmp_path / "out", names=["reconstruction"])
+        compare_runs([copied.path, trained_runs[ENCODING].path], out=tmp_path / "out", names=["reconstruction"])
 
 
 def test_what_cannot_be_compared_or_written_is_refused_before_anything_is_measured(
     run_of: Any, trained_runs: dict[str, Run], tmp_path: Path
 ) -> None:
-    vae, gan = run_of("vae"), run_of("gan")
+    one, other = run_of(ENCODING), run_of(ADVERSARIAL)
     (tmp_path / "afile").touch()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "compare.html").write_text("somebody's")
     for out, words in (("afile", "is a file"), ("afile/in", "is a file"), ("mine", "`mien compare` did not write")):
         with pytest.raises(RunError, match=words):
-            compare_runs([vae.path, gan.path], out=tmp_path / out)
+            compare_runs([one.path, other.path], out=tmp_path / out)
     with pytest.raises(RunError, match="two of these runs have the same recipe and seed"):
-        compare_runs([vae.path, trained_runs["vae"].path], out=tmp_path / "out")
-    assert not vae.metrics_file.exists()
+        compare_runs([one.path, trained_runs[ENCODING].path], out=tmp_path / "out")
+    assert not one.metrics_file.exists()
     assert (tmp_path / "mine" / "compare.html").read_text() == "somebody's"
 
 
 def test_an_older_comparison_is_replaced(run_of: Any, tmp_path: Path) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     for _ in range(2):
         assert compare_runs([run.path], out=tmp_path / "out", names=["reconstruction"]).exists()
 
@@ -666,7 +669,7 @@ def test_the_commands_study_resume_report_and_compare(
 
 
 def test_several_processes_are_not_for_a_single_run(run_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["resume", str(run_of("gan").path), "--processes", "2"]) == 2
+    assert main(["resume", str(run_of(ADVERSARIAL).path), "--processes", "2"]) == 2
     assert "--processes and --cluster are for a plan or a study, which have several runs" in capsys.readouterr().err
 
 

@@ -26,6 +26,7 @@ from mien.runs.score import Score
 from mien.runs.weights import TrainedModel
 from mien.sessions import snapshots
 from mien.sessions.train import combinations
+from tiny import CONDITIONAL, ENCODING
 
 LEFT_OUT = 5  # test faces, and as many of validation
 
@@ -71,7 +72,7 @@ def partly_known() -> Faces:
 
 def subject_of(model: Encodes, faces: Faces) -> Subject:
     judge = judge_of(tiny.faces())
-    trained = TrainedModel(model, tiny.recipe("acgan"), 0, combinations(faces, model), "square")
+    trained = TrainedModel(model, tiny.recipe(CONDITIONAL), 0, combinations(faces, model), "square")
     return Subject(trained, faces, judge, (JudgeFeatures(judge),))
 
 
@@ -112,7 +113,7 @@ def test_where_nothing_is_known_of_test_faces_nothing_is_measured_of_its_encoder
 
 def test_a_snapshot_shows_it_faces_whose_attributes_are_known(partly_known: Faces, tmp_path: Path) -> None:
     model, judge = Told(), judge_of(tiny.faces())
-    template = TrainedModel(model, tiny.recipe("acgan"), 0, combinations(partly_known, model), "square")
+    template = TrainedModel(model, tiny.recipe(CONDITIONAL), 0, combinations(partly_known, model), "square")
     taken = snapshots.Snapshots(Run(tmp_path), partly_known, template, lambda: judge, lambda line: None)
     numbers = taken.measure(model)
     assert {"validation/reconstruction", "validation/kl_nats", "validation/discriminator_real"} <= numbers.keys()
@@ -158,7 +159,7 @@ def test_chunks_of_pictures_keep_their_own_attributes() -> None:
 
 def test_an_attribute_of_a_picture_that_the_model_does_not_know_is_refused(run_of, tmp_path: Path, capsys) -> None:
     assert main(["data", "draw", "--count", "1", "--out", str(tmp_path / "face.png")]) == 0
-    run = run_of("vae")
+    run = run_of(ENCODING)
     code = main(["reconstruct", str(run.path), str(tmp_path / "face.png"), "--set", "Male=1"])
     assert code == 2
     assert "not an attribute of this model" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from mien.faces.batches import Batch, Batches, to_signed
 from mien.faces.pixel_range import to_stored
 from mien.faces.pixels import Mapped, OnDevice
 from mien.files import tensors
-from mien.models import MODELS, build
+from mien.models import MODELS, build, model_class
 from mien.models.base import Phase, Term
 from mien.models.layer_table import layer_table
 from mien.recipes.recipe import load_recipe, presets
@@ -40,7 +40,7 @@ from mien.training.devices import Hardware
 from mien.training.loop import split_batch, update_seed
 from mien.training.moving_average import MovingAverage
 from mien.training.optimizers import RMSprop
-from tiny import TIMING, Killed, assert_same_outcome, hard, kill
+from tiny import ADVERSARIAL, ENCODING, TIMING, Killed, assert_same_outcome, hard, kill
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -113,14 +113,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 def test_a_kill_in_the_middle_of_a_write_loses_nothing(
     write: str, moment: int, uninterrupted: dict[str, Run], tmp_path: Path, faces: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.create(tmp_path / "vae", hard("vae", "training.checkpoint_every_seconds=0"), faces.fingerprint)
+    run = Run.create(tmp_path / ENCODING, hard(ENCODING, "training.checkpoint_every_seconds=0"), faces.fingerprint)
     place = os if write == "fsync" else Path
     with monkeypatch.context() as patched:
         patched.setattr(place, write, tried_at(moment + 1, getattr(place, write)))  # the first is the rewound log's
         with pytest.raises(Killed):
             train_run(run, faces)
     train_run(run, faces)
-    assert_same_outcome(run, uninterrupted["vae"])
+    assert_same_outcome(run, uninterrupted[ENCODING])
 
 
 KILLED_BY_ITSELF = """
@@ -138,19 +138,19 @@ main(sys.argv[1:])
 
 
 def test_a_process_killed_by_sigkill_goes_on_by_mien_resume(uninterrupted: dict[str, Run], tmp_path: Path) -> None:
-    run = Run(tmp_path / "gan")
-    uninterrupted_recipe = uninterrupted["gan"].recipe_file
+    run = Run(tmp_path / ADVERSARIAL)
+    uninterrupted_recipe = uninterrupted[ADVERSARIAL].recipe_file
     command = ["train", str(uninterrupted_recipe), "--out", str(run.path), "training.checkpoint_every_seconds=0"]
     killed = subprocess.run([sys.executable, "-c", KILLED_BY_ITSELF, *command], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     assert main(["resume", str(run.path)]) == 0
-    assert_same_outcome(run, uninterrupted["gan"])
+    assert_same_outcome(run, uninterrupted[ADVERSARIAL])
 
 
 def test_a_run_that_is_given_more_steps_equals_one_that_always_had_them(tmp_path: Path, faces: Any) -> None:
-    longer = tiny.train(tmp_path / "longer", tiny.recipe("gan", "training.steps=10"))
-    extended = tiny.train(tmp_path / "extended", tiny.recipe("gan", "training.steps=4"))
+    longer = tiny.train(tmp_path / "longer", tiny.recipe(ADVERSARIAL, "training.steps=10"))
+    extended = tiny.train(tmp_path / "extended", tiny.recipe(ADVERSARIAL, "training.steps=4"))
     change_length(extended, faces, ["training.steps=10"])
     train_run(extended, faces)
     assert tiny.same(tiny.tensors(extended.weights), tiny.tensors(longer.weights))
@@ -158,17 +158,17 @@ def test_a_run_that_is_given_more_steps_equals_one_that_always_had_them(tmp_path
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_checkpoint_is_read_into_the_memory_layout_of_the_model(layout: torch.memory_format, tmp_path: Path) -> None:
-    whole, halves = (tiny.model("vae").to(memory_format=layout) for _ in range(2))
+    whole, halves = (tiny.model(ENCODING).to(memory_format=layout) for _ in range(2))
     tiny.trainer(whole, tmp_path, checkpoint="whole", steps=8).run()
     tiny.trainer(halves, tmp_path, checkpoint="halves", steps=4).run()
-    resumed = tiny.model("vae").to(memory_format=layout)
+    resumed = tiny.model(ENCODING).to(memory_format=layout)
     tiny.trainer(resumed, tmp_path, checkpoint="halves", steps=8).run()
     assert tiny.same(whole.state_dict(), resumed.state_dict())
 
 
 def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused_in_words(run_of: Any, faces: Any) -> None:
-    run = run_of("vae")
-    run.rewrite_recipe(tiny.recipe("vae", "model.width=5"))
+    run = run_of(ENCODING)
+    run.rewrite_recipe(tiny.recipe(ENCODING, "model.width=5"))
     with pytest.raises(RunError, match=r"does not fit the run's recipe.*delete the checkpoint"):
         train_run(run, faces)
     run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:1000])
@@ -184,7 +184,7 @@ def test_a_checkpoint_of_another_format_is_refused_in_words(tmp_path: Path) -> N
 
 
 def test_other_faces_than_those_it_was_started_on_are_refused(run_of: Any) -> None:
-    run = run_of("vae")
+    run = run_of(ENCODING)
     run.weights.unlink()
     with pytest.raises(RunError, match=r"other faces than drawn:200 holds now"):
         train_run(run, tiny.noise_faces())
@@ -198,13 +198,13 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_resume(
     number: signal.Signals, uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
 ) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match=r"stopped at 24 of 64 images; all of it is saved.*mien resume .*/vae"):
-        tiny.train(tmp_path / "vae", hard("vae"), tiny.Watcher(24, lambda: signal.raise_signal(number)))
+    with pytest.raises(Interrupted, match=r"stopped at 24 of 64 images; all of it is saved.*mien resume .*/stopped"):
+        tiny.train(tmp_path / "stopped", hard(ENCODING), tiny.Watcher(24, lambda: signal.raise_signal(number)))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    run = Run.open(tmp_path / "vae")
+    run = Run.open(tmp_path / "stopped")
     assert checkpoint.read_progress(run.checkpoint).images_seen == 24
     train_run(run, faces)
-    assert_same_outcome(run, uninterrupted["vae"])
+    assert_same_outcome(run, uninterrupted[ENCODING])
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,14 +214,14 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)  # ignored under nohup
     with pytest.raises(KeyboardInterrupt):
-        tiny.train(tmp_path / "vae", tiny.recipe("vae"), tiny.Watcher(8, twice))
+        tiny.train(tmp_path / ENCODING, tiny.recipe(ENCODING), tiny.Watcher(8, twice))
 
 
 def test_the_command_line_ends_with_130_when_it_is_stopped(
     trained_runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Terminal, "training", lambda *given: signal.raise_signal(signal.SIGINT))
-    assert main(["train", str(trained_runs["vae"].recipe_file), "--out", str(tmp_path / "a run")]) == 130
+    assert main(["train", str(trained_runs[ENCODING].recipe_file), "--out", str(tmp_path / "a run")]) == 130
     error = capsys.readouterr().err
     assert error.endswith(
         f"mien: stopped at 8 of 64 images; all of it is saved. To go on: mien resume '{tmp_path}/a run'\n"
@@ -236,7 +236,7 @@ def test_the_command_line_ends_with_130_when_it_is_stopped(
 def test_a_training_that_diverges_stops_in_words_and_keeps_the_last_good_checkpoint(
     log_every_images: int, checkpoint_every_seconds: int, tmp_path: Path
 ) -> None:
-    model = tiny.model("vae", kl_weight=1.0)
+    model = tiny.model(ENCODING)
     options = {"steps": 200, "learning_rate": 9.0, "optimizer": "rmsprop", "log_every_images": log_every_images}
     options["checkpoint_every_seconds"] = checkpoint_every_seconds
     lines: list[dict[str, float]] = []
@@ -250,25 +250,27 @@ def test_a_training_that_diverges_stops_in_words_and_keeps_the_last_good_checkpo
 
 
 def test_a_diverging_loss_is_named_with_its_phase(tmp_path: Path) -> None:
-    model = tiny.model("gan")
-    model.phases = (
-        model.phases[0],
-        Phase("generator", ("generator",), lambda batch: {"adversarial": Term(model.fake(batch).mean() / 0)}),
-    )
-    with pytest.raises(Diverged, match=r"^generator/adversarial is -?inf at 8 images"):
+    model = tiny.model(ADVERSARIAL)
+    first, last = model.phases
+
+    def loss(batch: Batch) -> dict[str, Term]:
+        return {"endless": Term(model.generate(batch.noise(model.latent_dim)).mean() / 0)}
+
+    model.phases = (first, Phase(last.name, last.moves, loss))
+    with pytest.raises(Diverged, match=rf"^{last.name}/endless is -?inf at 8 images"):
         tiny.trainer(model, tmp_path).run()
 
 
 def test_training_touches_no_gpu_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    tiny.trainer(tiny.model("vae"), tmp_path).run()
-    layer_table(tiny.model("vae"))
+    tiny.trainer(tiny.model(ENCODING), tmp_path).run()
+    layer_table(tiny.model(ENCODING))
 
 
 def test_a_checkpoint_past_the_end_of_its_recipe_is_refused(tmp_path: Path) -> None:
-    tiny.trainer(tiny.model("vae"), tmp_path, steps=3).run()
+    tiny.trainer(tiny.model(ENCODING), tmp_path, steps=3).run()
     with pytest.raises(RecipeError, match=r"has seen 24 images, and its recipe ends at 16. Give .* training.steps=3"):
-        tiny.trainer(tiny.model("vae"), tmp_path, steps=2).run()
+        tiny.trainer(tiny.model(ENCODING), tmp_path, steps=2).run()
 
 
 # Batches
@@ -300,19 +302,19 @@ def test_another_epoch_and_another_seed_come_in_another_order() -> None:
 def test_two_processes_see_other_images_and_other_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: None)
     (x, noise), (other_x, other_noise) = seen_by(0, tmp_path), seen_by(1, tmp_path)
-    assert torch.cat([x, other_x]).equal(tiny.batch(tiny.model("gan"), 8).x)
+    assert torch.cat([x, other_x]).equal(tiny.batch(tiny.model(ADVERSARIAL), 8).x)
     assert not noise.equal(other_noise)
 
 
 def seen_by(rank: int, folder: Path) -> list[torch.Tensor]:
     """The images and the noise of the first step of one of two processes."""
-    model, seen = tiny.model("gan"), []
+    model, seen = tiny.model(ADVERSARIAL), []
 
     def loss(batch: Batch) -> dict[str, Term]:
         seen.extend([batch.x, batch.noise(model.latent_dim)])
         return {"mean": Term(model.generate(seen[-1]).mean())}
 
-    model.phases = (Phase("noted", ("generator",), loss),)
+    model.phases = (Phase("noted", model.phases[-1].moves, loss),)
     trainer = tiny.trainer(model, folder, checkpoint=str(rank))
     trainer.hardware = Hardware(torch.device("cpu"), "float32", rank, 2)
     trainer.run()
@@ -340,7 +342,7 @@ def test_flips_mirror_about_half_of_the_images_and_follow_the_seed() -> None:
 
 @given(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2**31))
 def test_a_batch_in_pieces_has_the_faces_and_the_noise_of_the_whole(count: int, halvings: int, seed: int) -> None:
-    whole = tiny.batch(tiny.model("gan"), count)
+    whole = tiny.batch(tiny.model(ADVERSARIAL), count)
     pieces = split_batch(whole, halvings)
     torch.manual_seed(seed)
     noise = whole.noise(3)
@@ -367,7 +369,7 @@ def test_pixels_held_by_a_device_are_those_of_the_memory_map(faces: Any) -> None
 
 
 def test_the_moving_average_trails_the_weights_and_copies_the_statistics() -> None:
-    model = tiny.model("gan", normalization="batch")
+    model = tiny.model(ADVERSARIAL, normalization="batch")
     average = MovingAverage(model, decay=0.9)
     old = [p.clone() for p in average.model.parameters()]
     with torch.no_grad():
@@ -380,7 +382,7 @@ def test_the_moving_average_trails_the_weights_and_copies_the_statistics() -> No
 
 
 def test_the_moving_average_soon_forgets_the_random_start() -> None:
-    model = tiny.model("vae")
+    model = tiny.model(ENCODING)
     average = MovingAverage(model, decay=0.999)
     with torch.no_grad():
         for tensor in model.parameters():
@@ -392,7 +394,7 @@ def test_the_moving_average_soon_forgets_the_random_start() -> None:
 
 
 def test_the_moving_average_of_one_step_still_has_two_elevenths_of_the_start(tmp_path: Path) -> None:
-    model = tiny.model("gan")
+    model = tiny.model(ADVERSARIAL)
     start = [p.detach().clone() for p in model.parameters()]
     trainer = tiny.trainer(model, tmp_path, ema_decay=0.999)
     trainer.run()
@@ -401,10 +403,10 @@ def test_the_moving_average_of_one_step_still_has_two_elevenths_of_the_start(tmp
 
 
 def test_the_moving_average_is_what_is_sampled_and_saved(tmp_path: Path) -> None:
-    trainer = tiny.trainer(tiny.model("gan"), tmp_path, ema_decay=0.5)
+    trainer = tiny.trainer(tiny.model(ADVERSARIAL), tmp_path, ema_decay=0.5)
     assert trainer.average is not None
     assert trainer.sampling_model is trainer.average.model
-    assert tiny.trainer(tiny.model("gan"), tmp_path).sampling_model is not trainer.average.model
+    assert tiny.trainer(tiny.model(ADVERSARIAL), tmp_path).sampling_model is not trainer.average.model
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**31)] * 4), min_size=2, max_size=8, unique=True))
@@ -423,7 +425,7 @@ def test_the_cosine_schedule_falls_from_the_learning_rate_to_zero(tmp_path: Path
         (optimizer,) = trainer.optimizers.values()
         rates.append(optimizer.param_groups[0]["lr"])
 
-    trainer = tiny.trainer(tiny.model("vae"), tmp_path, steps=4, schedule="cosine", learning_rate=0.1, progress=note)
+    trainer = tiny.trainer(tiny.model(ENCODING), tmp_path, steps=4, schedule="cosine", learning_rate=0.1, progress=note)
     trainer.run()
     assert rates == pytest.approx([0.1 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)])
 
@@ -440,23 +442,6 @@ def test_rmsprop_is_pytorchs_own(rate: float) -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-def test_phases_that_move_the_same_networks_share_an_optimizer(tmp_path: Path) -> None:
-    trainer = tiny.trainer(tiny.model("gan", r1_weight=1.0), tmp_path)
-    assert set(trainer.optimizers) == {("discriminator",), ("generator",)}
-
-
-def test_phases_are_updated_as_often_as_they_say(tmp_path: Path) -> None:
-    model, counts = tiny.model("gan", discriminator_updates=3, r1_weight=1.0, r1_every=2), {}
-    for phase in model.phases:
-        counts[phase.name] = 0
-    trainer = tiny.trainer(model, tmp_path, steps=4, log_every_images=10**6)
-    plain = trainer.meter.add
-    trainer.meter.add = lambda phase, terms: (counts.update({phase: counts[phase] + 1}), plain(phase, terms))[1]
-    trainer.run()
-    assert counts == {"discriminator": 12, "r1": 2 * 3 // 3, "generator": 4}
-    assert trainer.images_seen == 4 * 3 * 8
-
-
 @pytest.mark.parametrize(
     ("epochs", "steps", "images"), [(None, 7, 70), (1, None, 100), (1.25, None, 130), (0.01, None, 10)]
 )
@@ -471,9 +456,10 @@ def test_mixed_precision_trains(name: str, tmp_path: Path) -> None:
 
 
 def test_the_log_counts_images_and_names_phases_and_terms(trained_runs: dict[str, Run]) -> None:
-    lines = [line for line in trained_runs["gan"].log() if "seconds" in line]
+    lines = [line for line in trained_runs[ADVERSARIAL].log() if "seconds" in line]
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64]
-    terms = {"discriminator/adversarial_real", "discriminator/adversarial_fake", "generator/adversarial"}
+    model = tiny.model(ADVERSARIAL)
+    terms = {f"{phase.name}/{term}" for phase in model.phases for term in phase.loss(tiny.batch(model))}
     assert set(lines[0]) == {"images_seen", "weights", *TIMING, *terms}
 
 
@@ -481,12 +467,12 @@ def test_seconds_of_training_are_no_more_than_passed_and_no_snapshot_counts(tmp_
     seconds: list[float] = []
     options = {"log": lambda line: seconds.append(line["seconds"]), "snapshot": lambda *given: time.sleep(0.5)}
     started = time.monotonic()
-    tiny.trainer(tiny.model("vae"), tmp_path, steps=4, log_every_images=8, **options).run()
+    tiny.trainer(tiny.model(ENCODING), tmp_path, steps=4, log_every_images=8, **options).run()
     assert 0 < seconds[-1] <= time.monotonic() - started - 2 * 0.5
 
 
 def test_sample_grids_are_of_the_same_latents_through_the_run(trained_runs: dict[str, Run]) -> None:
-    names = sorted(path.name for path in trained_runs["vae"].samples.iterdir())
+    names = sorted(path.name for path in trained_runs[ENCODING].samples.iterdir())
     assert names == ["0000000000.png", "0000000064.png"]
 
 
@@ -526,15 +512,16 @@ def test_a_batch_that_does_not_fit_is_split_and_trains_the_same(name: str, tmp_p
 
 
 def test_a_split_is_remembered_by_the_checkpoint(tmp_path: Path) -> None:
-    trained_on("gan", tmp_path, 3)
-    trainer = tiny.trainer(tiny.model("gan"), tmp_path, checkpoint="gan-3", steps=5)
+    trained_on(ADVERSARIAL, tmp_path, 3)
+    trainer = tiny.trainer(tiny.model(ADVERSARIAL), tmp_path, checkpoint=f"{ADVERSARIAL}-3", steps=5)
     trainer.run()
     assert trainer.halvings == 2
 
 
 def test_an_image_that_does_not_fit_at_all_is_an_error_in_words(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"discriminator phase does not fit into memory.*Use a smaller model.width"):
-        trained_on("gan", tmp_path, 0)
+    first = tiny.model(ADVERSARIAL).phases[0].name
+    with pytest.raises(RecipeError, match=rf"{first} phase does not fit into memory.*Use a smaller model.width"):
+        trained_on(ADVERSARIAL, tmp_path, 0)
 
 
 def record_by_calling(update: Callable[[], dict[str, torch.Tensor]]) -> tuple[Callable[[], None], Any]:
@@ -549,7 +536,7 @@ def cannot_record(update: Any) -> Any:
 
 def replaying(name: str, folder: Path, record: Any) -> Any:
     """A trainer of a model after eight steps that recorded its updates, or did not."""
-    options = {"r1_weight": 1.0, "r1_every": 2} if name != "vae" else {}
+    options = {"r1_weight": 1.0, "r1_every": 2} if "r1_weight" in model_class(name).Config.model_fields else {}
     trainer = tiny.trainer(tiny.model(name, **options), folder, checkpoint=f"{record}", steps=8, schedule="cosine")
     trainer.replays = Replays(record) if record else None
     trainer.run()
@@ -564,15 +551,16 @@ def test_recorded_updates_train_the_same_to_the_bit(name: str, tmp_path: Path) -
 
 
 def test_an_update_that_cannot_be_recorded_is_an_error_that_says_how_to_go_on(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"vae phase cannot be recorded .*operation not permitted.*cuda_graphs=false"):
-        replaying("vae", tmp_path, cannot_record)
+    first = tiny.model(ENCODING).phases[0].name
+    with pytest.raises(RunError, match=rf"{first} phase cannot be recorded .*not permitted.*cuda_graphs=false"):
+        replaying(ENCODING, tmp_path, cannot_record)
 
 
 # Several processes
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
-    trainer = tiny.trainer(tiny.model("vae"), tmp_path)
+    trainer = tiny.trainer(tiny.model(ENCODING), tmp_path)
     hardware = Hardware(torch.device("cpu"), "float32", 0, 3)
     with pytest.raises(RecipeError, match=r"batch_size is 8, which 3 processes cannot share"):
         type(trainer)(trainer.model, trainer.batches, trainer.config, hardware, checkpoint=tmp_path)
@@ -607,7 +595,8 @@ def launched(
 
 def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     folder = tmp_path / "two"
-    done = launched(folder, "train", str(trained_runs["gan"].recipe_file), "--out", str(folder), "training.steps=3")
+    recipe = str(trained_runs[ADVERSARIAL].recipe_file)
+    done = launched(folder, "train", recipe, "--out", str(folder), "training.steps=3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained: ") == 1
     run = Run.open(folder)
@@ -642,7 +631,7 @@ def assert_close(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_two_processes_give_the_losses_and_weights_of_one(name: str, by_two_processes: Path, tmp_path: Path) -> None:
     lines = two_processes.train(name, tmp_path)
-    assert len(lines) == (6 if name == "gan" else 3)
+    assert len(lines) == (6 if name in two_processes.OPTIONS else 3)
     assert json.loads((by_two_processes / f"{name}.json").read_text(), object_hook=without_times) == losses(lines)
     assert_close(tmp_path / name, by_two_processes / name)
 
@@ -653,16 +642,16 @@ def without_times(line: dict[str, Any]) -> dict[str, Any]:
 
 def test_processes_stop_together_and_one_alone_can_go_on(by_two_processes: Path, tmp_path: Path) -> None:
     begun = by_two_processes / "stopped"
-    assert checkpoint.read_progress(begun / "vae").images_seen == 64
-    two_processes.train("vae", begun, steps=40)
-    two_processes.train("vae", tmp_path, steps=40)
-    assert_close(tmp_path / "vae", begun / "vae")
+    assert checkpoint.read_progress(begun / ENCODING).images_seen == 64
+    two_processes.train(ENCODING, begun, steps=40)
+    two_processes.train(ENCODING, tmp_path, steps=40)
+    assert_close(tmp_path / ENCODING, begun / ENCODING)
 
 
 def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
 ) -> None:
-    folder, recipe = tmp_path / "killed", uninterrupted["vae"].recipe_file
+    folder, recipe = tmp_path / "killed", uninterrupted[ENCODING].recipe_file
     done = launched(folder, "kill", str(recipe), str(folder), program=(two_processes.__file__,))
     assert done.returncode != 0
     assert "mien: another process of this training has ended" in done.stderr
@@ -670,4 +659,4 @@ def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     run = Run.open(folder)
     assert checkpoint.read_progress(run.checkpoint).images_seen == 32
     train_run(run, faces)
-    assert losses(uninterrupted["vae"].log())[-1] == without_times(run.log()[-1])
+    assert losses(uninterrupted[ENCODING].log())[-1] == without_times(run.log()[-1])

@@ -25,6 +25,7 @@ from mien.studies.runner import processes, workers
 from mien.studies.runner import slurm as slurm_runner
 from mien.studies.runner.processes import Relay, share, tell, work_in_processes
 from mien.studies.runner.slurm import cluster_of
+from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
 
 STUDY = """
 name = "two"
@@ -65,8 +66,8 @@ def begun(folder: Path, *overrides: str) -> Path:
     """A study of two runs of a second or two, not trained yet."""
     folder.mkdir(exist_ok=True)
     (folder / "tiny.toml").write_text(
-        f'name = "vae"\ndata = {{source = "{tiny.SOURCE}", size = 32}}\nhealth = false\n'
-        'model = {name = "vae", latent_dim = 8, width = 4}\n'
+        f'name = "{ENCODING}"\ndata = {{source = "{tiny.SOURCE}", size = 32}}\nhealth = false\n'
+        f'model = {{name = "{ENCODING}", latent_dim = 8, width = 4}}\n'
         'training = {batch_size = 8, steps = 200, device = "cpu", precision = "float32", log_every_images = 8}'
     )
     (folder / "two.toml").write_text(STUDY)
@@ -117,13 +118,15 @@ def test_processes_that_are_killed_are_told_and_are_no_failure(finished: Path, m
 
 def test_a_plan_on_several_processes_says_what_diverged_and_reports_the_rest(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('name = "mine"\ntitle = "Mine"\nrecipes = ["vae-quick", "gan-quick"]')
-    absurd = ["vae.training.learning_rate=9", "vae.training.steps=200", "vae.model.kl_weight=1"]
+    changes = ("training.learning_rate=9", "training.steps=200")
+    absurd = [f"{ENCODING}.{change}" for change in changes]
     plan, told = load_plan(tmp_path / "mine.toml"), Told()
     given: dict[str, Any] = {"source": tiny.SOURCE, "out": tmp_path / "plan", "overrides": [*NARROW, *absurd]}
-    with pytest.raises(Diverged, match=r"^vae: .* training has diverged.*The report of the rest: .*report.html"):
+    words = rf"^{ENCODING}: .* training has diverged.*The report of the rest: .*report.html"
+    with pytest.raises(Diverged, match=words):
         run_plan(plan, processes=2, observer=told, **given)
-    assert [words for words in told.notes if words.startswith("vae: did not train. ")]
-    assert Run.open(tmp_path / "plan" / "gan").metrics()
+    assert [words for words in told.notes if words.startswith(f"{ENCODING}: did not train. ")]
+    assert Run.open(tmp_path / "plan" / ADVERSARIAL).metrics()
 
 
 def test_the_judge_is_trained_once_before_several_processes_want_it(
@@ -152,11 +155,11 @@ def test_processes_share_threads_and_take_gpus_in_turn(monkeypatch: pytest.Monke
 
 def test_what_a_process_is_told_arrives_and_words_of_a_library_too(capsys: pytest.CaptureFixture[str]) -> None:
     Relay().note("seen")
-    Relay().training("vae", 8, 32, {"vae/kl": 0.5, "health": ("collapse",)})
+    Relay().training("mine", 8, 32, {"phase/kl": 0.5, "health": ("collapse",)})
     told = Told()
     for line in (*capsys.readouterr().out.splitlines(), "a library's words\n", "3\n"):
         tell(told, line)
-    assert (told.notes, told.trained) == (["seen", "a library's words", "3"], {"vae": 8})
+    assert (told.notes, told.trained) == (["seen", "a library's words", "3"], {"mine": 8})
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -259,7 +262,7 @@ def test_a_plan_is_submitted_to_slurm_with_its_options_and_what_to_do_next_is_sa
     assert "submitted to slurm: 7_0, 7_1, 7_2" in said
     assert f"once the jobs have ended: mien resume {out}" in said
     there = {path.name for path in (tmp_path / "plan").iterdir() if path.suffix != ".lock"}
-    assert there == {"vae", "gan", "acgan", "plan.json", "cluster"}
+    assert there == {ENCODING, ADVERSARIAL, CONDITIONAL, "plan.json", "cluster"}
 
 
 @pytest.mark.parametrize(

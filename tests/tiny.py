@@ -18,7 +18,7 @@ from mien.judge import judge_of
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
 from mien.models import MODELS, model_class
-from mien.models.base import Model
+from mien.models.base import Classifies, Discriminates, Encodes, Model
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
 from mien.runs.weights import load_model
@@ -72,9 +72,16 @@ def model(name: str, *, size: int = 32, **options: Any) -> Model:
     )
 
 
-def some(*abilities: type[Model]) -> str:
-    """The first model of the table that has these abilities."""
-    return next(name for name in MODELS if all(issubclass(model_class(name), ability) for ability in abilities))
+def some(*abilities: type[Model], without: tuple[type[Model], ...] = ()) -> str:
+    """The first model of the table that has these abilities, and none of those."""
+    classes = {name: model_class(name) for name in MODELS}
+    able = (name for name, found in classes.items() if all(issubclass(found, ability) for ability in abilities))
+    return next(name for name in able if not issubclass(classes[name], without))
+
+
+ENCODING = some(Encodes, without=(Discriminates, Classifies))
+ADVERSARIAL = some(Discriminates, without=(Encodes, Classifies))
+CONDITIONAL = some(Classifies, without=(Encodes,))
 
 
 def labels(some_model: Model, count: int) -> Tensor | None:

@@ -18,15 +18,16 @@ from mien.errors import Interrupted
 from mien.models import MODELS
 from mien.training.devices import Hardware, hardware
 from mien.training.loop import Trainer
+from tiny import ADVERSARIAL, ENCODING
 
-OPTIONS = {"vae": {}, "gan": {"r1_weight": 1.0, "r1_every": 2, "discriminator_updates": 2}, "acgan": {}}
+OPTIONS = {ADVERSARIAL: {"r1_weight": 1.0, "r1_every": 2, "discriminator_updates": 2}}
 
 
 def train(name: str, folder: Path, here: Hardware = tiny.CPU, **callbacks: Any) -> list[dict[str, Any]]:
     """Train a model for six steps, or to where it is stopped.  -> its log"""
     lines: list[dict[str, Any]] = []
     options = {"steps": 6, "schedule": "cosine", "log_every_images": 16, "log": lines.append} | callbacks
-    model = tiny.model(name, **OPTIONS[name])
+    model = tiny.model(name, **OPTIONS.get(name, {}))
     with contextlib.suppress(Interrupted):
         tiny.trainer(model, folder, hardware=here, checkpoint=name, **options).run()
     return lines
@@ -41,7 +42,7 @@ def train_all(folder: Path) -> None:
             if here.rank == 0:
                 (folder / f"{name}.json").write_text(json.dumps(lines))
         stop = {"progress": lambda seen, total: here.rank or seen != 16 or signal.raise_signal(signal.SIGTERM)}
-        train("vae", folder / "stopped", here, steps=40, **stop)
+        train(ENCODING, folder / "stopped", here, steps=40, **stop)
 
 
 def kill_second(step: Any) -> Any:

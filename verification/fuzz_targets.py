@@ -78,7 +78,7 @@ def weights_files() -> list[bytes]:
 def checkpoints() -> list[bytes]:
     """What a training leaves, and the like without a checksum."""
     with tempfile.TemporaryDirectory() as folder:
-        tiny.trainer(tiny.model("gan"), Path(folder)).run()
+        tiny.trainer(tiny.model(tiny.ADVERSARIAL), Path(folder)).run()
         said = {"format": CHECKPOINT_FORMAT, "images_seen": 8, "seconds": 1.0}
         plain = safetensors.numpy.save({"model/a": np.zeros(2, np.float32)}, {"mien": json.dumps(said)})
         return [Path(folder, "checkpoint.safetensors").read_bytes(), plain]
@@ -91,7 +91,8 @@ def exports() -> list[bytes]:
         weights.write_bytes(hostile_runs.sound()[0])
         export_onnx(weights, file)
         found = [file.read_bytes()]
-        normalized = tiny.recipe("vae", "model.normalization=group")
-        save_model(weights, TrainedModel(tiny.model("vae", normalization="group"), normalized, 0, [([], 1)]))
+        normalized = tiny.recipe(tiny.ENCODING, "model.normalization=group")
+        model = tiny.model(tiny.ENCODING, normalization="group")
+        save_model(weights, TrainedModel(model, normalized, 0, [([], 1)]))
         export_onnx(weights, file)
         return [*found, file.read_bytes()]

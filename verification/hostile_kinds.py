@@ -84,13 +84,13 @@ def sound() -> Path:
     """A run of two steps with all that a run may have, for as long as this process lives."""
     top = tempfile.TemporaryDirectory(prefix="mien-hostile-run-")
     KEPT.append(top)
-    recipe = tiny.recipe("gan", "health=false", "training.steps=2", f"data.source={tiny.SOURCE}")
+    recipe = tiny.recipe(tiny.ADVERSARIAL, "health=false", "training.steps=2", f"data.source={tiny.SOURCE}")
     run = Run.create(Path(top.name, "run"), recipe, FACES.fingerprint)
     train_run(run, FACES)
-    save_model(run.best, TrainedModel(tiny.model("gan"), recipe, 8, [], "square"))
+    save_model(run.best, TrainedModel(tiny.model(tiny.ADVERSARIAL), recipe, 8, [], "square"))
     shutil.copy(run.checkpoint, checkpoint.one_before(run.checkpoint))
     run.write_metrics({"test_mse": Score(1.0)})
-    run.write_divergence("vae/kl is nan")
+    run.write_divergence("phase/kl is nan")
     return run.path
 
 

@@ -44,12 +44,12 @@ from mien.training.checkpoint import read_progress
 COUNT = 20  # sound pictures beside the hostile ones
 NAMES = [f"{at:03d}.png" for at in range(COUNT)]
 FACES = replace(tiny.noise_faces(), card={"source": "noise", "crop_rule": "square"})
-MODEL = tiny.model("vae")
+MODEL = tiny.model(tiny.ENCODING)
 SHAPES = {
     "run": ShownRun(
-        **{"id": "run", "name": "run", "model": "vae", "image_size": 32, "latent_dim": 8, "attributes": ["a", "b"]},
+        **{"id": "run", "name": "run", "model": tiny.ENCODING, "image_size": 32, "latent_dim": 8},
         **{"combinations": [], "encodes": True, "snapshots": [Snapshot(id="last", images_seen=0)], "directions": []},
-        **{"map": None, "film": [], "numbers": [], "report": None, "onnx": None, "notes": []},
+        **{"attributes": ["a", "b"], "map": None, "film": [], "numbers": [], "report": None, "onnx": None, "notes": []},
     )
 }
 

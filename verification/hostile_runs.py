@@ -64,9 +64,9 @@ def sound() -> tuple[bytes, dict[str, torch.Tensor], dict[str, Any]]:
     """A file of weights, its tensors, and what stands in its metadata."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "w.safetensors")
-        recipe = tiny.recipe("acgan", "model.attributes=['Male','Smiling']")
+        recipe = tiny.recipe(tiny.CONDITIONAL, "model.attributes=['Male','Smiling']")
         counted = [([0, 1], 5), ([1, 0], 7)]
-        save_model(path, TrainedModel(tiny.model("acgan"), recipe, 64, counted, "square", 1.5))
+        save_model(path, TrainedModel(tiny.model(tiny.CONDITIONAL), recipe, 64, counted, "square", 1.5))
         with safetensors.safe_open(path, framework="pt") as file:
             content = json.loads(file.metadata()["mien"])
         content.pop("sha256", None)  # as another program would write it
@@ -103,7 +103,7 @@ LIES: dict[str, Callable[[dict[str, torch.Tensor], dict[str, Any]], None]] = {
     "a width of 4096 and a latent of 65536": model_is(width=4096, latent_dim=65536),
     "a width of 4096 and a depth of 4": model_is(width=4096, depth=4),
     "a latent of 65536": model_is(latent_dim=65536),
-    "another model": model_is(name="vae"),
+    "another model": model_is(name=tiny.ENCODING),
     "a million attributes": model_is(attributes=[f"a{at}" for at in range(10**6)]),
     "more attributes than are counted": model_is(attributes=["a", "b", "c"]),
     "a tensor of another shape": stretched,
@@ -161,7 +161,7 @@ def tensors_of(header: str) -> bytes:
 def texts() -> tuple[str, str]:
     """Recipe and provenance of a run that has just begun."""
     with tempfile.TemporaryDirectory() as folder:
-        run = Run.create(Path(folder, "run"), with_source(tiny.recipe("vae"), "drawn:200"), "faces")
+        run = Run.create(Path(folder, "run"), with_source(tiny.recipe(tiny.ENCODING), "drawn:200"), "faces")
         return run.recipe_file.read_text(), run.provenance_file.read_text()
 
 
@@ -249,7 +249,7 @@ def exported() -> dict[str, bytes]:
         {"latent_dim": 10**15},
         {"latent_dim": -1},
         {"latent_dim": "2"},
-        {"name": ["vae"]},
+        {"name": [tiny.ENCODING]},
     ):
         found[f"a model of {change}"] = hostile_onnx.with_metadata(
             json.dumps(content | {"recipe": recipe | {"model": recipe["model"] | change}})
