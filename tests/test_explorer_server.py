@@ -196,6 +196,7 @@ def test_the_static_bundle_has_one_snapshot_and_the_addresses_of_its_networks(ru
     assert found["onnx"] == {
         "generator": f"runs/{ENCODING}/generator.onnx",
         "encoder": f"runs/{ENCODING}/encoder.onnx",
+        "prior": None,
     }
     assert len(found["snapshots"]) == 1
 
