@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from mien.faces.batches import Batch
 from mien.models.terms import Quantity
 
-WIDTH, BLOCKS = 512, 2
+WIDTH, BLOCKS = 256, 3
 FREQUENCIES = 32  # of sines and cosines that tell the network the time
-LARGEST_FREQUENCY = 1000.0  # radians over the whole way
+LARGEST_FREQUENCY = 30.0  # radians over the whole way
 STEPS = 10  # of Heun's method, from noise to latents
-DRAWS = 4  # pairs of noise and time for each latent of a batch
+DRAWS = 8  # pairs of noise and time for each latent of a batch
 MEMORY = 0.99  # decay of the running mean and variance of latents, a batch
 
 VELOCITY = Quantity(
@@ -68,12 +68,16 @@ class LatentFlow(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def velocity(self, x: Tensor, time: Tensor) -> Tensor:
-        """The mean velocity at some places and times.  [N,Z], [N,1] in [0, 1] -> [N,Z]"""
+        """The mean velocity at some places and times.  [N,Z], [N,1] in [0, 1] -> [N,Z]
+
+        Where latents are normal and independent it is known; the network learns what is to be added.
+        """
         angles = time * self.frequencies
         told, h = self.time(torch.cat([angles.sin(), angles.cos()], 1)), self.first(x)
         for block in self.blocks:
             h = block(h, told)
-        velocity: Tensor = self.last(h)
+        of_normal_latents = x * (2 * time - 1) / (time.square() + (1 - time).square())
+        velocity: Tensor = of_normal_latents + self.last(h)
         return velocity
 
     def forward(self, noise: Tensor) -> Tensor:

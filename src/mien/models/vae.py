@@ -16,7 +16,8 @@ from mien.models.latent_flow import VELOCITY, LatentFlow
 from mien.models.options import ModelConfig
 from mien.models.terms import KL_DIVERGENCE, SQUARED_ERROR
 
-PRIOR_START = 0.5  # share of the training from which on the learned prior takes part; before, latents move too fast
+PRIOR_LEARNING_RATE = 3.0  # factor on the recipe's
+PRIOR_START = 0.3  # share of the training from which on the learned prior takes part; before, latents move too fast
 MEMORY = 0.99  # decay of the variance's running mean, a batch: it averages about a hundred
 
 
@@ -79,7 +80,15 @@ class VAE(Encodes):
         if config.prior == "flow":
             self.prior = LatentFlow(config.latent_dim)
             of_prior = {"velocity": LossTerm(VELOCITY, "training latents")}
-            prior = Phase("prior", ("prior",), self.prior_loss, start=PRIOR_START, title="prior", terms=of_prior)
+            prior = Phase(
+                "prior",
+                ("prior",),
+                self.prior_loss,
+                start=PRIOR_START,
+                learning_rate=PRIOR_LEARNING_RATE,
+                title="prior",
+                terms=of_prior,
+            )
             self.phases = (*self.phases, prior)
 
     def loss(self, batch: Batch) -> Terms:
