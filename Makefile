@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 .PHONY: run test coverage least-covered verify verify-short check docs audit bench bench-peers setup clean
 
 run: $(READY)
-	$(BIN)/mien run
+	$(BIN)/mien run --minutes 10
 
 # By as many processes as there are cores, at most 8. PYTEST: more of its options.
 TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal

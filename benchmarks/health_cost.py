@@ -25,7 +25,7 @@ from mien.sessions.recipe_faces import read_faces
 from mien.sessions.train import make_trainer
 from mien.training.devices import hardware
 
-RECIPES = ("vae-quick", "gan-quick", "acgan-quick")
+RECIPES = ("vae-plain", "gan-plain", "acgan-plain")
 RESULTS = Path(__file__).parent / "results" / "health_cost.json"
 
 

@@ -28,7 +28,7 @@ from mien.recipes.recipe import load_recipe
 from mien.training.devices import Hardware
 from mien.training.loop import Trainer
 
-MODELS = {"vae": "vae-quick", "gan": "gan-quick"}
+MODELS = {"vae": "vae-plain", "gan": "gan-plain"}
 
 
 def trained(name: str, steps: int, threads: int, faces: Faces) -> Model:
