@@ -9,6 +9,7 @@ import pytest
 import tiny
 from mien.cli import main
 from mien.faces import Faces
+from mien.judge import JudgeConfig, judge_of, judge_time
 from mien.models import MODELS
 from mien.recipes.recipe import Recipe
 from mien.runs.folder import Run
@@ -122,6 +123,17 @@ def test_a_time_that_is_none_or_is_given_twice_is_refused(
 ) -> None:
     assert main([*command, *(() if command[0] == "study" else ("--data", tiny.SOURCE))]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_judge_takes_as_long_as_its_images_until_it_is_there(
+    faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    config = JudgeConfig()
+    time = judge_time(faces)
+    assert time.to_train == pytest.approx(config.fewest_images * time.an_image)
+    judge_of(faces)
+    assert judge_time(faces).to_train == 0
 
 
 def test_too_few_minutes_for_judge_and_measuring_say_how_many_it_takes(

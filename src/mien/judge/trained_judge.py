@@ -146,8 +146,9 @@ def judge_time(faces: Faces) -> JudgeTime:
     is_trained = read_network(path, network, settings)
     with tempfile.TemporaryDirectory() as folder:
         trainer = trainer_of(network, faces, config, here, Path(folder) / "unused", None)
+        images = 0 if is_trained else trainer.total
         an_image = seconds_per_image(trainer, 1.0)
-    return JudgeTime(an_image, 0.0 if is_trained else trainer.total * an_image)
+    return JudgeTime(an_image, images * an_image)
 
 
 def forget(checkpoint: Path) -> None:
