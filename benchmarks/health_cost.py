@@ -66,8 +66,7 @@ def cost(recipe: Recipe, faces: Faces, judge: Judge) -> dict[str, Any]:
         trainer.run()
         without = Timed(make_trainer(run, recipe, faces, here).snapshot)
         for images_seen in range(len(snapshot.seconds)):
-            with here.autocast():
-                without(trainer.sampling_model, images_seen)
+            without(trainer.sampling_model, images_seen)
     watched, bare = sum(snapshot.seconds[1:]), sum(without.seconds[1:])
     return {
         "recipe": recipe.name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,19 @@ def said(history: list[dict[str, float]], state: str) -> list[str]:
 
 
 # What is said
+
+
+def test_the_judge_of_a_training_in_bfloat16_is_the_one_that_is_trained_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within autocast a judge would learn nothing: weights that were rounded once are kept until its context ends."""
+    digests = []
+    for folder in ("alone", "within"):
+        monkeypatch.setenv("MIEN_CACHE", str(tmp_path / folder))
+        if folder == "within":
+            tiny.train(tmp_path / "run", tiny.recipe(tiny.ENCODING, "training.precision=bfloat16", "training.steps=2"))
+        digests.append(judge_of(tiny.faces()).digest)
+    assert digests[0] == digests[1]
 
 
 def test_a_loss_of_variety_is_said_once_with_the_best_snapshot_and_so_is_its_end() -> None:

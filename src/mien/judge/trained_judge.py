@@ -99,8 +99,6 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
     here = Hardware(device, choose_precision("auto", device))
     with (
         here.generators_kept(),
-        torch.enable_grad(),  # whatever the caller computes in: a snapshot of another training may ask
-        torch.autocast(device.type, enabled=False),
         filelock.FileLock(path.with_suffix(".lock")),
     ):  # a second process waits, and reads the judge
         torch.manual_seed(TorchSeed.JUDGE)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +86,7 @@ class Snapshots:
     judge: gives the judge, when the first samples are to be judged, so that they can be seen before it is trained; None
     leaves out all but pictures and reconstructions.    log: called with each line of numbers.
     drawn: called with each picture that was written, before it is judged, and the images seen.
+    autocast: gives the context that the model computes in, as in its training.
     """
 
     def __init__(
@@ -95,8 +97,10 @@ class Snapshots:
         judge: Callable[[], Judge] | None,
         log: Callable[[dict[str, Any]], None],
         drawn: Callable[[Path, int], None] = lambda picture, images_seen: None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.run, self.template, self.judge, self.log, self.drawn = run, template, judge, log, drawn
+        self.autocast = autocast
         self.shown = template.labels(SHOWN, seed=Seed.SHOWN)
         self.validation = faces.images[spread(faces.rows("validation"), IMAGES)]
         self.known = labelled(template.model, faces, "validation", IMAGES)
@@ -107,7 +111,8 @@ class Snapshots:
 
     def __call__(self, model: Model, images_seen: int) -> None:
         """Write pictures and numbers, and the weights where they are the best so far."""
-        shown = of_models.generate(model, of_models.latents(model, SHOWN, Seed.SHOWN), self.shown)
+        with self.autocast():
+            shown = of_models.generate(model, of_models.latents(model, SHOWN, Seed.SHOWN), self.shown)
         sheet = arrays.grid(shown, columns=8)
         picture = self.run.sample_file(images_seen)
         write_picture(picture, sheet)
@@ -125,14 +130,18 @@ class Snapshots:
 
         judged: whether the judge sees samples; of a model that has learnt nothing yet it need not.
         """
+        # Out of the model's autocast: a judge that is trained within it would go on with its first weights for ever, as
+        # autocast keeps the weights that it has rounded until its outermost context ends.
+        real = self.real if self.judge and judged else None
         known = len(self.known.images) > 0  # a table may know the attributes of training images only
-        numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
-        if self.judge and judged:
-            samples, fake_logits = self.sample(model)
-            numbers |= self.of_samples(self.real, samples)
-            if isinstance(model, Discriminates) and known:
-                numbers["discriminator_real"] = float((realness(model, self.known) > 0).mean())
-                numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
+        with self.autocast():
+            numbers = self.of_encoder(model) if isinstance(model, Encodes) and known else {}
+            if real:
+                samples, fake_logits = self.sample(model)
+                numbers |= self.of_samples(real, samples)
+                if isinstance(model, Discriminates) and known:
+                    numbers["discriminator_real"] = float((realness(model, self.known) > 0).mean())
+                    numbers["discriminator_fake"] = float((fake_logits <= 0).mean())
         return {f"validation/{name}": value for name, value in numbers.items() if math.isfinite(value)}
 
     def sample(self, model: Model) -> tuple[arrays.Pictures, NDArray[np.float32]]:

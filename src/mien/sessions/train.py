@@ -246,7 +246,7 @@ def make_trainer(
             observer.note(f"{recipe.name}, at {images_seen:,} images: samples in {picture}; more follow beside it")
 
     template = TrainedModel(model, recipe, 0, combinations(faces, model), faces.crop)
-    snapshot = Snapshots(run, faces, template, judge, log, drawn)
+    snapshot = Snapshots(run, faces, template, judge, log, drawn, here.autocast)
 
     def report(images_seen: int, total: int) -> None:
         if observer:

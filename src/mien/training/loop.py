@@ -245,7 +245,7 @@ class Trainer:
     def _snapshot(self) -> None:
         model = self.sampling_model
         model.eval()
-        with self._off_the_clock(), self.hardware.generators_kept(), torch.no_grad(), self.hardware.autocast():
+        with self._off_the_clock(), self.hardware.generators_kept():
             self.snapshot(model, self.images_seen)
         self.model.train()
 
