@@ -56,6 +56,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 docs: $(READY)
+	$(BIN)/python docs/write_numbers.py --check
 	$(BIN)/mkdocs build --strict
 
 # The locked versions against the database of advisories, over the network.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
@@ -25,6 +26,7 @@ from mien.explorer.site import page_files
 from mien.faces.pixel_range import signed, to_stored
 from mien.models import model_class
 from mien.models.base import Encodes
+from mien.pictures import of_models
 from mien.pictures.arrays import labels, latents
 from mien.runs.folder import Run
 from tiny import ADVERSARIAL, CONDITIONAL, ENCODING
@@ -49,17 +51,18 @@ def serving(command: list[str], announced: str) -> Iterator[str]:
         [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout
+    lines = iter(process.stdout.readline, "")
+    reading = threading.Thread(target=deque, args=(lines, 0))
     try:
-        lines = iter(process.stdout.readline, "")
         found = next(filter(None, (re.search(announced, line) for line in lines)))
         # http.server logs every request, and waits for ever once a pipe that nobody reads is full.
-        reading = threading.Thread(target=deque, args=(lines, 0))
         reading.start()
         yield f"http://127.0.0.1:{found[1]}/"
     finally:
         process.terminate()
         process.wait(timeout=20)
-        reading.join()
+        if reading.ident:
+            reading.join()
         process.stdout.close()
 
 
@@ -635,12 +638,33 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def told_sites(told: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
-    web = tmp_path_factory.mktemp("told-web") / "site"
-    export_web(told.path, web)
-    explore = ["-m", "mien", "explore", str(told.path), "--port", "0", "--no-browser", "--model-code", str(TOLD)]
-    plain = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(web)]
+    with sites_of(told.path, tmp_path_factory.mktemp("told-web"), "--model-code", str(TOLD)) as found:
+        yield found
+
+
+@contextmanager
+def sites_of(run: Path, folder: Path, *options: str) -> Iterator[dict[str, Site]]:
+    """The page of a run by its server, and by a bundle in a folder."""
+    export_web(run, folder / "site")
+    explore = ["-m", "mien", "explore", str(run), "--port", "0", "--no-browser", *options]
+    plain = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder / "site")]
     with serving(explore, r"exploring at \S+:(\d+)/") as server, serving(plain, r"port (\d+)") as static:
         yield {"server": Site("server", server), "web": Site("web", static)}
+
+
+def test_faces_of_a_seed_go_through_a_learned_prior_and_are_edited_from_there(tmp_path: Path, visit: Any) -> None:
+    run = tiny.train(tmp_path / "run", tiny.recipe(ENCODING, "model.prior=flow", "training.steps=16"))
+    model = mien.open_run(run.path)
+    noise = latents(model.model.latent_dim, 3, 7)
+    with sites_of(run.path, tmp_path) as sites:
+        for engine, most in (("server", 0), ("web", 16)):  # a bundle's weights are rounded
+            page = visit(sites[engine]).open("sample?seed=7&count=12")
+            pixels(page)
+            assert np.abs(images_of(page, ".grid .face") - model.sample(12, seed=7).astype(int)).max() <= most
+            page = visit(sites[engine]).open("edit?face=run~last~s7.2.0.5")
+            pixels(page, "#edited")
+            z = of_models.carry(model.model, torch.from_numpy(noise[2:] * np.float32(0.5))).numpy()
+            assert np.abs(images_of(page, "#edited")[0] - model.generate(z)[0].astype(int)).max() <= most + 1
 
 
 @pytest.mark.parametrize("engine", ["server", "web"])

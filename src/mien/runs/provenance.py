@@ -37,14 +37,18 @@ def started_as_command() -> bool:
 
 
 def machine() -> str:
-    """The processor (and the GPU, where there is one) in words."""
+    """The processor, with the widest instructions that PyTorch uses on it, and the GPU, where there is one, in words."""
     import torch
+
+    from mien.training.devices import cpu_multiplies_bfloat16
 
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         name = models[0] if models else name
+    widest = torch.backends.cpu.get_cpu_capability()
+    name += f" with {widest} and bfloat16" if cpu_multiplies_bfloat16() else f" with {widest}"
     words = f"{name}, {os.cpu_count()} cores, {platform.system()}"
     return f"{words}; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else words
 
