@@ -37,7 +37,7 @@ def started_as_command() -> bool:
 
 
 def machine() -> str:
-    """The processor, with the widest instructions that PyTorch uses on it, and the GPU, where there is one, in words."""
+    """The processor with the widest instructions that PyTorch uses, and the GPU, where there is one, in words."""
     import torch
 
     from mien.training.devices import cpu_multiplies_bfloat16
