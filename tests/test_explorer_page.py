@@ -580,7 +580,7 @@ def keys_of(schema: dict[str, Any], names: dict[str, Any], before: str = "") -> 
 
 
 def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(
-    sites: dict[str, Site], visit: Any, tmp_path: Path
+    sites: dict[str, Site], learned_sites: dict[str, Site], visit: Any, tmp_path: Path
 ) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
     walk, read = f"walk?run={ENCODING}&pins={ENCODING}~last~m0!{ENCODING}~last~m1", set[str]()
@@ -597,6 +597,11 @@ def test_the_page_reads_all_that_the_manifest_says_and_nothing_else(
         visitor.open(f"photo?run={ENCODING}").locator("#photo").set_input_files(tmp_path / "me.png")
         pixels(page, "#reconstruction")
         read |= set(page.evaluate("[...keysRead]"))
+    visitor = visit(learned_sites["web"])
+    visitor.page.add_init_script(WATCH)
+    page = visitor.open("sample")
+    pixels(page)
+    read |= set(page.evaluate("[...keysRead]"))
     schema = Manifest.model_json_schema()
     assert read == keys_of(schema, schema["$defs"]) - {".mien"}  # for people: which version wrote it
 
@@ -652,19 +657,32 @@ def sites_of(run: Path, folder: Path, *options: str) -> Iterator[dict[str, Site]
         yield {"server": Site("server", server), "web": Site("web", static)}
 
 
-def test_faces_of_a_seed_go_through_a_learned_prior_and_are_edited_from_there(tmp_path: Path, visit: Any) -> None:
-    run = tiny.train(tmp_path / "run", tiny.recipe(ENCODING, "model.prior=flow", "training.steps=16"))
-    model = mien.open_run(run.path)
-    noise = latents(model.model.latent_dim, 3, 7)
-    with sites_of(run.path, tmp_path) as sites:
-        for engine, most in (("server", 0), ("web", 16)):  # a bundle's weights are rounded
-            page = visit(sites[engine]).open("sample?seed=7&count=12")
-            pixels(page)
-            assert np.abs(images_of(page, ".grid .face") - model.sample(12, seed=7).astype(int)).max() <= most
-            page = visit(sites[engine]).open("edit?face=run~last~s7.2.0.5")
-            pixels(page, "#edited")
-            z = of_models.carry(model.model, torch.from_numpy(noise[2:] * np.float32(0.5))).numpy()
-            assert np.abs(images_of(page, "#edited")[0] - model.generate(z)[0].astype(int)).max() <= most + 1
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of a model that has learnt a prior."""
+    recipe = tiny.recipe(ENCODING, "model.prior=flow", "training.steps=16")
+    return tiny.train(tmp_path_factory.mktemp("learned") / "run", recipe)
+
+
+@pytest.fixture(scope="module")
+def learned_sites(learned: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    with sites_of(learned.path, tmp_path_factory.mktemp("learned-web")) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("engine", "most"), [("server", 0), ("web", 16)])  # a bundle's weights are rounded
+def test_faces_of_a_seed_go_through_a_learned_prior_and_are_edited_from_there(
+    engine: str, most: int, learned: Run, learned_sites: dict[str, Site], visit: Any
+) -> None:
+    model = mien.open_run(learned.path)
+    page = visit(learned_sites[engine]).open("sample?seed=7&count=12")
+    pixels(page)
+    assert np.abs(images_of(page, ".grid .face") - model.sample(12, seed=7).astype(int)).max() <= most
+    page = visit(learned_sites[engine]).open("edit?face=run~last~s7.2.0.5")
+    pixels(page, "#edited")
+    noise = latents(model.model.latent_dim, 3, 7)[2:] * np.float32(0.5)
+    face = model.generate(of_models.carry(model.model, torch.from_numpy(noise)).numpy())[0]
+    assert np.abs(images_of(page, "#edited")[0] - face.astype(int)).max() <= most + 1
 
 
 @pytest.mark.parametrize("engine", ["server", "web"])

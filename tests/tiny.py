@@ -208,7 +208,7 @@ def assert_same_outcome(one: Run, other: Run) -> None:
 def measure_distances(monkeypatch: pytest.MonkeyPatch, distances: Sequence[float]) -> None:
     """Let snapshots have distances that are known beforehand, whenever they are taken."""
 
-    def measure(snapshots: Snapshots, some_model: Model) -> dict[str, float]:
+    def measure(snapshots: Snapshots, some_model: Model, judged: bool) -> dict[str, float]:
         taken = [line for line in snapshots.run.log() if "validation/fd_judge" in line]
         return {"validation/fd_judge": distances[len(taken)]}
 
