@@ -1,8 +1,9 @@
 """The quick plan as `make run` runs it: how long it takes, and every number of its three models.
 
     python benchmarks/quick_plan.py [--pictures]
+    python benchmarks/quick_plan.py --avx2          # as on a processor without AVX512 and bfloat16, which most laptops have
 
-Results are in results/quick_plan.json; README's numbers are written from them by docs/write_numbers.py. The cache is
+Results are in results/quick_plan.json (or quick_plan-avx2.json); README's numbers are written from them by docs/write_numbers.py. The cache is
 fresh, so drawing the faces and training the judge are counted. --pictures: README's pictures are taken from its report.
 """
 
@@ -22,6 +23,7 @@ from measuring import RESULTS, digits, surroundings
 from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs
 
+LIMITS = {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 PICTURES = {  # of the documentation, and the figure of the report that each is
     "quick-vae-reconstructions.jpg": "fig1_3.jpg",
@@ -35,17 +37,22 @@ def main() -> None:
     """Run, record, and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true", help="take README's pictures from its report")
+    parser.add_argument("--avx2", action="store_true", help="keep PyTorch and oneDNN to AVX2, in float32")
     parser.add_argument("--folder", type=Path, help="of a plan that was run already; its time is not known")
     args = parser.parse_args()
+    if args.avx2:
+        os.environ |= LIMITS
+    path = RESULTS / f"quick_plan{'-avx2' if args.avx2 else ''}.json"
     with tempfile.TemporaryDirectory(prefix="mien-quick-") as fresh:
         folder, seconds = (args.folder, None) if args.folder else timed_run(Path(fresh))
+        limits = {name: os.environ[name] for name in LIMITS if name in os.environ}
         RESULTS.mkdir(parents=True, exist_ok=True)
-        record = {"seconds": seconds, "conditions": surroundings(), "runs": dict(map(numbers, plan_runs(folder)))}
-        (RESULTS / "quick_plan.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+        record = {"seconds": seconds, "conditions": surroundings() | limits, "runs": dict(map(numbers, plan_runs(folder)))}
+        path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
         if args.pictures:
             for name, figure in PICTURES.items():
                 shutil.copy(folder / "report" / "figures" / figure, IMAGES / name)
-    print(f"written: {RESULTS / 'quick_plan.json'}, {seconds or 0:.0f} s")
+    print(f"written: {path}, {seconds or 0:.0f} s")
 
 
 def timed_run(fresh: Path) -> tuple[Path, float]:

@@ -155,6 +155,8 @@ def cpu_multiplies_bfloat16() -> bool:
     """Whether the CPU has instructions for products of bfloat16 (AVX512-BF16 or AMX)."""
     if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.13
         return False
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":  # that PyTorch was told to keep to, too: ATEN_CPU_CAPABILITY
+        return False
     capabilities = torch.cpu.get_capabilities()
     return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))
 
