@@ -1,10 +1,11 @@
 """The quick plan as `make run` runs it: how long it takes, and every number of its three models.
 
     python benchmarks/quick_plan.py [--pictures]
-    python benchmarks/quick_plan.py --avx2          # as on a processor without AVX512 and bfloat16, which most laptops have
+    python benchmarks/quick_plan.py --avx2    # as on a processor without AVX512 and bfloat16, as most laptops have
 
-Results are in results/quick_plan.json (or quick_plan-avx2.json); README's numbers are written from them by docs/write_numbers.py. The cache is
-fresh, so drawing the faces and training the judge are counted. --pictures: README's pictures are taken from its report.
+Results are in results/quick_plan.json, or quick_plan-avx2.json; README's numbers are written from them by
+docs/write_numbers.py. The cache is fresh, so drawing the faces and training the judge are counted.
+--pictures: README's pictures are taken from its report.
 """
 
 import argparse
@@ -47,7 +48,8 @@ def main() -> None:
         folder, seconds = (args.folder, None) if args.folder else timed_run(Path(fresh))
         limits = {name: os.environ[name] for name in LIMITS if name in os.environ}
         RESULTS.mkdir(parents=True, exist_ok=True)
-        record = {"seconds": seconds, "conditions": surroundings() | limits, "runs": dict(map(numbers, plan_runs(folder)))}
+        runs = dict(map(numbers, plan_runs(folder)))
+        record = {"seconds": seconds, "conditions": surroundings() | limits, "runs": runs}
         path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
         if args.pictures:
             for name, figure in PICTURES.items():

@@ -72,7 +72,7 @@ def jobs(folder: Path) -> None:
     encoding, conditional = runs = str(plan / ENCODING), str(plan / CONDITIONAL)
     for command in (
         ["run", "--plan", str(folder / "strange.toml"), *given],
-        ["resume", encoding, "training.steps=6"],
+        ["resume", conditional, "training.steps=6"],
         ["sample", conditional, "--out", str(folder / "faces.png")],
         ["export", encoding, "--to", "onnx", str(folder / "exported.onnx")],
         ["sample", str(folder / "exported.onnx"), "--out", str(folder / "more.png")],

@@ -19,7 +19,7 @@ import tiny
 from mien.cli import main
 from mien.errors import MienError, RecipeError, RunError
 from mien.export.onnx_export import export_onnx
-from mien.export.runtime import CHUNK, ExportedModel, encoder_file, open_exported
+from mien.export.runtime import CHUNK, ExportedModel, file_beside, open_exported
 from mien.models import MODELS, model_class
 from mien.recipes.recipe import check
 from mien.runs.folder import Run
@@ -127,8 +127,9 @@ def test_inputs_and_outputs_have_the_documented_names_and_a_free_number_of_image
 
     assert shapes(files[CONDITIONAL]) == {"z": ["N", 8], "y": ["N", 3], "x": ["N", 3, 32, 32]}
     assert shapes(files[ADVERSARIAL]) == {"z": ["N", 8], "x": ["N", 3, 32, 32]}
-    assert shapes(encoder_file(files[ENCODING])) == {"x": ["N", 3, 32, 32], "mu": ["N", 8], "logvar": ["N", 8]}
-    assert not encoder_file(files[ADVERSARIAL]).exists()
+    encoder = file_beside(files[ENCODING], "encoder")
+    assert shapes(encoder) == {"x": ["N", 3, 32, 32], "mu": ["N", 8], "logvar": ["N", 8]}
+    assert not file_beside(files[ADVERSARIAL], "encoder").exists()
 
 
 def test_a_file_says_what_it_is_and_what_it_must_not_be_used_for(
@@ -151,7 +152,7 @@ def test_a_file_says_what_it_is_and_what_it_must_not_be_used_for(
 def test_a_file_to_give_away_does_not_say_where_anything_lies_on_this_disk(tmp_path: Path) -> None:
     weights = fresh(tmp_path, ENCODING, f"data.source={tmp_path}/album", f"data.attributes_table={tmp_path}/table.csv")
     export_onnx(weights, tmp_path / "file.onnx")
-    for file in (tmp_path / "file.onnx", encoder_file(tmp_path / "file.onnx")):
+    for file in (tmp_path / "file.onnx", file_beside(tmp_path / "file.onnx", "encoder")):
         assert str(tmp_path).encode() not in file.read_bytes()
         assert str(Path(mien.__file__).parent).encode() not in file.read_bytes()
     assert open_exported(tmp_path / "file.onnx").content["recipe"]["data"]["source"] == "album"
@@ -195,7 +196,7 @@ def test_a_file_of_a_newer_version_is_refused(files: dict[str, Path], tmp_path: 
 
 def test_an_encoder_alone_is_not_a_model(files: dict[str, Path]) -> None:
     with pytest.raises(RunError, match=rf"only the encoder .* Give its generator, {ENCODING}\.onnx"):
-        mien.open_run(encoder_file(files[ENCODING]))
+        mien.open_run(file_beside(files[ENCODING], "encoder"))
 
 
 def test_a_model_whose_encoder_is_missing_or_of_another_export_still_samples(
@@ -205,7 +206,7 @@ def test_a_model_whose_encoder_is_missing_or_of_another_export_still_samples(
     assert exported.sample(1).shape == (1, 32, 32, 3)
     with pytest.raises(RunError, match=r"file-encoder\.onnx: is not there\. .* copy both"):
         exported.reconstruct(faces.images[:1])
-    rewritten(encoder_file(files[ENCODING]), tmp_path / "file-encoder.onnx", weights="sha256:other")
+    rewritten(file_beside(files[ENCODING], "encoder"), tmp_path / "file-encoder.onnx", weights="sha256:other")
     with pytest.raises(RunError, match="is the encoder of other weights"):
         exported.reconstruct(faces.images[:1])
 

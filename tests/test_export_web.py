@@ -43,7 +43,8 @@ def test_a_bundle_holds_the_page_its_runtime_the_networks_and_a_card(bundle: tup
     folder, _ = bundle
     manifest = json.loads((folder / "exhibit.json").read_text())
     (run,) = manifest["runs"]
-    named = [*run["onnx"].values(), *(moment["file"] for moment in run["film"]), f"runs/{ENCODING}/map/latents.f16"]
+    networks = filter(None, run["onnx"].values())
+    named = [*networks, *(moment["file"] for moment in run["film"]), f"runs/{ENCODING}/map/latents.f16"]
     runtime = [f"vendor/onnxruntime-web/{name}" for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.wasm.gz")]
     assert manifest["engine"] == "web"
     assert all((folder / address).is_file() for address in [*named, *runtime, "index.html"])

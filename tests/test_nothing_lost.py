@@ -120,7 +120,7 @@ def test_a_damaged_checkpoint_costs_only_what_came_after_the_one_before(
     HARM[harm](killed.checkpoint)
     watcher = Watcher()
     train_run(killed, faces, watcher)
-    (note,) = [words for words in watcher.notes if "checkpoint" in words]
+    (note,) = [words for words in watcher.notes if "the checkpoint before" in words]
     assert note.endswith("the checkpoint before it is sound, and training goes on from its 32 images")
     assert_same_outcome(killed, uninterrupted)
 

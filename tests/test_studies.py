@@ -348,8 +348,9 @@ def test_every_number_that_is_declared_is_measured_of_some_model(trained_runs: d
     more = tuple(
         type("Other", (JudgeFeatures,), {"name": name})(judge_of(faces)) for name in ("face", "inception", "pixels")
     )
-    for name in (ENCODING, CONDITIONAL):
-        run = Run.open(shutil.copytree(trained_runs[name].path, tmp_path / name))
+    learned = tiny.train(tmp_path / "learned", tiny.recipe(ENCODING, "model.prior=flow"))
+    for path in (trained_runs[ENCODING].path, trained_runs[CONDITIONAL].path, learned.path):
+        run = Run.open(shutil.copytree(path, tmp_path / "copies" / path.name))
         measure_run(run, Measuring(faces, more=more))
         measured |= {find(number).number for number in run.metrics()}
     assert [number.name for number in NUMBERS if number not in measured] == []

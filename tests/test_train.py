@@ -603,7 +603,7 @@ def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict
     written = [run.best.name, run.checkpoint.name, run.weights.name]
     assert sorted(path.name for path in run.path.glob("*.safetensors")) == written
     assert [line["images_seen"] for line in run.log() if "seconds" in line] == [16, 24]
-    assert [line["images_seen"] for line in run.log() if "validation/fd_judge" in line] == [0, 24]
+    assert [line["images_seen"] for line in run.log() if "validation/fd_judge" in line] == [24]
 
 
 @pytest.fixture(scope="module")

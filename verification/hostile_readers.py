@@ -48,7 +48,13 @@ MODEL = tiny.model(tiny.ENCODING)
 SHAPES = {
     "run": ShownRun(
         **{"id": "run", "name": "run", "model": tiny.ENCODING, "image_size": 32, "latent_dim": 8},
-        **{"combinations": [], "encodes": True, "snapshots": [Snapshot(id="last", images_seen=0)], "directions": []},
+        **{
+            "combinations": [],
+            "encodes": True,
+            "prior": True,
+            "snapshots": [Snapshot(id="last", images_seen=0)],
+            "directions": [],
+        },
         **{"attributes": ["a", "b"], "map": None, "film": [], "numbers": [], "report": None, "onnx": None, "notes": []},
     )
 }

@@ -9,6 +9,7 @@ import copy
 import json
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from mien.errors import RecipeError, RunError, in_one_line
 from mien.export.metadata import metadata, open_source
-from mien.export.onnx_bounds import LARGEST, read_description
+from mien.export.onnx_bounds import LARGEST, MOST_USES, read_description
 from mien.export.runtime import CHUNK, KEY, SUFFIX, bounded_network, file_beside, open_session
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.validation import checked
@@ -196,6 +197,7 @@ def traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[st
     model: ModelProto = program.model_proto
     graph = model.graph
     name_images(graph)
+    spread_uses(graph)
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces, with paths of this machine
     return model
@@ -208,6 +210,22 @@ def name_images(graph: "GraphProto") -> None:
         for side in value.type.tensor_type.shape.dim:
             if side.dim_param == found:
                 side.dim_param = "N"
+
+
+def spread_uses(graph: "GraphProto") -> None:
+    """Copy weights that more steps use than a reader allows: the exporter has made one of several that are equal."""
+    uses: Counter[str] = Counter()
+    kept = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name not in kept:
+                continue
+            copy, uses[name] = uses[name] // MOST_USES, uses[name] + 1
+            if copy:
+                node.input[place] = f"{name}/{copy}"
+                if uses[name] % MOST_USES == 1:
+                    graph.initializer.add().CopyFrom(kept[name])
+                    graph.initializer[-1].name = node.input[place]
 
 
 def exported_program(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
