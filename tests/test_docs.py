@@ -27,7 +27,8 @@ COMMANDS = [
 ]
 
 
-TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.startswith("mien train ")}
+TRAINS = ("mien train ", "mien run ", "mien study ")
+TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.startswith(TRAINS)}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_the_results_that_verification_tells_of_are_those_recorded(monkeypatch):
     assert last_results.main() == 0
 
 
+@pytest.mark.long
 def test_the_python_of_the_documentation_runs(tmp_path):
     for page in PAGES:
         for kind, text in BLOCK.findall(page.read_text()):

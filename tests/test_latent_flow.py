@@ -102,7 +102,7 @@ def test_the_exported_prior_gives_the_same_faces_and_is_asked_for_where_it_is_mi
     assert f"{prior}: is not there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("runtime", ["pytorch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["pytorch", pytest.param("onnxruntime", marks=pytest.mark.long)])
 def test_the_server_carries_noise_as_the_run_does(run: Run, runtime: str) -> None:
     explorer = Explorer(open_site([run.path]), runtime)
     try:
@@ -112,11 +112,6 @@ def test_the_server_carries_noise_as_the_run_does(run: Run, runtime: str) -> Non
         assert np.allclose(found, expected, atol=1e-4)
     finally:
         explorer.stop()
-
-
-def test_a_bundle_holds_the_prior(run: Run, tmp_path: Path) -> None:
-    assert main(["export", str(run.path), "--to", "web", str(tmp_path / "site")]) == 0
-    assert (tmp_path / "site" / "runs" / "run" / "prior.onnx").is_file()
 
 
 def test_every_way_of_drawing_latents_is_measured(run: Run) -> None:
