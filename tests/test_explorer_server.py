@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -410,7 +411,8 @@ def test_the_command_prints_its_address_and_stops_cleanly(
         "0",
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, "--host", host], **pipes) as process:
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's background job does not
+    with subprocess.Popen([*command, "--host", host], preexec_fn=listening, **pipes) as process:
         try:
             said = process.stdout.readline()
             if host == "0.0.0.0":
