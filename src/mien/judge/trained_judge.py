@@ -95,24 +95,26 @@ def judge_of(faces: Faces, progress: Progress | None = None) -> Judge:
         raise RunError(
             f"{path.parent}: cannot be made ({error}). Set MIEN_CACHE to a folder that you can write to."
         ) from error
-    device = choose_device("auto")
-    here = Hardware(device, choose_precision("auto", device))
-    with (
-        here.generators_kept(),
-        filelock.FileLock(path.with_suffix(".lock")),
-    ):  # a second process waits, and reads the judge
+    here = hardware_of_judges()
+    with here.generators_kept(), filelock.FileLock(path.with_suffix(".lock")):  # a second process waits, and reads it
         torch.manual_seed(TorchSeed.JUDGE)
-        network = JudgeNetwork(config, faces.size, tells).to(device)
+        network = JudgeNetwork(config, faces.size, tells).to(here.device)
         if not read_network(path, network, settings):
             unfinished = path.with_suffix(".unfinished")
             try:
                 recover(unfinished)
             except RunError:
                 forget(unfinished)
-            train_network(network, faces, config, here, unfinished, progress)
+            train_network(network, faces, trainer_of(network, faces, config, here, unfinished, progress))
             write_tensors(path, network.state_dict(), settings)
             forget(unfinished)
     return Judge(network.eval(), tells)
+
+
+def hardware_of_judges() -> Hardware:
+    """The device that judges are trained on, in its own precision, whatever a recipe says."""
+    device = choose_device("auto")
+    return Hardware(device, choose_precision("auto", device))
 
 
 def place_of(faces: Faces, config: JudgeConfig, tells: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
@@ -138,9 +140,8 @@ def judge_time(faces: Faces) -> JudgeTime:
     """Measure how long the judge of these faces takes, by a second of its training that is thrown away."""
     config, tells = JudgeConfig(), learnable(faces)
     path, settings = place_of(faces, config, tells)
-    device = choose_device("auto")
-    here = Hardware(device, choose_precision("auto", device))
-    network = JudgeNetwork(config, faces.size, tells).to(device)
+    here = hardware_of_judges()
+    network = JudgeNetwork(config, faces.size, tells).to(here.device)
     is_trained = read_network(path, network, settings)
     with tempfile.TemporaryDirectory() as folder:
         trainer = trainer_of(network, faces, config, here, Path(folder) / "unused", None)
@@ -174,22 +175,15 @@ def read_network(path: Path, network: JudgeNetwork, settings: dict[str, Any]) ->
     return True
 
 
-def train_network(
-    network: JudgeNetwork,
-    faces: Faces,
-    config: JudgeConfig,
-    here: Hardware,
-    checkpoint: Path,
-    progress: Progress | None,
-) -> None:
+def train_network(network: JudgeNetwork, faces: Faces, trainer: Trainer) -> None:
     """Train on the training split, unknown attributes left out of the loss; then set the features' mean and scale."""
-    trainer = trainer_of(network, faces, config, here, checkpoint, progress)
-    network.balance.copy_(balance_of(trainer.batches.y[trainer.batches.rows]))
+    rows = trainer.batches.rows
+    network.balance.copy_(balance_of(trainer.batches.y[rows]))
     trainer.run()
     network.eval()
-    rows = spread(trainer.batches.rows, SCALED_ON)
+    images = faces.images[spread(rows, SCALED_ON)]
     with torch.no_grad():
-        seen = torch.cat([network.activations(x) for x in signed_chunks(faces.images[rows], here.device)])
+        seen = torch.cat([network.activations(x) for x in signed_chunks(images, trainer.hardware.device)])
         network.mean.copy_(seen.mean(0))
         network.scale.copy_((seen - network.mean).square().mean().sqrt().clamp(min=1e-6))
 
