@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from mien.errors import RunError
 from mien.explorer.run_faces import is_drawn
 from mien.explorer.site import Site, open_site
 from mien.export.metadata import Source, model_card, open_source
-from mien.export.onnx_export import encoder_graph, generator_graph, on_cpu, prior_graph, require_packages, run_with
+from mien.export.onnx_export import graphs_of, on_cpu, require_packages, run_with
 from mien.export.quantize import keep_means_only, packed, store_small
 from mien.faces.pixel_range import GREY_LEVELS
 from mien.files.progress import Observer
@@ -54,25 +54,20 @@ class Part:
 
 @dataclass
 class Networks:
-    """The networks of one run, as ONNX models with full weights, and the model that they come from."""
+    """The networks of one run, as ONNX models with full weights by the names of `graphs_of`, and their model."""
 
     source: Source
     model: Model
-    graphs: dict[str, "ModelProto"] = field(
-        default_factory=dict
-    )  # 'generator', and 'encoder' and 'prior' where there are such
+    graphs: dict[str, "ModelProto"]
 
     @classmethod
     def of(cls, weights: Path) -> "Networks":
         """Those of a file of weights."""
         source = open_source(weights)
         model = on_cpu(source.trained.model)
-        networks = cls(source, model, {"generator": generator_graph(model)})
-        if isinstance(model, Encodes):
-            networks.graphs["encoder"] = encoder_graph(model)
+        networks = cls(source, model, graphs_of(model))
+        if "encoder" in networks.graphs:
             keep_means_only(networks.graphs["encoder"])
-        if model.prior is not None:
-            networks.graphs["prior"] = prior_graph(model)
         return networks
 
     def small(self, bits: int) -> dict[str, "ModelProto"]:

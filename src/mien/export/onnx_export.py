@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -90,18 +90,10 @@ def export_onnx(run: Path, file: Path) -> list[Written]:
     require_packages()
     source = open_source(run)
     model = on_cpu(source.trained.model)
-    graph = generator_graph(model)
-    parts = {file: ("generator", graph, check_generator(model, run_with(graph)), "grey_levels", MOST_GREY_LEVELS)}
-    if isinstance(model, Encodes):
-        graph = encoder_graph(model)
-        difference = check_encoder(model, run_with(graph))
-        parts[file_beside(file, "encoder")] = "encoder", graph, difference, "latents", MOST_OF_A_LATENT
-    if model.prior is not None:
-        graph = prior_graph(model)
-        difference = check_prior(model, run_with(graph))
-        parts[file_beside(file, "prior")] = "prior", graph, difference, "latents", MOST_OF_A_LATENT
     contents, written = {}, []
-    for path, (part, graph, difference, unit, most) in parts.items():
+    for part, graph in graphs_of(model).items():
+        check, unit, most = CHECKS[part]
+        path, difference = file if part == "generator" else file_beside(file, part), check(model, run_with(graph))
         if not difference <= most:
             raise RunError(
                 f"{run}: the {part} as ONNX differs by {difference:.3g} {unit.replace('_', ' ')} from PyTorch, more "
@@ -152,6 +144,16 @@ def on_cpu(model: Model) -> Model:
             f"{LARGEST / 2**30:.0f} GiB. Export one of a smaller model.width or model.latent_dim."
         )
     return copy.deepcopy(model).cpu().eval()
+
+
+def graphs_of(model: Model) -> dict[str, "ModelProto"]:
+    """Every network that a model is used by: 'generator', and 'encoder' and 'prior' where it has them."""
+    graphs = {"generator": generator_graph(model)}
+    if isinstance(model, Encodes):
+        graphs["encoder"] = encoder_graph(model)
+    if model.prior is not None:
+        graphs["prior"] = prior_graph(model)
+    return graphs
 
 
 def generator_graph(model: Model) -> "ModelProto":
@@ -291,8 +293,7 @@ def check_encoder(model: Encodes, run: Callable[[Mapping[str, Tensor]], Outputs]
         for inputs in random_inputs(model):
             images = {"x": model.generate(**inputs)} | {name: inputs[name] for name in inputs if name == "y"}
             for expected, given in zip(model.encode(**images), run(images), strict=True):
-                scale = max(1.0, float(expected.abs().max()))
-                largest = np.maximum(largest, np.abs(expected.numpy() - given).max() / scale)
+                largest = np.maximum(largest, in_parts(expected, given))
     return float(largest)
 
 
@@ -302,11 +303,20 @@ def check_prior(model: Model, run: Callable[[Mapping[str, Tensor]], Outputs]) ->
     assert model.prior is not None
     with of_models.evaluating(model):
         for inputs in random_inputs(model):
-            expected = model.prior(inputs["z"])
-            scale = max(1.0, float(expected.abs().max()))
-            difference = np.abs(expected.numpy() - run({"noise": inputs["z"]})[0]).max() / scale
-            largest = np.maximum(largest, difference)
+            largest = np.maximum(largest, in_parts(model.prior(inputs["z"]), run({"noise": inputs["z"]})[0]))
     return float(largest)
+
+
+def in_parts(expected: Tensor, given: NDArray[np.float32]) -> float:
+    """The largest difference of two arrays, in parts of the largest number that is expected, or of 1."""
+    return float(np.abs(expected.numpy() - given).max() / max(1.0, float(expected.abs().max())))
+
+
+CHECKS: dict[str, tuple[Callable[[Any, Callable[[Mapping[str, Tensor]], Outputs]], float], str, float]] = {
+    "generator": (check_generator, "grey_levels", MOST_GREY_LEVELS),
+    "encoder": (check_encoder, "latents", MOST_OF_A_LATENT),
+    "prior": (check_prior, "latents", MOST_OF_A_LATENT),
+}  # of each network: how far it is from PyTorch, in which unit, and by how much it may be
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

@@ -82,7 +82,7 @@ async function encode({ file, rgb, y, side }) {
 function open(file) {
   let session = sessions.get(file);
   if (!session) {
-    const part = ["encoder", "prior"].find((name) => file.includes(name)) ?? "generator";
+    const part = file.replace(/^.*\//, "").replace(".onnx", "");
     self.postMessage({ words: `Loading the ${part} …` });
     runtime ||= start().catch((error) => {
       runtime = null; // the next one who asks tries again
