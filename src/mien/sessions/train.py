@@ -238,11 +238,8 @@ def make_trainer(
                 observer.note(f"{recipe.name}, at {images_seen:,} images: {words}")
 
     def drawn(picture: Path, images_seen: int) -> None:
-        if (
-            observer
-            and images_seen
-            and not [path for path in run.samples.glob("*.png") if 0 < int(path.stem) < images_seen]
-        ):
+        earlier = {path.stem for path in run.samples.glob("*.png")} - {picture.stem, run.sample_file(0).stem}
+        if observer and images_seen and not earlier:
             observer.note(f"{recipe.name}, at {images_seen:,} images: samples in {picture}; more follow beside it")
 
     template = TrainedModel(model, recipe, 0, combinations(faces, model), faces.crop)

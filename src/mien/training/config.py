@@ -46,7 +46,7 @@ class TrainConfig(BaseModel):
 
     def is_snapshot_due(self, before: int, seen: int) -> bool:
         """Whether a step from so many images seen to so many more passes the moment of a snapshot."""
-        if seen // self.snapshot_every_images > before // self.snapshot_every_images:
+        if crosses(before, seen, self.snapshot_every_images):
             return True
         early = self.first_snapshot_images or self.snapshot_every_images
         while early < self.snapshot_every_images:
@@ -65,3 +65,8 @@ class TrainConfig(BaseModel):
             return self.steps * images_per_step
         assert self.epochs is not None
         return -int(-self.epochs * images_per_epoch // images_per_step) * images_per_step
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` lies in (before, after]."""
+    return after // every > before // every

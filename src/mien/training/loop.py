@@ -21,7 +21,7 @@ from mien.faces.batches import Batch, Batches
 from mien.models.base import Model, Phase, Term, Terms
 from mien.training.averages import WEIGHTS, Meter
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
-from mien.training.config import TrainConfig
+from mien.training.config import TrainConfig, crosses
 from mien.training.cuda_graphs import Replays
 from mien.training.devices import Hardware, is_out_of_memory, keep_freed_memory
 from mien.training.moving_average import MovingAverage
@@ -324,8 +324,3 @@ def update_seed(seed: int, images_seen: int, phase: int, number: int) -> int:
     """Seed of one update's randomness, of all processes alike: independent streams for any two updates or seeds."""
     low, high = np.random.SeedSequence([seed, images_seen, phase, number]).generate_state(2, np.uint32)
     return int(high) << 32 | int(low)
-
-
-def crosses(before: int, after: int, every: int) -> bool:
-    """Whether a multiple of `every` lies in (before, after]."""
-    return after // every > before // every
