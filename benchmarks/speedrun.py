@@ -20,6 +20,8 @@ import numpy as np
 from measuring import read_csv, table, write_csv
 
 from mien.faces import Faces
+from mien.faces.pixel_range import GREY_LEVELS
+from mien.files.writing import write_picture
 from mien.judge import Judge, judge_of
 from mien.metrics.control.flips import pairs_of_labels
 from mien.metrics.evaluated_model import Subject
@@ -31,6 +33,7 @@ from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe, wit
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel
 from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.measure import sketch
 from mien.sessions.minutes import speed_of
 from mien.sessions.recipe_faces import read_faces
 from mien.sessions.train import combinations, make_trainer
@@ -96,15 +99,17 @@ def speedrun(name: str, given: argparse.Namespace, overrides: Sequence[str]) -> 
         trainer.snapshot = lambda model, images_seen: looker.look(model, trainer.seconds, images_seen)
         trainer.run()
         if given.pictures:
-            arrays_grid(given.pictures / f"{name}-{recipe.training.seed}.png", looker.samples)
+            given.pictures.mkdir(parents=True, exist_ok=True)
+            picture = given.pictures / f"{name}-{recipe.training.seed}.png"
+            write_picture(picture, arrays.grid(looker.samples[:64], columns=16))
     return {"task": name, "seed": recipe.training.seed, "precision": here.precision} | looker.row()
 
 
 def lasting(recipe: Recipe, faces: Faces, seconds: float) -> Recipe:
     """The recipe as long as so many seconds of training here, with a look at every eighth of them."""
-    images = seconds / speed_of(recipe, faces)
-    steps = max(round(images / recipe.training.batch_size / LOOKS), 1) * LOOKS
-    often = steps // LOOKS * recipe.training.batch_size
+    images_per_step = recipe.training.images_per_step(sketch(recipe))
+    steps = max(round(seconds / speed_of(recipe, faces) / images_per_step / LOOKS), 1) * LOOKS
+    often = steps // LOOKS * images_per_step
     content = recipe.model_dump(mode="json", exclude_none=True)
     changes = [f"training.steps={steps}", f"training.snapshot_every_images={often}"]
     return check(apply_overrides(content, changes), recipe.name)
@@ -139,7 +144,7 @@ class Looker:
             rows = subject.rows("test")
             images = self.faces.images[rows]
             given_back = of_models.reconstruct(subject.trained.model, images, subject.labels_of(rows))
-            found["test_mse"] = float(np.square((given_back.astype(np.float32) - images) / 127.5).mean())
+            found["test_mse"] = float(np.square((given_back.astype(np.float32) - images) / GREY_LEVELS).mean())
         if "flips" in self.task.goals:
             shares = []
             for pair in pairs_of_labels(subject):
@@ -163,14 +168,6 @@ class Looker:
         return all(
             look[name] >= goal if name == "flips" else look[name] <= goal for name, goal in self.task.goals.items()
         )
-
-
-def arrays_grid(path: Path, samples: arrays.Pictures) -> None:
-    """Write the first 64 samples as a picture."""
-    from mien.files.writing import write_picture
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, arrays.grid(samples[:64], columns=16))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from mien.runs.folder import Run
 from mien.runs.plan_folder import plan_runs
 from mien.sessions import minutes
 from mien.sessions.minutes import fit, images_of_each, time_in_hand
+from mien.studies.recipes_of_arms import load_study
+from mien.studies.run_study import Length, begin_study
 from mien.training.config import TrainConfig
 from mien.training.speed import seconds_per_image
 
@@ -45,6 +47,16 @@ def test_the_recipes_fill_the_time_and_stay_as_long_to_one_another_as_they_were(
     assert sum(map(seconds_of, fitted)) == pytest.approx(20 * 60 * 0.96 - 15 - 100, rel=0.01)
     ratios = [recipe.training.steps / lengths[recipe.name] for recipe in fitted if recipe.training.steps]
     assert max(ratios) / min(ratios) < 1.01
+
+
+def test_a_length_in_steps_counts_the_images_of_its_steps(known_speeds: None, faces: Faces) -> None:
+    small = tiny.recipe(tiny.ADVERSARIAL, "training.steps=100")
+    large = tiny.recipe(tiny.ADVERSARIAL, "training.steps=100", "training.batch_size=16")
+    thrice = tiny.recipe(tiny.ADVERSARIAL, "training.steps=100", "model.discriminator_updates=3")
+    time = time_in_hand(20)
+    assert time
+    fitted = [recipe.training.steps for recipe in fit([small, large, thrice], faces, time)]
+    assert fitted[0] == pytest.approx(fitted[1], rel=0.01) == pytest.approx(fitted[2], rel=0.01)
 
 
 def test_the_runs_of_a_study_see_equally_many_images(known_speeds: None, faces: Faces) -> None:
@@ -106,6 +118,22 @@ def test_a_plan_of_one_minute_is_trained_measured_and_resumable(tmp_path: Path, 
     runs = plan_runs(out)
     assert all(run.recipe().training.steps and run.weights.exists() for run in runs)
     assert json.loads((out / "metrics.json").read_text())["runs"].keys() == {run.path.name for run in runs}
+
+
+def test_the_runs_of_a_study_of_some_minutes_are_made_with_one_length(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(minutes, "speed_of", lambda recipe, faces: 0.01)
+    monkeypatch.setattr(minutes, "seconds_beside", lambda recipes, faces, time_left: 100.0)
+    study, watcher = load_study("kl-weight"), tiny.Watcher()
+    folder, _ = begin_study(
+        study, Length(seeds=2, minutes=10), source=tiny.SOURCE, out=tmp_path / "study", overrides=TINY, observer=watcher
+    )
+    recipes = [run.recipe() for run in plan_runs(folder)]
+    assert len(recipes) == 2 * 6
+    (steps,) = {recipe.training.steps for recipe in recipes}
+    assert steps * 8 * 0.01 * len(recipes) == pytest.approx(10 * 60 * 0.96 - 15 - 100, rel=0.02)
+    assert len([words for words in watcher.notes if "read as" in words]) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mien.files.progress import Observer
 from mien.judge import judge_time
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
+from mien.sessions.measure import sketch
 from mien.sessions.train import make_trainer
 from mien.training.devices import hardware
 from mien.training.speed import seconds_per_image
@@ -76,11 +77,9 @@ def fit(
     """
     speeds = speeds_of(recipes, faces, observer)
     beside = seconds_beside(recipes, faces, time_left)
-    own = [recipe.training.total_images(len(faces.rows("train")), 1) for recipe in recipes]
-    whole = sum(images * seconds for images, seconds in zip(own, speeds, strict=True))
-    seconds = time_left.left() - beside
-    require_enough(seconds, beside, time_left)
-    share = seconds / whole
+    own = [own_images(recipe, faces) for recipe in recipes]
+    whole = sum(images * an_image for images, an_image in zip(own, speeds, strict=True))
+    share = seconds_to_train(beside, time_left) / whole
     fitted = [
         lasting(recipe, images * share, an_image) for recipe, images, an_image in zip(recipes, own, speeds, strict=True)
     ]
@@ -97,20 +96,27 @@ def images_of_each(
     Raises: RecipeError where the time is too short to train anything.
     """
     speeds = speeds_of(recipes, faces, observer)
-    beside = seconds_beside(list(recipes) * seeds, faces, time_left)
-    seconds = time_left.left() - beside
-    require_enough(seconds, beside, time_left)
+    seconds = seconds_to_train(seconds_beside(list(recipes) * seeds, faces, time_left), time_left)
     return max(1, int(seconds / (sum(speeds) * seeds)))
 
 
-def require_enough(seconds: float, beside: float, time_left: TimeInHand) -> None:
-    """Raises: RecipeError where too few seconds are left to train beside those of the judge and of measuring."""
+def seconds_to_train(beside: float, time_left: TimeInHand) -> float:
+    """Seconds that are left beside those of the judge and of measuring.  Raises: RecipeError where they are too few."""
+    seconds = time_left.left() - beside
     if seconds < LEAST_TRAINING * time_left.minutes * 60:
         enough = math.ceil((beside + STARTING) / 60 / (1 - LEAST_TRAINING - RESERVED))
         raise RecipeError(
             f"--minutes {time_left.minutes:g}: the judge and measuring take {beside / 60:.1f} of them here, so too "
             f"little is left to train. Give {enough} or more."
         )
+    return seconds
+
+
+def own_images(recipe: Recipe, faces: Faces) -> int:
+    """How many images a recipe sees by its own length."""
+    model = sketch(recipe)
+    images_per_epoch = len(faces.rows("train", known=model.attributes))
+    return recipe.training.total_images(images_per_epoch, recipe.training.images_per_step(model))
 
 
 def speeds_of(recipes: Sequence[Recipe], faces: Faces, observer: Observer | None) -> list[float]:
@@ -146,15 +152,14 @@ def lasting(recipe: Recipe, images: float, seconds: float) -> Recipe:
 
     seconds: of training, an image.
     """
-    training = recipe.training
-    steps = max(round(images / training.batch_size), 1)
-    whole = steps * training.batch_size
-    first = max(training.batch_size, round(FIRST_PICTURE / seconds))
+    images_per_step = recipe.training.images_per_step(sketch(recipe))
+    steps = max(round(images / images_per_step), 1)
+    whole = steps * images_per_step
     changes = {
         "steps": steps,
-        "log_every_images": max(whole // LINES, training.batch_size),
-        "snapshot_every_images": max(whole // SNAPSHOTS, training.batch_size),
-        "first_snapshot_images": first,
+        "log_every_images": max(whole // LINES, images_per_step),
+        "snapshot_every_images": max(whole // SNAPSHOTS, images_per_step),
+        "first_snapshot_images": max(round(FIRST_PICTURE / seconds), images_per_step),
     }
     table = recipe.model_dump(mode="json", exclude_none=True)
     return check(apply_overrides(table, [f"training.{key}={value}" for key, value in changes.items()]), recipe.name)

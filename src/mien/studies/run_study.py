@@ -72,33 +72,27 @@ def begin_study(
     require_one_process(f"the study {study.name}", ONE_BY_ONE)
     length = length or Length()
     require_some(length)
-    if length.minutes is not None:
-        length = settled_by_time(study, length, source, overrides, observer)
+    time = time_in_hand(length.minutes, overrides)
     arms = arms_of(study, budget_of(study, length), overrides, source)
     folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    recipes = {
-        name: [seeded(name, recipe, seed) for seed in range(length.seeds)] for name, recipe in arms.recipes.items()
-    }
-    plan = Plan(name=study.name, title=study.title, recipes=list(recipes))
-    in_turn = [recipe for of_one_seed in zip(*recipes.values(), strict=True) for recipe in of_one_seed]
+    plan = Plan(name=study.name, title=study.title, recipes=list(arms.recipes))
+    in_turn = recipes_in_turn(arms, length.seeds)
     require_same_faces(plan, in_turn)
     faces = read_faces(in_turn[0].data, observer)
+    if time:
+        of_one_seed, _ = settle(plan, in_turn[: len(arms.recipes)], faces)
+        images = images_of_each(of_one_seed, faces, time, length.seeds, observer)
+        length = replace(length, images=images, minutes=None)
+        arms = arms_of(study, budget_of(study, length), overrides, source)
+        in_turn = recipes_in_turn(arms, length.seeds)
     settled, skipped = settle(plan, in_turn, faces)
     lay_out(folder, plan, study, length, settled, named_by_arm(arms, skipped), faces)
     return folder, faces
 
 
-def settled_by_time(
-    study: Study, length: Length, source: str | None, overrides: Sequence[str], observer: Observer | None
-) -> Length:
-    """The length with as many images of each run as fit into its minutes, by the speed of each arm here."""
-    time = time_in_hand(length.minutes, overrides)
-    assert time
-    recipes = list(arms_of(study, budget_of(study, length), overrides, source).recipes.values())
-    faces = read_faces(recipes[0].data, observer)
-    plan = Plan(name=study.name, title=study.title, recipes=[recipe.name for recipe in recipes])
-    images = images_of_each(settle(plan, recipes, faces)[0], faces, time, length.seeds, observer)
-    return replace(length, images=images, minutes=None)
+def recipes_in_turn(arms: Arms, seeds: int) -> list[Recipe]:
+    """Each arm's recipe from each seed: all arms of one seed, then those of the next."""
+    return [seeded(name, recipe, seed) for seed in range(seeds) for name, recipe in arms.recipes.items()]
 
 
 def require_some(length: Length) -> None:
