@@ -77,6 +77,11 @@ def test_samples_go_through_the_prior_and_reconstructions_do_not(run: Run) -> No
     assert (trained.reconstruct(faces) == trained.generate(trained.encode(faces)[0])).all()
 
 
+def test_the_report_says_where_its_faces_are_drawn_from(run: Run) -> None:
+    assert "has learnt by flow matching" in " ".join(mien.open_run(run.path).model.describe())
+    assert "flow" not in " ".join(tiny.model(NAME).describe())
+
+
 def test_a_run_with_a_prior_goes_on_exactly_after_a_kill(run: Run, tmp_path: Path) -> None:
     for images in (40, 96):  # before the prior takes part, and while it does
         recipe = tiny.recipe(NAME, *LEARNED, "training.checkpoint_every_seconds=0")

@@ -150,7 +150,14 @@ class VAE(Encodes):
         return image
 
     def describe(self) -> list[str]:
-        """The objective in nats an image, and the equivalent beta; of an automatic weight, where it landed."""
+        """The objective in nats an image, the equivalent beta or where an automatic weight landed, and the prior."""
+        learned = (
+            "New faces are not decoded from N(0, I): a small network, the prior, has learnt by flow matching to carry "
+            "noise from there to where the latents of training faces lie (Lipman et al. 2023). It moves nothing else."
+        )
+        return [*self._objective(), learned] if self.prior is not None else self._objective()
+
+    def _objective(self) -> list[str]:
         dimensions = 3 * self.image_size**2
         units = (
             f"the squared error is a mean over the D = 3 × {self.image_size}² = {dimensions:,} pixel values in "
