@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -576,27 +575,16 @@ def test_gradients_are_averaged_over_the_processes(monkeypatch: pytest.MonkeyPat
     assert weights[2].grad is None
 
 
-def launched(
-    folder: Path, *arguments: str, program: tuple[str, ...] = ("-m", "mien")
-) -> subprocess.CompletedProcess[str]:
+def launched(*arguments: str, program: tuple[str, ...] = ("-m", "mien")) -> subprocess.CompletedProcess[str]:
     """A program in two processes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-
-    def once() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*launcher, *program, *arguments], capture_output=True, text=True, check=False)
-
-    done = once()
-    if "terminate called without an active exception" in done.stderr:
-        # Gloo's threads may abort as the interpreter ends, after all is written: pytorch/pytorch#179291.
-        shutil.rmtree(folder, ignore_errors=True)
-        done = once()
-    return done
+    return subprocess.run([*launcher, *program, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     folder = tmp_path / "two"
     recipe = str(trained_runs[ADVERSARIAL].recipe_file)
-    done = launched(folder, "train", recipe, "--out", str(folder), "training.steps=3")
+    done = launched("train", recipe, "--out", str(folder), "training.steps=3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained: ") == 1
     run = Run.open(folder)
@@ -610,7 +598,7 @@ def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict
 def by_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes trained."""
     folder = tmp_path_factory.mktemp("two")
-    done = launched(folder, "train", str(folder), program=(two_processes.__file__,))
+    done = launched("train", str(folder), program=(two_processes.__file__,))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -652,7 +640,7 @@ def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
 ) -> None:
     folder, recipe = tmp_path / "killed", uninterrupted[ENCODING].recipe_file
-    done = launched(folder, "kill", str(recipe), str(folder), program=(two_processes.__file__,))
+    done = launched("kill", str(recipe), str(folder), program=(two_processes.__file__,))
     assert done.returncode != 0
     assert "mien: another process of this training has ended" in done.stderr
     assert "`mien resume` goes on from the last checkpoint" in done.stderr

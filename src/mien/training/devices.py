@@ -10,6 +10,10 @@ from typing import TypeVar
 
 import torch
 import torch.distributed
+
+# Its functions hold, as defaults, the process group of the moment at which the module is imported. An optimizer imports
+# it; where that happens after the group is joined, the group's threads live on and may abort the process as it ends.
+import torch.distributed.nn
 from torch import Tensor, nn
 
 from mien.errors import RecipeError, RunError
