@@ -114,6 +114,7 @@ def with_a_run(own: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_a_metric_is_a_function_its_declarations_and_a_line(with_a_run: Path) -> None:
     folder = package(METRIC, with_a_run)
     for command in commands(METRIC):

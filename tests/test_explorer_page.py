@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 
 import mien
 import tiny
@@ -112,8 +112,12 @@ class Visitor:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("console", self.note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} {message.location['url']}")
 
     def open(self, view: str) -> Page:
         self.page.goto(f"{self.address}#{view}")
@@ -329,6 +333,7 @@ def test_a_seed_has_the_latents_of_mien_sample(seed: int, size: int, sites: dict
         assert np.abs(np.array(theirs[:count]) - latents(size, count, seed)).max() < 1e-6
 
 
+@pytest.mark.long
 def test_the_random_numbers_of_the_page_are_numpys(sites: dict[str, Site], visit: Any) -> None:
     page = visit(sites["server"]).open("sample")
     for seed in ([0], [7, 1], [1000, 2]):

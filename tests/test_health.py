@@ -53,6 +53,7 @@ def said(history: list[dict[str, float]], state: str) -> list[str]:
 # What is said
 
 
+@pytest.mark.long
 def test_the_judge_of_a_training_in_bfloat16_is_the_one_that_is_trained_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

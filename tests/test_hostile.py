@@ -41,6 +41,7 @@ def endings() -> tuple[list[dict[str, Any]], int]:
     return ended, last["peak_mebibytes"]
 
 
+@pytest.mark.long
 def test_every_case_ends_in_success_or_in_one_clear_line(endings: Any) -> None:
     assert [case for case in endings[0] if case["ending"] == "failure"] == []
     assert endings[1] < hostile.MOST_MEMORY

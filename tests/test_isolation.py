@@ -161,18 +161,22 @@ def test_what_must_not_be_tried_is_noticed() -> None:
     assert (found["compiled"], len(found["reached"])) == (["data"], 3)
 
 
+@pytest.mark.long
 def test_nothing_is_unpickled(tried: dict[str, list[str]]) -> None:
     assert tried["unpickled"] == []
 
 
+@pytest.mark.long
 def test_no_text_of_the_data_is_compiled_or_executed(tried: dict[str, list[str]]) -> None:
     assert (tried["executed"], tried["compiled"]) == ([], [])
 
 
+@pytest.mark.long
 def test_nothing_is_sent_anywhere(tried: dict[str, list[str]]) -> None:
     assert tried["reached"] == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not alone(), reason="`unshare` may not cut off the network here: only Python's events were watched")
 def test_nothing_is_sent_anywhere_where_there_is_no_network_either(tried: dict[str, list[str]]) -> None:
     there = subprocess.run([*alone(), "cat", "/proc/net/dev"], capture_output=True, text=True, check=True).stdout
@@ -230,6 +234,7 @@ def visit(browser: Any, address: str) -> str:
     return str(text)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
 @pytest.mark.parametrize("page", ["report", "compared"])
 def test_names_that_are_scripts_stand_in_a_report_as_text(pages: dict[str, str], browser: Any, page: str) -> None:
@@ -237,6 +242,7 @@ def test_names_that_are_scripts_stand_in_a_report_as_text(pages: dict[str, str],
     assert (TITLE if page == "report" else MARKED[1].replace("/", "")) in text
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install Debian's package chromium")
 @pytest.mark.parametrize("view", ["sample", "edit", "photo", "walk", "map", "compare", "numbers"])
 def test_names_that_are_scripts_stand_in_the_explorer_as_text(pages: dict[str, str], browser: Any, view: str) -> None:

@@ -92,6 +92,7 @@ def test_a_run_with_a_prior_goes_on_exactly_after_a_kill(run: Run, tmp_path: Pat
         assert_same_outcome(again, run)
 
 
+@pytest.mark.long
 def test_the_exported_prior_gives_the_same_faces_and_is_asked_for_where_it_is_missing(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

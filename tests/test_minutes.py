@@ -106,6 +106,7 @@ def counting(name: str, loss: Any, calls: dict[str, int]) -> Any:
     return counted
 
 
+@pytest.mark.long
 def test_a_plan_of_one_minute_is_trained_measured_and_resumable(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(minutes, "speed_of", lambda recipe, faces: 0.1)  # a slow machine, for a short test
     monkeypatch.setattr(minutes, "seconds_beside", lambda recipes, faces, time_left: 15.0)
@@ -164,6 +165,7 @@ def test_the_judge_takes_as_long_as_its_images_until_it_is_there(
     assert judge_time(faces).to_train == 0
 
 
+@pytest.mark.long
 def test_too_few_minutes_for_judge_and_measuring_say_how_many_it_takes(
     faces: Faces, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -411,6 +411,7 @@ def started(script: str, *given: object, **environment: object) -> "subprocess.P
     )
 
 
+@pytest.mark.long
 def test_two_processes_that_want_a_pack_a_judge_and_a_map_at_once_both_get_them_and_a_killed_one_locks_nobody_out(
     trained_runs: dict[str, Run], tmp_path: Path
 ) -> None:
@@ -432,6 +433,7 @@ def test_two_processes_that_want_a_pack_a_judge_and_a_map_at_once_both_get_them_
 MIEN = "import sys; from mien.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+@pytest.mark.long
 def test_of_two_that_start_the_same_run_one_is_refused_in_words(uninterrupted: Run, tmp_path: Path) -> None:
     command = (MIEN, "train", uninterrupted.recipe_file, "--out", tmp_path / ENCODING)
     both = [started(*command), started(*command)]
@@ -442,6 +444,7 @@ def test_of_two_that_start_the_same_run_one_is_refused_in_words(uninterrupted: R
     assert_same_outcome(Run.open(tmp_path / ENCODING), uninterrupted)
 
 
+@pytest.mark.long
 def test_of_two_that_measure_the_same_run_each_measures_it_or_is_refused_in_words(run_of: Any) -> None:
     run = run_of(ENCODING)
     run.metrics_file.unlink(missing_ok=True)
@@ -550,6 +553,7 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 # Kills at any moment
 
 
+@pytest.mark.long
 def test_nothing_is_lost_by_kills_at_random_moments() -> None:
     """The shortest form; `make verify-short` has more kills of all kinds of work, `make verify` hundreds."""
     program = TESTS.parent / "verification" / "kill_anywhere.py"

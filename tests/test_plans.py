@@ -111,6 +111,7 @@ def test_other_weights_are_scored_anew(plan: Path, faces: Any) -> None:
     assert run.metrics()["sharpness_samples"]["weights"] != before["weights"]
 
 
+@pytest.mark.long
 def test_numbers_that_cannot_be_read_are_measured_again(plan: Path) -> None:
     run = Run.open(plan / ADVERSARIAL)
     before = run.metrics()
@@ -157,6 +158,7 @@ class Pixels:
         return images[:, ::8, ::8].reshape(len(images), -1).astype(np.float32)
 
 
+@pytest.mark.long
 def test_a_stopped_plan_names_its_folder_and_goes_on_exactly(finished: PlanResult, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
 
@@ -172,6 +174,7 @@ def test_a_stopped_plan_names_its_folder_and_goes_on_exactly(finished: PlanResul
     assert resume_plan(folder).metrics == finished.metrics
 
 
+@pytest.mark.long
 def test_a_training_that_diverges_costs_the_others_nothing(tmp_path: Path) -> None:
     changes = ("training.learning_rate=9", "training.steps=200", "training.log_every_images=8")
     absurd = [f"{ENCODING}.{change}" for change in changes]
@@ -320,6 +323,7 @@ def test_an_attribute_that_was_asked_for_and_cannot_be_learnt_is_the_reason(face
     assert why == "fewer than 10 training faces are with, or without, Few, so it cannot be learnt."
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", [None, "file,Male\n" + "".join(f"{name},1\n" for name in numbered(40))])
 def test_without_two_labels_a_conditional_model_is_left_out_and_others_run(table: str | None, tmp_path: Path) -> None:
     write(tmp_path / "faces", *numbered(40))
@@ -402,6 +406,7 @@ def test_a_single_run_is_reported_and_measured_where_it_was_not(run_of: Any) -> 
     assert "test_mse" in run.metrics()
 
 
+@pytest.mark.long
 def test_a_plan_is_reported_again_from_what_is_there(plan: Path) -> None:
     shutil.rmtree(plan / "report")
     (plan / ENCODING / "metrics.json").unlink()

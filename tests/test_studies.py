@@ -343,6 +343,7 @@ def test_the_names_of_numbers_are_those_that_are_measured(name: str, run_of: Any
     assert {number for number in found if find(number).number is UNKNOWN} == set()
 
 
+@pytest.mark.long
 def test_every_number_that_is_declared_is_measured_of_some_model(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     faces, measured = tiny.faces(), set()
     more = tuple(
@@ -577,6 +578,7 @@ def test_a_run_that_another_process_has_is_passed_over_and_looked_at_again(
     assert (folder / "0.5-seed0" / "weights.safetensors").exists()
 
 
+@pytest.mark.long
 def test_several_processes_train_what_one_would(finished: StudyResult, tmp_path: Path) -> None:
     study = Study.model_validate(read_plan(finished.folder).study)
     result = run_study(study, Length(seeds=2), out=tmp_path / "study", processes=2)

@@ -581,6 +581,7 @@ def launched(*arguments: str, program: tuple[str, ...] = ("-m", "mien")) -> subp
     return subprocess.run([*launcher, *program, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_two_processes_train_one_run_through_the_command_line(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     folder = tmp_path / "two"
     recipe = str(trained_runs[ADVERSARIAL].recipe_file)
@@ -636,6 +637,7 @@ def test_processes_stop_together_and_one_alone_can_go_on(by_two_processes: Path,
     assert_close(tmp_path / ENCODING, begun / ENCODING)
 
 
+@pytest.mark.long
 def test_a_killed_process_ends_the_others_in_words_and_the_run_goes_on(
     uninterrupted: dict[str, Run], tmp_path: Path, faces: Any
 ) -> None:

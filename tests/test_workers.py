@@ -96,6 +96,7 @@ def until(condition: Callable[[], Any]) -> Any:
 # Processes of this machine
 
 
+@pytest.mark.long
 def test_stopped_processes_save_and_go_on_to_what_one_would_have_left(finished: Path, tmp_path: Path) -> None:
     folder, told = begun(tmp_path), Told()
     with pytest.raises(Interrupted, match=r"^stopped; what was done is saved. To go on: mien resume .*/study$"):
@@ -116,6 +117,7 @@ def test_processes_that_are_killed_are_told_and_are_no_failure(finished: Path, m
     assert told.notes == ["2 of 2 processes were killed from outside; their runs go on in this one."]
 
 
+@pytest.mark.long
 def test_a_plan_on_several_processes_says_what_diverged_and_reports_the_rest(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('name = "mine"\ntitle = "Mine"\nrecipes = ["vae-quick", "gan-quick"]')
     changes = ("training.learning_rate=9", "training.steps=200")
@@ -186,6 +188,7 @@ def process_of(job: Any) -> int:
     return int(words.split("process ")[1].split()[0])
 
 
+@pytest.mark.long
 def test_a_worker_of_a_cluster_takes_the_run_of_one_that_is_killed(finished: Path, tmp_path: Path) -> None:
     folder = begun(tmp_path)
     lost, other = submitted(folder, 2)
@@ -195,6 +198,7 @@ def test_a_worker_of_a_cluster_takes_the_run_of_one_that_is_killed(finished: Pat
     assert weights(folder) == weights(finished)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_to_make_room_saves_and_goes_on_exactly(finished: Path, tmp_path: Path) -> None:
     folder = begun(tmp_path)
     (job,) = submitted(folder, 1)
