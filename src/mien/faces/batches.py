@@ -23,6 +23,7 @@ class Batch:
     x: [N,3,S,S] float32 in [-1, 1]    y: [N,A] float32 in {0, 1}
     first, whole: of a part of a batch, its place in the batch and the size of the batch; whole is 0 for a batch.
     progress: the share of the training that is done, [], in [0, 1): a function of the images seen.
+    passes: how often the training images were seen until now, []: a function of the images seen.
     """
 
     x: Tensor
@@ -30,6 +31,7 @@ class Batch:
     first: int = 0
     whole: int = 0
     progress: Tensor = field(default_factory=lambda: torch.zeros(()))
+    passes: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def noise(self, dimensions: int) -> Tensor:
         """Standard normal noise for these faces.  -> [N,dimensions]"""
@@ -51,7 +53,7 @@ class Batch:
         middle, whole = -(-len(self.x) // 2), self.whole or len(self.x)
 
         def part(rows: slice, first: int) -> Batch:
-            return Batch(self.x[rows], self.y[rows], self.first + first, whole, self.progress)
+            return Batch(self.x[rows], self.y[rows], self.first + first, whole, self.progress, self.passes)
 
         return part(slice(middle), 0), part(slice(middle, None), middle)
 
@@ -135,4 +137,5 @@ class Batches:
             flip = torch.from_numpy(draws < 0.5).to(self.device, non_blocking=True)
             x = torch.where(flip[:, None, None, None], x.flip(3), x)
         y = self._y[torch.from_numpy(rows).to(self.device, non_blocking=True)]
-        return Batch(x, y, first, count, torch.full((), progress, device=self.device))
+        told = (torch.full((), share, device=self.device) for share in (progress, start / len(self)))
+        return Batch(x, y, first, count, *told)

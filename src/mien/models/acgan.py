@@ -88,7 +88,7 @@ class ACGAN(Adversarial, Classifies):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """Cross-entropy of the discriminator: real or generated, and the attributes."""
-        real_logit, real_attributes = self.judge(batch.x)
+        real_logit, real_attributes = self.judge(self.real(batch))
         fake_logit, fake_attributes = self.judge(self.fake(batch))
         terms = {
             "adversarial_real": Term(losses.judged_real(real_logit).mean()),

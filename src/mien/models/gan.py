@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mien.faces.batches import Batch
 from mien.models import losses
+from mien.models.augmentation import alter
 from mien.models.base import Discriminates, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Decoder, Encoder
 from mien.models.options import ModelConfig, Normalization
@@ -23,6 +24,11 @@ class AdversarialConfig(ModelConfig):
     discriminator_updates: int = Field(1, ge=1, le=100, description="of the discriminator for one of the generator")
     r1_weight: float = Field(0.0, ge=0, description="gamma of the R1 gradient penalty; 0 leaves it out")
     r1_every: int = Field(16, ge=1, description="steps from one penalty to the next (its weight is scaled by it)")
+    augmentation_passes: float = Field(
+        0.0,
+        ge=0,
+        description="over the training images, until the discriminator sees all of them altered; 0: never altered",
+    )
 
     @property
     def of_generator(self) -> Normalization:
@@ -64,6 +70,7 @@ class Adversarial(Discriminates):
     ) -> None:
         super().__init__(config, image_size)
         self.r1_scale = config.r1_weight / 2 * config.r1_every
+        self.augmentation_passes = config.augmentation_passes
         updates = config.discriminator_updates
         discriminator = Phase(
             "discriminator",
@@ -87,8 +94,16 @@ class Adversarial(Discriminates):
         raise NotImplementedError
 
     def fake(self, batch: Batch) -> Tensor:
-        """Images from new noise and the attributes of a batch.  -> [N,3,S,S]"""
-        return self.generate(batch.noise(self.latent_dim), batch.y)
+        """What the discriminator sees of images from new noise and the attributes of a batch.  -> [N,3,S,S]"""
+        return self.altered(self.generate(batch.noise(self.latent_dim), batch.y), batch)
+
+    def real(self, batch: Batch) -> Tensor:
+        """What the discriminator sees of the images of a batch.  -> [N,3,S,S]"""
+        return self.altered(batch.x, batch)
+
+    def altered(self, x: Tensor, batch: Batch) -> Tensor:
+        """Images of a batch, altered where the recipe says so.  [N,3,S,S] -> [N,3,S,S]"""
+        return alter(x, batch, self.augmentation_passes) if self.augmentation_passes else x
 
     def realness(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The discriminator's logit of an image being real.  [N,3,S,S] -> [N]"""
@@ -97,7 +112,7 @@ class Adversarial(Discriminates):
 
     def r1_loss(self, batch: Batch) -> Terms:
         """The gradient penalty on real images."""
-        x = batch.x.detach().requires_grad_()
+        x = self.real(batch).detach().requires_grad_()
         return {"penalty": Term(losses.gradient_penalty_r1(self.realness(x), x).mean(), self.r1_scale)}
 
 
@@ -125,7 +140,7 @@ class GAN(Adversarial):
     def discriminator_loss(self, batch: Batch) -> Terms:
         """Cross-entropy of the discriminator on real and on generated images."""
         return {
-            "adversarial_real": Term(losses.judged_real(self.realness(batch.x)).mean()),
+            "adversarial_real": Term(losses.judged_real(self.realness(self.real(batch))).mean()),
             "adversarial_fake": Term(losses.judged_fake(self.realness(self.fake(batch))).mean()),
         }
 

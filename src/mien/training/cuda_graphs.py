@@ -60,13 +60,14 @@ class Replays:
     def _fill(self, number: int, batch: Batch) -> Batch:
         """Copy a batch to its fixed place."""
         if number not in self.places:
-            empty = (torch.empty_like(tensor) for tensor in (batch.x, batch.y, batch.progress))
-            x, y, progress = empty
-            self.places[number] = Batch(x, y, progress=progress)
+            empty = (torch.empty_like(tensor) for tensor in (batch.x, batch.y, batch.progress, batch.passes))
+            x, y, progress, passes = empty
+            self.places[number] = Batch(x, y, progress=progress, passes=passes)
         place = self.places[number]
         place.x.copy_(batch.x)
         place.y.copy_(batch.y)
         place.progress.copy_(batch.progress)
+        place.passes.copy_(batch.passes)
         return place
 
 
