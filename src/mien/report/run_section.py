@@ -8,9 +8,11 @@ from mien.errors import MienError, quoted
 from mien.models import build
 from mien.models.base import Model
 from mien.models.layer_table import Layer, layer_table
+from mien.recipes.expected import expected_of
 from mien.recipes.recipe import Recipe, to_toml
 from mien.report.encoded_pictures import Plate, picture_plate
 from mien.report.number_tables import Table, by_attribute, duration, tabulate
+from mien.report.sentences import expectation_sentence
 from mien.runs.folder import Run
 from mien.runs.score import Score
 from mien.runs.weights import TrainedModel, load_model
@@ -75,6 +77,13 @@ class Chapter:
     def attribute_tables(self) -> list[Table]:
         """The run's numbers for every attribute."""
         return by_attribute(self.scores)
+
+    @property
+    def expectation(self) -> str:
+        """Whether the run is what its recipe gave elsewhere; '' where nothing is known of that."""
+        log = self.run.log()
+        expected = expected_of(self.recipe, log[-1]["images_seen"]) if log else None
+        return expectation_sentence(expected, self.scores) if expected else ""
 
     @property
     def images_per_step(self) -> int:

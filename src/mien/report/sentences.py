@@ -5,7 +5,8 @@ from typing import Any
 
 from mien.metrics import numbers
 from mien.metrics.numbers import find, of_each, of_number
-from mien.report.number_tables import cell, written
+from mien.recipes.expected import Expected
+from mien.report.number_tables import cell, digits_of, written
 from mien.runs.score import Score
 
 PROVENANCE = {
@@ -133,6 +134,28 @@ def summary(
     if unmeasured := [title for title, _ in runs if title not in measured and title not in unfinished]:
         sentences.append(f"Nothing was measured yet of the {listed(unmeasured)}.")
     return [sentence for sentence in sentences if sentence]
+
+
+def expectation_sentence(expected: Expected, scores: Mapping[str, Score]) -> str:
+    """Whether a run is what its recipe gave elsewhere; '' where none of those numbers was measured."""
+    parts, outside = [], False
+    for name, (low, high) in expected.numbers.items():
+        if score := scores.get(name):
+            value, least, most = (
+                written(number, digits_of(score), find(name).number.unit == "share")
+                for number in (score.value, low, high)
+            )
+            place = ", lower" if score.value < low else ", higher" if score.value > high else ""
+            parts.append(f"{find(name).title} {value} (expected {least} to {most}{place})")
+            outside = outside or bool(place)
+    if not parts:
+        return ""
+    verdict = "is not in all what the recipe gives" if outside else "is what the recipe gives"
+    return (
+        f"This run {verdict}. The recipe {expected.recipe} was trained from {expected.seeds} seeds, to "
+        f"{expected.images_seen:,} images; a run from another seed is expected between the ends in brackets, in 95 of "
+        f"100 cases: {'; '.join(parts)}."
+    )
 
 
 def caveats(seeds: Sequence[int], names: Sequence[str]) -> list[str]:
