@@ -34,6 +34,7 @@ OPTIONS = (
     {"discriminator_updates": 3},
     {"r1_weight": 1.0, "r1_every": 1},
     {"r1_weight": 1.0, "r1_every": 1, "augmentation_passes": 1.0},
+    {"encoder": True, "generator_normalization": "batch"},
 )
 CONDITIONAL = {name: title for name, title in NAMES.items() if tiny.has_attributes(name)}
 conditional = pytest.mark.parametrize("name", CONDITIONAL, ids=CONDITIONAL.values())

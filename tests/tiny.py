@@ -17,7 +17,7 @@ from mien.faces.batches import Batch, Batches
 from mien.judge import judge_of
 from mien.metrics.evaluated_model import Subject
 from mien.metrics.extractors import JudgeFeatures
-from mien.models import MODELS, model_class
+from mien.models import MODELS, build, model_class
 from mien.models.base import Classifies, Discriminates, Encodes, Model
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
@@ -67,9 +67,8 @@ def model(name: str, *, size: int = 32, **options: Any) -> Model:
     """A model of the table, with fresh weights that are the same each time."""
     torch.manual_seed(0)
     conditions = {"attributes": ATTRIBUTES} if has_attributes(name) else {}
-    return model_class(name)(
-        model_class(name).Config(**{"name": name, "latent_dim": 8, "width": 4, **conditions, **options}), size
-    )
+    config = model_class(name).Config(**{"name": name, "latent_dim": 8, "width": 4, **conditions, **options})
+    return build(config, size)
 
 
 def some(*abilities: type[Model], without: tuple[type[Model], ...] = ()) -> str:

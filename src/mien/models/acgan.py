@@ -1,6 +1,6 @@
 """The auxiliary-classifier GAN: a generator told which attributes to draw."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from mien.faces.batches import Batch
 from mien.models import losses
+from mien.models.adversarial import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Adversarial, AdversarialConfig
 from mien.models.base import Classifies, LossTerm, Term, Terms
 from mien.models.convnets import Decoder, Encoder
-from mien.models.gan import DISCRIMINATOR_TERMS, GENERATOR_TERMS, Adversarial, AdversarialConfig
+from mien.models.inversion import Inverts, told_of_encoder
 from mien.models.terms import ATTRIBUTES
 
 LabelConditioning = Literal["concat", "embedding"]
@@ -24,6 +25,11 @@ class ACGANConfig(AdversarialConfig):
     label_conditioning: LabelConditioning = Field("concat", description="how attributes join the noise")
     classification_weight: float = Field(1.0, ge=0, description="of the auxiliary head's loss")
     classify_generated: bool = Field(True, description="teach the head on generated images as well as on real ones")
+
+    @property
+    def model_class(self) -> Any:
+        """The class with an encoder, where one is asked for."""
+        return InvertibleACGAN if self.encoder else super().model_class
 
 
 class ConditionalGenerator(nn.Module):
@@ -121,3 +127,10 @@ class ACGAN(Adversarial, Classifies):
     def classify(self, x: Tensor) -> Tensor:
         """Logit of each attribute.  [N,3,S,S] -> [N,A]"""
         return self.judge(x)[1]
+
+
+class InvertibleACGAN(Inverts, ACGAN):
+    """An AC-GAN with an encoder."""
+
+    title = ACGAN.title
+    about = told_of_encoder(ACGAN)

@@ -1,5 +1,7 @@
 """Loss terms: pure functions from tensors to one number for each image, [N]."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +18,12 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Source: Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
     """
     return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(1)
+
+
+def normal_cross_entropy(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """-log N(z; mu, exp(logvar)) in nats, averaged over the latent.  [N,Z] x 3 -> [N]"""
+    squares = (z - mu).square() * (-logvar).exp()
+    return 0.5 * (squares + logvar + math.log(2 * math.pi)).mean(1)
 
 
 def gaussian_log_likelihood(x_hat: Tensor, x: Tensor, variance: float | Tensor) -> Tensor:
