@@ -294,6 +294,7 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=int, choices=[32, 64, 128], help="side of the images in pixels")
     sub.add_argument("--crop", metavar="square|L,T,R,B", help="what to keep of each picture, in its own pixels")
     sub.add_argument(
-        "--attributes", type=not_empty, metavar="TABLE", help="a CSV or TSV of attributes, first column the file name"
+        "--attributes", type=not_empty, metavar="TABLE", help="a CSV or TSV of attributes, with a column of file names"
     )
+    sub.add_argument("--names-column", metavar="NAME", help="of the table, the one of file names, if several could be")
     sub.add_argument("--skip-bad", action="store_true", help="go on although more than 1 %% of the files are unusable")

@@ -34,6 +34,8 @@ def preparation(args: argparse.Namespace) -> dict[str, str]:
     if args.attributes:  # absolute, so that a run can be resumed from anywhere; or a name within the source
         table = Path(args.attributes).expanduser()
         values["attributes_table"] = json.dumps(str(table.resolve() if table.exists() else table))
+    if args.names_column is not None:
+        values["names_column"] = json.dumps(args.names_column)
     if args.skip_bad:
         values["skip_bad"] = "true"
     return values

@@ -13,7 +13,7 @@ MEANINGLESS = {  # options of `mien data` that an action does not use
     "show": ("seed",),
     "pack": ("seed", "count", "out"),
     "verify": ("seed", "count", "out"),
-    "draw": ("path", "crop", "attributes", "skip_bad"),
+    "draw": ("path", "crop", "attributes", "names_column", "skip_bad"),
 }
 
 

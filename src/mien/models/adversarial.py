@@ -26,7 +26,7 @@ class AdversarialConfig(ModelConfig):
     augmentation_passes: float = Field(
         0.0,
         ge=0,
-        description="over the training images, until the discriminator sees all of them altered; 0: never altered",
+        description="over the training images, until the discriminator sees 6 of 10 altered; 0: never altered",
     )
 
     encoder: bool = Field(False, description="train one too, which finds the latent of a face")

@@ -54,6 +54,7 @@ class DataConfig(BaseModel):
         description="auto: the usual box for CelebA's layout, the centre square otherwise; or left, top, right, bottom",
     )
     attributes_table: PathText | None = None
+    names_column: str | None = Field(None, description="of the table, the one of file names; by default it is found")
     skip_bad: bool = Field(False, description="go on although more than 1 % of the files cannot be used")
     horizontal_flips: bool = Field(False, description="mirror half of the training images")
 

@@ -20,6 +20,7 @@ def read_faces(data: DataConfig, observer: Observer | None = None) -> Faces:
         size=data.size,
         crop=None if data.crop == "auto" else data.crop,
         attributes_table=data.attributes_table,
+        names_column=data.names_column,
         skip_bad=data.skip_bad,
         progress=observer.work if observer else None,
     )

@@ -54,15 +54,24 @@ class Photographs:
 
     doing = "packing"
 
-    def __init__(self, path: Path, size: int, crop: Crop | None, table: Path | None, skip_bad: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        crop: Crop | None,
+        table: Path | None,
+        skip_bad: bool,
+        names_column: str | None = None,
+    ) -> None:
         self.words = str(path)
         self.skip_bad = skip_bad
+        self._names_column = names_column
         self._path, self._size, self._crop = path.resolve(), size, crop
         self._listing = list_source(path)
         self._table = find_table(self._listing, table) if table else None
         self.name = path.resolve().stem
         chosen = str(self._table.resolve()) if isinstance(self._table, Path) else self._table
-        self.identity = (str(self._path), size, crop, chosen)
+        self.identity = (str(self._path), size, crop, chosen, *([names_column] if names_column is not None else []))
         self.signature = self._listing.signature
         if isinstance(self._table, Path):
             about = self._table.stat()
@@ -70,7 +79,7 @@ class Photographs:
 
     def layout(self) -> Layout:
         """Read names, tables and splits."""
-        return read_layout(self._listing, self._table)
+        return read_layout(self._listing, self._table, self._names_column)
 
     def chunks(self, layout: Layout, workers: int) -> Generator[Chunk, None, None]:
         """Decode in threads; a .zip is read in the calling thread."""

@@ -40,6 +40,7 @@ def open_faces(
     size: int = 64,
     crop: Box | Literal["square"] | None = None,
     attributes_table: str | Path | None = None,
+    names_column: str | None = None,
     skip_bad: bool = False,
     cache: str | Path | None = None,
     workers: int | None = None,
@@ -49,6 +50,7 @@ def open_faces(
 
     size: side in pixels, 32, 64 or 128.    crop: (left, top, right, bottom) in every picture's own pixels, 'square' for
     the centre square, None for the usual of the layout.    attributes_table: instead of the one found in the source.
+    names_column: of the table, the one of file names, where more than one could be.
     skip_bad: go on where more than 1 % of the files are bad.    cache: the folder for packs, by default the user's.
     workers: threads (to draw: processes), by default one a core for 500 pictures or more.
     progress: called with (words, done, total).
@@ -64,8 +66,11 @@ def open_faces(
     else:
         path = path_of(source)
         if is_pack(path):
-            return _open_itself(path.absolute(), size, crop is None and attributes_table is None)
-        found = Photographs(path, size, crop, path_of(attributes_table) if attributes_table else None, skip_bad)
+            return _open_itself(
+                path.absolute(), size, crop is None and attributes_table is None and names_column is None
+            )
+        table = path_of(attributes_table) if attributes_table else None
+        found = Photographs(path, size, crop, table, skip_bad, names_column)
     name = re.sub(r"\W+", "-", found.name).strip("-")[:40] or "faces"
     folder = Path(cache or default_cache()).expanduser().absolute() / f"{name}-{key(found, VERSION)[:12]}"
     faces = read_pack(folder, found.signature)

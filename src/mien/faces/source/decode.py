@@ -115,19 +115,25 @@ def _box(width: int, height: int, crop: Crop) -> tuple[float, float, float, floa
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: 16 bits to 8, transparent over white."""
+    """Any mode to RGB: 16 bits, or as many as there are in them, to 8; transparent over white."""
     if image.mode == "F":
         raise BadPicture("pixels are floating-point numbers, whose range is not known")
     if image.mode.startswith("I"):
         deep = np.asarray(image)
         if deep.dtype.itemsize > 2:  # one copy and no more: a large picture has a hundred million pixels
             deep = np.clip(deep, 0, 65535).astype(np.uint16)
-        return Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((deep >> (_depth(deep) - 8)).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, clear).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy an RGB image
+
+
+def _depth(deep: NDArray[np.uint16]) -> int:
+    """How many bits a camera or a scanner put into 16: 8, 10, 12, 14 or 16, by the brightest value."""
+    brightest = int(deep.max(initial=0))
+    return next(bits for bits in (8, 10, 12, 14, 16) if brightest < 1 << bits)
 
 
 def read_picture(path: Path, size: int, crop: Crop = "square") -> NDArray[np.uint8]:

@@ -31,6 +31,12 @@ class Finder:
         return None, 0
 
 
+def ends_as_picture(name: str) -> bool:
+    """Whether a name has the ending of a picture's file."""
+    plain = _plain(name)
+    return _without_ending(plain) != plain
+
+
 def _plain(name: str) -> str:
     """One spelling for one name: macOS writes accents apart, Windows the slashes the other way."""
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold()

@@ -1,5 +1,6 @@
 """The layout of a source: its pictures, and what its folders and tables say of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.faces.source.decode import BadPicture
 from mien.faces.source.listing import Listing, reader
-from mien.faces.source.tables import Labels, label, no_labels, parse
+from mien.faces.source.tables import Labels, NotOfPictures, label, no_labels, parse
 
+STRAYS = 0.01  # share of pictures that may lie beside folders of classes
+PARTS = re.compile(r"(part|batch|chunk|shard|images?|img|folder|dir|group|set|disc|volume|page)[-_ ]?\d+")
+MASKS = {"mask", "masks", "anno", "annotation", "annotations", "seg", "segmentation", "segmentations", "parsing"}
+MASKS |= {"depth", "depths", "landmarks", "alpha", "matte", "mattes"}
 MOST_FOLDERS = 64  # more folders than that are people or batches, not attributes
 
 
@@ -37,10 +42,19 @@ class Tables:
 
     listing: Listing
     chosen: Path | str | None  # a path on disk, or a name in the listing
+    names_column: str | None = None  # of file names; None: the one that has them
 
     def label(self, table: Path | str, pictures: Sequence[str]) -> Labels:
         """The labels that a table gives to pictures.  Raises: DataError where it is not a table or has none of them."""
-        return label(parse(self.read(table), self.called(table)), pictures)
+        return label(parse(self.read(table), self.called(table)), pictures, self.names_column)
+
+    def label_if_ours(self, table: str, pictures: Sequence[str], notes: list[str]) -> Labels | None:
+        """The same by a table that the user did not name; None, with a note, for one that is not about the pictures."""
+        try:
+            return self.label(table, pictures)
+        except NotOfPictures as error:
+            notes.append(f"left out: {error}")
+            return None
 
     def read(self, table: Path | str) -> bytes:
         """The bytes of a table.  Raises: DataError where they cannot be read."""
@@ -64,8 +78,67 @@ def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[L
         return no_labels(len(pictures)), "no table, so no attributes"
     if len(names) > MOST_FOLDERS:
         return no_labels(len(pictures)), f"{len(names):,} folders, too many to be attributes"
-    values = np.array([[folder == name for name in names] for folder in folders], np.int8)
-    return Labels(names, values, np.ones(len(pictures), np.bool_)), f"each of the {len(names)} folders is an attribute"
+    if are_numbered(names):
+        return no_labels(len(pictures)), f"{len(names)} folders that are only numbered, so no attributes"
+    return labels_of_classes(folders), f"each of the {len(names)} folders is an attribute"
+
+
+def labels_of_classes(classes: Sequence[str]) -> Labels:
+    """An attribute for each class, of pictures that have one each."""
+    names = tuple(sorted(set(classes)))
+    values = np.array([[found == name for name in names] for found in classes], np.int8)
+    return Labels(names, values, np.ones(len(classes), np.bool_))
+
+
+def are_numbered(folders: Sequence[str]) -> bool:
+    """Whether folders are parts of one set, such as 00000, 01000 or part_1, part_2; single digits may be classes."""
+    return all(re.fullmatch(r"\d{3,}", name) or PARTS.fullmatch(name.casefold()) for name in folders)
+
+
+def without_strays(pictures: Sequence[str], top: str, notes: list[str]) -> tuple[str, ...]:
+    """The pictures without the few that lie beside folders of classes, such as a cover picture."""
+    outside = [p for p in pictures if not first_folder(p, top)]
+    folders = {first_folder(p, top) for p in pictures} - {""}
+    if not outside or len(folders) < 2 or len(outside) > max(1, STRAYS * len(pictures)):
+        return tuple(pictures)
+    notes.append(f"left out, as beside the folders: {', '.join(outside[:3])}{' and more' if len(outside) > 3 else ''}")
+    return tuple(p for p in pictures if first_folder(p, top))
+
+
+def without_masks(pictures: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    """The pictures without those in folders of masks, depths or landmarks, where there are others."""
+    kinds: dict[str, str] = {}
+    for folder in {picture.rpartition("/")[0] for picture in pictures}:
+        words = set(re.split(r"[^a-z]+", folder.casefold()))
+        if found := sorted(words & MASKS):
+            kinds[folder] = found[0]
+    others = {picture.rpartition("/")[0].casefold() for picture in pictures} - {folder.casefold() for folder in kinds}
+    classes = any("mask" in folder.rpartition("/")[2] for folder in others) or any(
+        words & {"with", "without", "no"} for words in (set(re.split(r"[^a-z]+", f.casefold())) for f in kinds)
+    )
+    left = tuple(picture for picture in pictures if picture.rpartition("/")[0] not in kinds)
+    if not kinds or classes or not left:
+        return tuple(pictures)
+    where = ", ".join(f"{name}/" for name in sorted(kinds)[:3])
+    notes.append(
+        f"{len(pictures) - len(left):,} pictures in {where} were left out, as no photographs "
+        f"({', '.join(sorted(set(kinds.values())))}); give that folder itself to use them"
+    )
+    return left
+
+
+def without_unlabelled_folders(pictures: Sequence[str], labels: Labels, notes: list[str]) -> NDArray[np.bool_]:
+    """Which pictures to keep: not those of a folder without any row, where others' mostly have one.  bool [N]"""
+    folders = np.array([picture.rpartition("/")[0] for picture in pictures])
+    names, at = np.unique(folders, return_inverse=True)
+    counts, rows = np.bincount(at), np.bincount(at, labels.has_row)
+    outside = (rows == 0) & (len(names) > 1)
+    if not outside.any() or rows.sum() < counts[~outside].sum() / 2:
+        return np.ones(len(pictures), np.bool_)
+    told = ", ".join(f"{name}/" if name else "the top" for name in names[outside][:3])
+    notes.append(f"{counts[outside].sum():,} pictures in {told} were left out: none of them has a row in the table")
+    keep: NDArray[np.bool_] = ~outside[at]
+    return keep
 
 
 def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:

@@ -20,6 +20,9 @@ from typing import NamedTuple
 from mien.errors import DataError, did_you_mean, shown
 from mien.faces.source.decode import MAX_BYTES, BadPicture, extensions
 
+# Files and folders of macOS, Windows, Synology's and QNAP's disks, and Linux: thumbnails, deleted pictures, caches.
+DROPPINGS = {"", "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"}
+DROPPINGS |= {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "lost+found", "__pycache__"}
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
 # Longer names are refused: the index of a name's endings grows with the square of its length.
 MOST_DEEP, LONGEST_NAME = 32, 4096  # folders, letters
@@ -222,5 +225,5 @@ def _is_of_mien(folder: str) -> bool:
 
 
 def _is_noise(name: str) -> bool:
-    """Hidden files, and what macOS and Windows leave behind; '..' in a zip is among the hidden."""
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini", "")
+    """Hidden files, and what systems leave behind; '..' in a zip is among the hidden."""
+    return name.startswith(".") or name.casefold() in DROPPINGS

@@ -2,19 +2,33 @@
 
 import numpy as np
 
-from mien.faces.source.layout import Layout, Tables, labels_from_folders, only_table
+from mien.faces.source.layout import (
+    Layout,
+    Tables,
+    labels_from_folders,
+    only_table,
+    without_masks,
+    without_strays,
+    without_unlabelled_folders,
+)
 from mien.faces.source.listing import Listing
 from mien.faces.splits import NOT_GIVEN
 
 
 def read_folder(listing: Listing, tables: Tables, top: str) -> Layout:
     """One folder of pictures, with a table or not, or a folder of folders."""
-    pictures, notes = listing.pictures, list[str]()
-    given = np.full(len(pictures), NOT_GIVEN, np.int8)
+    notes: list[str] = []
+    pictures = listing.pictures
     table = tables.chosen or only_table(listing, top, notes)
+    labels = None
     if table:
-        labels = tables.label(table, pictures)
-        found = "" if tables.chosen else ", which lies there"
-        return Layout(f"pictures with the table {tables.called(table)}{found}", pictures, given, labels, notes=notes)
-    labels, how = labels_from_folders(pictures, [top])
-    return Layout(f"a folder of pictures; {how}", pictures, given, labels, notes=notes)
+        labels = tables.label(table, pictures) if tables.chosen else tables.label_if_ours(str(table), pictures, notes)
+    if table and labels:
+        keep = without_unlabelled_folders(pictures, labels, notes)
+        pictures, labels = tuple(np.array(pictures, object)[keep]), labels.of(keep)
+        how = f"pictures with the table {tables.called(table)}{'' if tables.chosen else ', which lies there'}"
+    else:
+        pictures = without_strays(without_masks(pictures, notes), top, notes)
+        labels, words = labels_from_folders(pictures, [top])
+        how = f"a folder of pictures; {words}"
+    return Layout(how, pictures, np.full(len(pictures), NOT_GIVEN, np.int8), labels, notes=notes)

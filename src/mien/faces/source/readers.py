@@ -1,6 +1,7 @@
 """The layout of a source, recognised by its files. A new layout is a file beside this one and a line in READERS."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mien.errors import DataError
@@ -19,15 +20,34 @@ READERS: tuple[Reader, ...] = (  # the first that knows a layout reads it
 )
 
 
-def read_layout(listing: Listing, table: Path | str | None) -> Layout:
+def read_layout(listing: Listing, table: Path | str | None, names_column: str | None = None) -> Layout:
     """Names, splits and labels by the first reader that knows the layout; no picture is opened.
+
+    table: instead of the one that lies there.    names_column: of a table, the one of file names.
 
     Raises: DataError: no pictures, a table that cannot be used.
     """
     if not listing.pictures:
         raise no_pictures(listing)
-    tables, top = Tables(listing, table), top_folder(listing)
-    return next(layout for read in READERS if (layout := read(listing, tables, top)))
+    tables, top = Tables(listing, table, names_column), top_folder(listing)
+    layout = next(layout for read in READERS if (layout := read(listing, tables, top)))
+    return replace(layout, notes=[*layout.notes, *passed_over(listing, layout)])
+
+
+def passed_over(listing: Listing, layout: Layout) -> list[str]:
+    """Notes on files that were not read: how many of each ending, and those that may hold attributes."""
+    notes = []
+    if listing.ignored:
+        kinds = sorted(listing.ignored.items(), key=lambda kind: (-kind[1], kind[0]))
+        told = ", ".join(f"{count:,} {ending}" for ending, count in kinds[:6])
+        more = f" and {len(kinds) - 6} more kinds" if len(kinds) > 6 else ""
+        notes.append(f"passed over, as no pictures that are read: {told}{more}")
+    if not layout.labels.names:
+        texts = [name for name in listing.tables if name.casefold().endswith(".txt")]
+        if texts:
+            named = ", ".join(texts[:3]) + (" and more" if len(texts) > 3 else "")
+            notes.append(f"if {named} holds attributes, name the table with --attributes")
+    return notes
 
 
 def find_table(listing: Listing, table: Path) -> Path | str:

@@ -1,19 +1,45 @@
 """The coursework's layout: a folder for each split, and a table for each, or one for all."""
 
+import re
+
 import numpy as np
 
-from mien.faces.source.layout import Layout, Tables, first_folder, labels_from_folders, only_table, tables_in
+from mien.errors import DataError
+from mien.faces.source.layout import (
+    Layout,
+    Tables,
+    first_folder,
+    labels_from_folders,
+    labels_of_classes,
+    only_table,
+    tables_in,
+)
 from mien.faces.source.listing import Listing
 from mien.faces.source.tables import join
 from mien.faces.splits import TEST, TRAIN, VALIDATION
 
-SPLIT_FOLDERS = {"train": TRAIN, "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION, "test": TEST}
+SPLITS_BY_NAME = {"train": TRAIN, "training": TRAIN, "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION}
+SPLITS_BY_NAME |= {"dev": VALIDATION, "eval": VALIDATION, "test": TEST, "testing": TEST}
+OF = r"(?:images?|imgs?|pics|pictures|faces|data|set|split)"
+NAMED = re.compile(rf"(?:{OF}[-_ ]?)?({'|'.join(SPLITS_BY_NAME)})(?:[-_ ]?{OF})?[-_ ]?([ab]?)")
+
+
+def split_of(folder: str) -> int | None:
+    """The split that a folder is named after, such as train, training, test_images or trainA; None for others."""
+    found = NAMED.fullmatch(folder.casefold())
+    return SPLITS_BY_NAME[found[1]] if found else None
+
+
+def domain_of(folder: str) -> str:
+    """'A' of trainA, 'B' of testB, as sets of two kinds of pictures are laid out; '' for others."""
+    found = NAMED.fullmatch(folder.casefold())
+    return found[2].upper() if found else ""
 
 
 def read_split_folders(listing: Listing, tables: Tables, top: str) -> Layout | None:
     """The coursework's layout: train/ and test/ (validation/ if there), and a table for each, or one for all."""
     folders = sorted({first_folder(p, top) for p in listing.pictures})
-    found = {name: SPLIT_FOLDERS[name.casefold()] for name in folders if name.casefold() in SPLIT_FOLDERS}
+    found = {name: split for name in folders if (split := split_of(name)) is not None}
     if TRAIN not in found.values() or len(set(found.values())) < 2:
         return None
     splits = dict(sorted(found.items(), key=lambda item: item[1]))
@@ -33,12 +59,18 @@ def read_split_folders(listing: Listing, tables: Tables, top: str) -> Layout | N
         labelled = []
         for name, table in own.items():
             rows = [at for at, p in enumerate(pictures) if first_folder(p, top) == name]
-            if table:
-                labelled.append((rows, tables.label(table, [pictures[at] for at in rows])))
+            its = tables.label_if_ours(table, [pictures[at] for at in rows], notes) if table else None
+            if its:
+                labelled.append((rows, its))
             else:
                 notes.append(f"there is no table for {name}/")
+        if not labelled:
+            raise DataError(f"{listing.path}: {notes[0]}. Name the table with --attributes, or remove these files.")
         labels = join(len(pictures), labelled)
         words = f"the coursework's layout: {words} with {' and '.join(t for t in own.values() if t)}"
+    elif {domain_of(name) for name in splits} == {"A", "B"}:
+        labels = labels_of_classes([domain_of(first_folder(p, top)) for p in pictures])
+        words = f"split folders: {words}; A and B are attributes"
     else:
         labels, how = labels_from_folders(pictures, [f"{top}{name}/" for name in splits])
         words = f"split folders: {words}; {how}"
@@ -46,9 +78,14 @@ def read_split_folders(listing: Listing, tables: Tables, top: str) -> Layout | N
 
 
 def table_of(listing: Listing, top: str, split: str) -> str | None:
-    """'train.csv' beside train/, or the only table inside it."""
-    for name in listing.tables:
-        if name.rpartition(".")[0].casefold() == f"{top}{split}".casefold():
+    """'train.csv' or 'labels_train.csv' beside train/, or the only table inside it."""
+    stem = f"{top}{split}".casefold()
+    beside = [name for name in listing.tables if name.rpartition("/")[0] == top.rstrip("/")]
+    for name in beside:
+        if name.rpartition(".")[0].casefold() == stem:
             return name
+    about = [n for n in beside if split.casefold() in re.split(r"[^a-z]+", n[len(top) :].casefold())]
+    if len(about) == 1 and about[0].casefold().endswith((".csv", ".tsv")):
+        return about[0]
     inside = tables_in(listing, f"{top}{split}/")
     return inside[0] if len(inside) == 1 else None

@@ -7,14 +7,14 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, shown
-from mien.faces.source.file_names import Finder
+from mien.errors import DataError, did_you_mean, shown
+from mien.faces.source.file_names import Finder, ends_as_picture
 
 _UNKNOWN, _MINUS_ONE, _NOT_BINARY = -1, 2, 3  # beside 0 and 1
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0}
@@ -22,8 +22,14 @@ _WORDS |= dict.fromkeys(("", "na", "n/a", "nan", "?", "none", "null"), _UNKNOWN)
 MOST_CELLS, MOST_COLUMNS = 50_000_000, 10_000
 MOST_ATTRIBUTES = 1000  # every two of them are correlated
 LONGEST_NAME = 100  # letters of an attribute's name
+INDEXES = ("", "unnamed: 0", "index", "level_0")  # headers of the column of row numbers that pandas writes
+PEOPLE = ("annotator", "rater", "worker", "labeler", "labeller", "coder", "user")  # in the header of who labelled
 _SHORT = 8  # letters of a cell that is likely to repeat in many rows
 _ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
+
+
+class NotOfPictures(DataError):
+    """A table that has nothing to do with the pictures: one column, or no row that matches."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class Labels:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def of(self, keep: NDArray[np.bool_]) -> "Labels":
+        """The labels of some of the pictures."""
+        return replace(self, values=self.values[keep], has_row=self.has_row[keep])
+
 
 def no_labels(count: int) -> Labels:
     """The labels of pictures without a table."""
@@ -76,30 +86,76 @@ def parse(content: bytes, source: str) -> Table:
     return table
 
 
-def label(table: Table, pictures: Sequence[str]) -> Labels:
-    """Give every picture its row of the table; the column of file names is the one that matches the most pictures.
+def label(table: Table, pictures: Sequence[str], names_column: str | None = None) -> Labels:
+    """Give every picture its row of the table.
 
-    Raises: DataError: no row matches a picture, no column is an attribute.
+    names_column: the column of file names; by default one whose cells are names of pictures, with their endings where
+    a column has them.
+
+    Raises: DataError: no row matches a picture, columns that name different pictures, no column is an attribute.
     """
     codes = _codes(table)
-    names_at, places = _match(table, codes, pictures)
-    rows, chosen = _one_row_each(places)
+    names_at, places = _match(table, codes, pictures, names_column)
     values, names, left_out, notes = _attributes(table, codes, names_at)
+    rows_of = _rows_of_each(places)
+    _refuse_long_form(table, names_at, rows_of, names)
     labelled = np.full((len(pictures), len(names)), _UNKNOWN, np.int8)
-    labelled[chosen] = values[rows]
     has_row = np.zeros(len(pictures), np.bool_)
-    has_row[chosen] = True
-    used = set(rows)
+    disagreeing = 0
+    for place, rows in rows_of.items():
+        has_row[place] = True
+        labelled[place] = values[rows[0]] if len(rows) == 1 else _majority(values[rows])
+        disagreeing += len(rows) > 1 and _disagree(values[rows])
+    if disagreeing:
+        words = "picture has several rows that disagree" if disagreeing == 1 else "pictures have rows that disagree"
+        notes.append(
+            f"{table.source}: {disagreeing:,} {words}; the majority was taken, and unknown where there is none"
+        )
+    used = {row for rows in rows_of.values() for row in rows}
     called = [row[names_at] for row in table.rows]
     return Labels(
         names,
         labelled,
         has_row,
         [name for name, (place, _) in zip(called, places, strict=True) if place is None],
-        [called[row] for row, (place, _) in enumerate(places) if place is not None and row not in used],
+        [called[row] for row, (place, _) in enumerate(places) if place is not None and row not in used]
+        + [called[row] for rows in rows_of.values() for row in rows[1:]],
         left_out,
         notes,
     )
+
+
+def _majority(values: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What most rows say of each attribute, of those that know; unknown where as many say the one as the other."""
+    ayes, noes = (values == 1).sum(0), (values == 0).sum(0)
+    return np.where(ayes == noes, _UNKNOWN, ayes > noes).astype(np.int8)
+
+
+def _disagree(values: NDArray[np.int8]) -> bool:
+    return bool(((values == 1).any(0) & (values == 0).any(0)).any())
+
+
+def _refuse_long_form(table: Table, names_at: int, rows_of: dict[int, list[int]], names: Sequence[str]) -> None:
+    """Raises: DataError for a table with a row for each attribute of a picture, `image, attribute, value`.
+
+    That is: one attribute, several rows for most pictures, and another column that tells the rows of a picture apart by
+    a few words. A column of people who labelled the pictures does so, too, but says so in its header.
+    """
+    several = [rows for rows in rows_of.values() if len(rows) > 1]
+    if len(names) != 1 or 2 * len(several) < len(rows_of):
+        return
+    for at, column in enumerate(table.columns):
+        if at == names_at or column in names or any(word in column.casefold() for word in PEOPLE):
+            continue
+        if len({row[at] for row in table.rows}) <= MOST_ATTRIBUTES and all(
+            len({table.rows[row][at] for row in rows}) == len(rows) for rows in several
+        ):
+            raise DataError(
+                f"{table.source}: most pictures have several rows, and column {shown(column)} tells them apart: a row "
+                f"for each attribute, as it seems. Give one row a picture and one column an attribute (in pandas: "
+                f"table.pivot(index={table.columns[names_at]!r}, columns={column!r}, values={names[0]!r})); if these "
+                "are people who labelled the same, call the column 'annotator', and the majority is taken."
+            )
 
 
 def _text(content: bytes) -> str:
@@ -130,7 +186,8 @@ def _delimited(lines: list[str], source: str) -> Table:
         raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
     if not cells:
         raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
-    columns = _header(cells[0][1], f"{source}, line {cells[0][0]}")
+    fullest = max((len(row) for _, row in cells[1:] if row[-1]), default=0)  # an index may be the last, without a name
+    columns = _header(cells[0][1], f"{source}, line {cells[0][0]}", fullest)
     for line, row in cells[1:]:
         while len(row) > len(columns) and not row[-1]:  # a delimiter at the end of the line
             row.pop()
@@ -173,15 +230,15 @@ def _delimiter(lines: list[str]) -> str:
     return max(",;\t", key=fit)
 
 
-def _header(cells: list[str], where: str) -> tuple[str, ...]:
+def _header(cells: list[str], where: str, fullest: int) -> tuple[str, ...]:
     if len(cells) < 2:
-        raise DataError(
+        raise NotOfPictures(
             f"{where}: {cells[0][:60]!r} is one column. Columns are set apart by commas, semicolons or tabs: "
             "the file name first, then the attributes."
         )
     if all(_code(cell) != _NOT_BINARY for cell in cells[1:]):
         raise DataError(f"{where}: values where the names of the columns should be. Put a line of names above.")
-    while len(cells) > 2 and not cells[-1]:
+    while len(cells) > max(2, fullest) and not cells[-1]:
         cells.pop()
     if len(cells) > MOST_COLUMNS:
         raise DataError(
@@ -221,27 +278,67 @@ def _codes(table: Table) -> NDArray[np.int8]:
     return np.fromiter(cells, np.int8).reshape(len(table.rows), len(table.columns))
 
 
-def _match(table: Table, codes: NDArray[np.int8], pictures: Sequence[str]) -> tuple[int, list[tuple[int | None, int]]]:
-    """The column of names, and where each row's picture is (see `Finder.find`)."""
+def _match(
+    table: Table, codes: NDArray[np.int8], pictures: Sequence[str], names_column: str | None
+) -> tuple[int, list[tuple[int | None, int]]]:
+    """The column of names, and where each row's picture is (see `Finder.find`).
+
+    Raises: DataError where no row matches, or where columns match that speak of different pictures: pandas' index
+    matches 0.jpg as well as a column of names does.
+    """
     finder = Finder(pictures)
     candidates = [int(column) for column in np.flatnonzero((codes == _NOT_BINARY).any(0))] or [0]
+    if names_column is not None:
+        candidates = [column_called(table, names_column)]
     found = {column: [finder.find(row[column]) for row in table.rows] for column in candidates}
-    best = max(candidates, key=lambda column: sum(place is not None and place >= 0 for place, _ in found[column]))
+    matches = {column: sum(place is not None and place >= 0 for place, _ in found[column]) for column in candidates}
+    best = max(candidates, key=lambda column: matches[column])
     if all(place is None for place, _ in found[best]):
-        raise DataError(
-            f"{table.source}: no row matches a picture. A name in the table: {shown(table.rows[0][0])}; "
+        raise NotOfPictures(
+            f"{table.source}: no row matches a picture. A name in the table: {shown(table.rows[0][best])}; "
             f"a picture: {shown(pictures[0])}. Names may lack folder and ending, but must be the same otherwise."
         )
+    able = [column for column in candidates if matches[column] and 2 * matches[column] >= matches[best]] or [best]
+    able = [column for column in able if _names_files(table, column)] or able
+    able = [column for column in able if table.columns[column].casefold() not in INDEXES] or able
+    best = max(able, key=lambda column: matches[column])
+    for other in able:
+        pairs = ((mine, its) for (mine, _), (its, _) in zip(found[best], found[other], strict=True))
+        if any(mine != its and min(mine, its) >= 0 for mine, its in pairs if mine is not None and its is not None):
+            one, two = (shown(table.columns[column] or "the first") for column in sorted((best, other)))
+            raise DataError(
+                f"{table.source}: the columns {one} and {two} both name pictures, and not the same ones. Say which one "
+                "names the file that a row is about: --names-column NAME (data.names_column)."
+            )
     return best, found[best]
 
 
-def _one_row_each(places: list[tuple[int | None, int]]) -> tuple[list[int], list[int]]:
-    """Rows and the pictures they describe: of several rows for a picture the most exact one, then the first."""
-    best: dict[int, tuple[int, int]] = {}
+def column_called(table: Table, name: str) -> int:
+    """The place of a column.  Raises: DataError where the table has no such column."""
+    if name not in table.columns:
+        raise DataError(
+            f"{table.source}: there is no column {shown(name)}.{did_you_mean(name, table.columns)} "
+            f"Columns: {', '.join(map(shown, table.columns[:20]))}."
+        )
+    return table.columns.index(name)
+
+
+def _names_files(table: Table, column: int) -> bool:
+    """Whether most cells of a column end as pictures' files do."""
+    return 2 * sum(ends_as_picture(row[column]) for row in table.rows) > len(table.rows)
+
+
+def _rows_of_each(places: list[tuple[int | None, int]]) -> dict[int, list[int]]:
+    """The rows that describe each picture, by its place: of several those that name it most exactly."""
+    best: dict[int, tuple[int, list[int]]] = {}
     for row, (place, exactness) in enumerate(places):
-        if place is not None and place >= 0 and (place not in best or exactness > best[place][0]):
-            best[place] = (exactness, row)
-    return [row for _, row in best.values()], list(best)
+        if place is None or place < 0:
+            continue
+        if place not in best or exactness > best[place][0]:
+            best[place] = (exactness, [row])
+        elif exactness == best[place][0]:
+            best[place][1].append(row)
+    return {place: rows for place, (_, rows) in best.items()}
 
 
 def _attributes(
