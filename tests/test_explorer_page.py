@@ -189,8 +189,10 @@ def test_a_seed_shows_the_same_faces_to_another_visitor(site: Site, visit: Any) 
     assert pixels(theirs) == second
 
 
-def test_an_attribute_that_is_set_changes_the_faces_and_is_in_the_address(site: Site, visit: Any) -> None:
-    page = visit(site).open(f"sample?run={CONDITIONAL}&seed=3")
+def test_an_attribute_that_is_set_changes_the_faces_and_is_in_the_address(
+    site: Site, visit: Any, trained_runs: dict[str, Run]
+) -> None:
+    page = visit(site).open(f"sample?run={CONDITIONAL}&seed=3&count=12")
     before = pixels(page)
     page.get_by_role("radiogroup", name="Male").get_by_role("radio", name="On").check()
     after = changed(page, before)
@@ -198,6 +200,9 @@ def test_an_attribute_that_is_set_changes_the_faces_and_is_in_the_address(site: 
     assert "set=Male:1" in address(page)
     page.reload()
     assert pixels(page) == after
+    asked = mien.open_run(trained_runs[CONDITIONAL].path).sample(12, seed=3, attributes={"Male": 1})
+    most = 0 if site.engine == "server" else 16  # a bundle's weights have 16 bits
+    assert np.abs(images_of(page, ".grid .face").astype(int) - asked).max() <= most
 
 
 def test_a_locked_seed_stays(sites: dict[str, Site], visit: Any) -> None:

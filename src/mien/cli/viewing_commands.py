@@ -23,7 +23,11 @@ def sample(args: argparse.Namespace) -> None:
     from mien.pictures import arrays
 
     require_room_for(args.count)
-    images = open_run(args.run).sample(args.count, seed=args.seed, attributes=attribute_values(args.set))
+    trained, given = open_run(args.run), attribute_values(args.set)
+    images = trained.sample(args.count, seed=args.seed, attributes=given)
+    if given and arrays.never_together(trained.attributes, trained.combinations, given):
+        told = " and ".join(f"{name}={value:g}" for name, value in given.items())
+        say(f"no training face has {told}; the other attributes are drawn from those that come nearest")
     save_picture(arrays.grid(images, columns=min(8, args.count)), args.out)
 
 
@@ -31,7 +35,7 @@ def attribute_values(words: list[str]) -> dict[str, float]:
     """{'Male': 1.0} for ['Male=1'].  Raises: RecipeError for words that do not read so."""
     values = {}
     for word in words:
-        name, _, value = word.partition("=")
+        name, _, value = word.rpartition("=")  # a name may hold one itself, such as sex=male
         try:
             values[name] = float(value)
         except ValueError:

@@ -114,7 +114,13 @@ class ExportedModel:
         )
 
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
-        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
+        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]
+
+        Raises: DataError for arrays of other shapes, or without the attributes.
+        """
+        arrays.require_rows("latents", z, self.latent_dim)
+        if self.attributes:
+            arrays.require_rows("attributes", y, len(self.attributes), len(z))
         pieces = []
         for start in range(0, len(z), self.generator.chunk):
             piece = slice(start, start + self.generator.chunk)
@@ -129,8 +135,10 @@ class ExportedModel:
 
         y: attributes of the pictures, where the model is conditional; left out, none is known (0.5 each).
 
-        Raises: RecipeError where the model has no encoder; RunError where its file is not there.
+        Raises: RecipeError where the model has no encoder; RunError where its file is not there; DataError for other
+        arrays.
         """
+        arrays.require_pictures(images, self.image_size)
         encoder, coded = self.encoder, []
         labels = self.known(len(images), y)
         for start in range(0, len(images), encoder.chunk):
@@ -142,6 +150,8 @@ class ExportedModel:
     def known(self, count: int, y: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         """Attributes of pictures for the encoder; 0.5 where unknown.  -> [count,A], or None where it takes none"""
         known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        if known is not None and self.attributes:
+            arrays.require_rows("attributes", known, len(self.attributes), count)
         return known if self.attributes else None
 
     def reconstruct(self, images: arrays.Pictures, y: NDArray[np.float32] | None = None) -> arrays.Pictures:

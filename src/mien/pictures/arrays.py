@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import RecipeError, did_you_mean
+from mien.errors import DataError, RecipeError, did_you_mean
 from mien.faces import Faces
 
 FEWEST_FOR_TSNE = 30  # points; its neighbourhoods are about as large
@@ -21,6 +21,28 @@ def require_sample(count: int, seed: int) -> None:
     """Raises: RecipeError where so many samples of that seed cannot be drawn."""
     if count < 1 or seed < 0:
         raise RecipeError(f"{count} samples of seed {seed}: the count is 1 or more, the seed 0 or more.")
+
+
+def require_pictures(images: object, side: int) -> None:
+    """Raises: DataError for anything but stored pictures of that side, uint8 [N,S,S,3]."""
+    expected = f"expected uint8 [N,{side},{side},3] with values from 0 to 255"
+    if not isinstance(images, np.ndarray):
+        raise DataError(f"pictures are {type(images).__name__}: {expected}. Files are read by mien.open_faces.")
+    if images.dtype != np.uint8:
+        low, high = (float(images.min()), float(images.max())) if images.size and images.dtype.kind in "iuf" else (0, 0)
+        hint = f"{low:g} to {high:g}: scale them to 0 to 255, round, and give them .astype(np.uint8)"
+        raise DataError(f"pictures are {images.dtype}: {expected}. They go from {hint}.")
+    if images.ndim != 4 or images.shape[1:] != (side, side, 3):
+        raise DataError(f"pictures have the shape {list(images.shape)}: {expected}.")
+
+
+def require_rows(what: str, rows: object, columns: int, count: int | None = None) -> None:
+    """Raises: DataError for anything but [N,columns] numbers, of so many rows where a count is given."""
+    shape = list(np.shape(rows)) if isinstance(rows, np.ndarray) else type(rows).__name__
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iuf" or list(rows.shape[1:]) != [columns]:
+        raise DataError(f"{what} are {shape}: expected an array of numbers, [N,{columns}].")
+    if count is not None and len(rows) != count:
+        raise DataError(f"{what} are {shape}: expected one row for each of {count}.")
 
 
 def latents(latent_dim: int, count: int, seed: int) -> NDArray[np.float32]:
@@ -37,7 +59,7 @@ def labels(
     given: Mapping[str, float],
     model: str,
 ) -> NDArray[np.float32] | None:
-    """Attributes for new faces: those given, and the others as they occur together in the training data.
+    """Attributes for new faces: those given, and the others as they occur in training faces that have those.
 
     -> [count,A], or None for a model without conditions
 
@@ -46,6 +68,7 @@ def labels(
     require_attributes(attributes, given, model)
     if not attributes:
         return None
+    combinations = agreeing(attributes, combinations, given)
     weights = np.array([n for _, n in combinations], float)
     independent = np.random.default_rng([seed, 1])  # of the latents of the same seed
     rows = independent.choice(len(weights), size=count, p=weights / weights.sum())
@@ -53,6 +76,20 @@ def labels(
     for name, value in given.items():
         y[:, attributes.index(name)] = value
     return y
+
+
+def agreeing(attributes: Sequence[str], combinations: Combinations, given: Mapping[str, float]) -> Combinations:
+    """The combinations that agree with the attributes given; where none does, those that come nearest to it."""
+    apart = [
+        sum(abs(values[attributes.index(name)] - value) for name, value in given.items()) for values, _ in combinations
+    ]
+    return [found for found, distance in zip(combinations, apart, strict=True) if distance <= min(apart) + 1e-9]
+
+
+def never_together(attributes: Sequence[str], combinations: Combinations, given: Mapping[str, float]) -> bool:
+    """Whether no training face has all the attributes that are given, as far as they are 0 or 1."""
+    values, _ = agreeing(attributes, combinations, given)[0]
+    return any(abs(values[attributes.index(name)] - value) > 0.5 for name, value in given.items())
 
 
 def labels_of_pictures(

@@ -53,7 +53,7 @@ class TrainedModel:
         """New faces.  -> uint8 [count,S,S,3]
 
         attributes: values in [0, 1] for some or all of the model's attributes; the others are drawn as they occur
-        together in the training data.
+        in training faces that have those.
 
         Raises: RecipeError for an attribute the model does not know, or a value out of range.
         """
@@ -72,7 +72,13 @@ class TrainedModel:
         return None if y is None else torch.from_numpy(y)
 
     def generate(self, z: NDArray[np.float32], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
-        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]"""
+        """Pictures from latents, and attributes where the model is conditional.  [N,Z], [N,A] -> uint8 [N,S,S,3]
+
+        Raises: DataError for arrays of other shapes, or without the attributes.
+        """
+        arrays.require_rows("latents", z, self.model.latent_dim)
+        if self.attributes:
+            arrays.require_rows("attributes", y, len(self.attributes), len(z))
         return of_models.generate(self.model, torch.from_numpy(z), None if y is None else torch.from_numpy(y))
 
     def encode(
@@ -82,8 +88,9 @@ class TrainedModel:
 
         y: attributes of the pictures, where the model is conditional; left out, none is known (0.5 each).
 
-        Raises: RecipeError where the model has no encoder.
+        Raises: RecipeError where the model has no encoder; DataError for other arrays.
         """
+        arrays.require_pictures(images, self.image_size)
         return of_models.encode(self._encoder(), images, self._known(len(images), y))
 
     def reconstruct(self, images: NDArray[np.uint8], y: NDArray[np.float32] | None = None) -> arrays.Pictures:
@@ -91,6 +98,7 @@ class TrainedModel:
 
         Raises: as `encode`.
         """
+        arrays.require_pictures(images, self.image_size)
         return of_models.reconstruct(self._encoder(), images, self._known(len(images), y))
 
     def _encoder(self) -> Encodes:
@@ -102,6 +110,8 @@ class TrainedModel:
 
     def _known(self, count: int, y: NDArray[np.float32] | None) -> Tensor | None:
         known = arrays.labels_of_pictures(self.attributes, count, {}) if y is None else y
+        if known is not None and self.attributes:
+            arrays.require_rows("attributes", known, len(self.attributes), count)
         return torch.from_numpy(known) if known is not None and self.attributes else None
 
 

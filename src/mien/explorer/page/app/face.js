@@ -9,7 +9,7 @@
  */
 
 import { fromHalf } from "./manifest.js";
-import { chanceStep, drawnAttributes, MOST_OF_A_SEED, seededLatent } from "./random.js";
+import { agreeing, chanceStep, drawnAttributes, MOST_OF_A_SEED, seededLatent } from "./random.js";
 
 /**
  * @typedef {import("./manifest.js").Run} Run
@@ -60,7 +60,8 @@ export function parse(text) {
  * @returns {Face}
  */
 export function seeded(run, snapshot, seed, index, truncation, set) {
-  const y = run.attributes.length ? drawnAttributes(seed, index, run.combinations) : null;
+  const agree = agreeing(run.attributes, run.combinations, set);
+  const y = run.attributes.length ? drawnAttributes(seed, index, agree) : null;
   run.attributes.forEach((name, column) => {
     if (y && name in set) y[column] = set[name];
   });

@@ -53,6 +53,23 @@ export function drawnAttributes(seed, index, combinations) {
   return [...combinations[upTo.findIndex((share) => share > drawn)][0]];
 }
 
+/**
+ * The combinations that agree with the attributes that are set; where none does, those that come nearest to it.
+ * @param {string[]} attributes
+ * @param {[number[], number][]} combinations
+ * @param {Record<string, number>} set
+ * @returns {[number[], number][]}
+ */
+export function agreeing(attributes, combinations, set) {
+  const given = attributes.flatMap((name, column) => (name in set ? [[column, set[name]]] : []));
+  if (!given.length) return combinations;
+  const apart = combinations.map(([values]) =>
+    given.reduce((sum, [column, value]) => sum + Math.abs(values[column] - value), 0),
+  );
+  const least = apart.reduce((one, other) => Math.min(one, other), Infinity);
+  return combinations.filter((_, place) => apart[place] <= least + 1e-9);
+}
+
 /** The share of training faces up to each combination. @param {[number[], number][]} combinations */
 function sharesOf(combinations) {
   const faces = combinations.reduce((sum, [, count]) => sum + count, 0);
