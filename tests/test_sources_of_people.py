@@ -274,3 +274,117 @@ def test_as_many_bits_as_a_camera_put_into_sixteen_become_eight(bits: int, kind:
     with quiet():
         image, _ = decode(encoded(Image.fromarray(deep), kind), 64, "square")
     assert np.abs(image[..., 0].astype(int) - grey).max() <= 1
+
+
+# Labels in words, splits in a column, and tables in JSON
+
+
+def found_in(columns: dict[str, list[object]]) -> dict[str, list[int]]:
+    found = label(parse(written({"file": numbered(20), **columns}), "t.csv"), numbered(20))
+    return {name: found.values[:, at].tolist() for at, name in enumerate(found.names)}
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("Female", "Male"), "Male"),
+        (("male", "female"), "male"),
+        (("F", "M"), "column M"),
+        (("young", "old"), "young"),
+        (("neutral", "smiling"), "smiling"),
+    ],
+)
+def test_two_words_are_a_yes_and_a_no(words: tuple[str, str], name: str) -> None:
+    cells = [*words, *words, "", "n/a", *words * 7]
+    yes = name.removeprefix("column ")
+    expected = [-1 if cell in ("", "n/a") else int(cell == yes) for cell in cells]
+    assert found_in({"column": cells}) == {name: expected}
+
+
+def test_more_words_are_an_attribute_each_and_exclude_one_another() -> None:
+    hair = ["black", "blond", "red", "black"] * 5
+    found = found_in({"hair": hair, "black": [0, 1] * 10})
+    assert list(found) == ["black", "hair black", "blond", "red"]
+    assert [found["hair black"][at] + found["blond"][at] + found["red"][at] for at in range(20)] == [1] * 20
+
+
+def test_tags_in_a_cell_are_an_attribute_each() -> None:
+    tags = ["Smiling|Male", "Male", "", "Smiling"] * 5
+    assert found_in({"tags": tags}) == {"Male": [1, 1, 0, 0] * 5, "Smiling": [1, 0, 0, 1] * 5}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"somebody {at}" for at in range(20)],  # each once
+        ["20-29", "3-9"] * 10,  # numbers
+        [f"word {at % 15}" for at in range(30)][:20],
+        ["a"] * 20,
+    ],
+)
+def test_other_words_are_left_out_with_a_reason(cells: list[object]) -> None:
+    columns = {"file": numbered(20), "words": cells, "Male": [0, 1] * 10}
+    found = label(parse(written(columns), "t.csv"), numbered(20))
+    assert found.names == ("Male",)
+    assert found.left_out[0][0] == "words"
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("split", ["train", "val", "test", "train"], [TRAIN, VALIDATION, TEST, TRAIN]),
+        ("Set", ["Training", "Testing", "Training", "Testing"], [TRAIN, TEST, TRAIN, TEST]),
+        ("Usage", ["Training", "PublicTest", "PrivateTest", "Training"], [TRAIN, VALIDATION, TEST, TRAIN]),
+        ("partition", ["0", "1", "2", "0"], [TRAIN, VALIDATION, TEST, TRAIN]),
+        ("is_train", ["1", "0", "1", "0"], [TRAIN, TEST, TRAIN, TEST]),
+        ("is_test", ["True", "False", "True", "False"], [TEST, TRAIN, TEST, TRAIN]),
+        ("split", ["train", "test", "", "train"], [TRAIN, TEST, NOT_GIVEN, TRAIN]),
+    ],
+)
+def test_a_column_says_the_split(header: str, cells: list[object], expected: list[int], tmp_path: Path) -> None:
+    write(tmp_path, *numbered(20))
+    content = written({"file": numbered(20), header: cells * 5, "Male": [0, 1] * 10})
+    (tmp_path / "t.csv").write_bytes(content)
+    found = read(tmp_path)
+    assert (found.given.tolist(), found.labels.names) == (expected * 5, ("Male",))
+
+
+@pytest.mark.parametrize("header", ["split", "Male"])
+def test_what_may_be_anything_is_no_split(header: str) -> None:
+    found = label(parse(written({"file": numbered(20), header: [0, 1] * 10}), "t.csv"), numbered(20))
+    assert (found.given, found.names) == (None, (header,))
+
+
+def test_a_table_with_a_row_a_line_in_json_is_read_where_it_lies(tmp_path: Path) -> None:
+    for folder in ("train", "test"):
+        write(tmp_path / folder, *numbered(10))
+        rows = [{"file_name": name, "Male": bool(at % 2), "note": f"{at}, and more"} for at, name in enumerate(numbered(10))]
+        (tmp_path / folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read(tmp_path)
+    assert found.labels.names == ("Male",)
+    assert found.labels.values[:, 0].tolist() == [0, 1] * 10
+
+
+@pytest.mark.parametrize(("classes", "names"), [((0, 1), ("class 1",)), ((0, 1, 2), ("class 0", "class 1", "class 2"))])
+def test_the_labels_of_a_stylegan_data_set_are_read(
+    classes: tuple[int, ...], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    for folder in ("00000", "00001"):
+        write(tmp_path / folder, *numbered(12, prefix=f"img{folder}"))
+    pictures = list_source(tmp_path).pictures
+    labels = [[name, classes[at % len(classes)]] for at, name in enumerate(pictures)]
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": random.Random(0).sample(labels, len(labels))}))
+    found = read(tmp_path)
+    assert found.labels.names == names
+    assert found.labels.values[:, -1].tolist() == [int(at % len(classes) == classes[-1]) for at in range(24)]
+
+
+@pytest.mark.parametrize("content", ['{"labels": null}', "{}", "[1, 2]", '{"a": 1}\n{"a"', '{"labels": [1]}'])
+def test_json_that_is_no_table_stops_nothing_unless_it_is_named(content: str, tmp_path: Path) -> None:
+    write(tmp_path, *numbered(20))
+    (tmp_path / "dataset.json").write_text(content)
+    found = read(tmp_path)
+    assert (found.labels.names, len(found.pictures)) == ((), 20)
+    assert "dataset.json" in found.notes[0]
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        read(tmp_path, "dataset.json")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.faces.labelled_faces import Faces
 
-VERSION = 2
+VERSION = 3
 STALE_AFTER = 3600  # seconds without a write, after which an unfinished pack is taken for abandoned
 _UNFINISHED = ".packing-"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

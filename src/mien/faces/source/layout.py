@@ -142,7 +142,7 @@ def without_unlabelled_folders(pictures: Sequence[str], labels: Labels, notes: l
 
 
 def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
-    """The only .csv or .tsv beside the pictures; None, with a note, where there are several."""
+    """The only table beside the pictures; None, with a note, where there are several."""
     beside = tables_in(listing, top)
     if len(beside) > 1:
         notes.append(f"{len(beside)} tables lie there ({', '.join(beside[:3])}); choose one with --attributes")
@@ -150,11 +150,11 @@ def only_table(listing: Listing, top: str, notes: list[str]) -> str | None:
 
 
 def tables_in(listing: Listing, folder: str) -> list[str]:
-    """The .csv and .tsv files in a folder, 'a/' or '' for the top; a .txt is used only where the user names it."""
+    """The tables in a folder, 'a/' or '' for the top; a .txt is used only where the user names it."""
     return [
         name
         for name in listing.tables
-        if name[: name.rfind("/") + 1] == folder and name.casefold().endswith((".csv", ".tsv"))
+        if name[: name.rfind("/") + 1] == folder and not name.casefold().endswith(".txt")
     ]
 
 

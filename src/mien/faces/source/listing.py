@@ -23,7 +23,8 @@ from mien.faces.source.decode import MAX_BYTES, BadPicture, extensions
 # Files and folders of macOS, Windows, Synology's and QNAP's disks, and Linux: thumbnails, deleted pictures, caches.
 DROPPINGS = {"", "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"}
 DROPPINGS |= {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp", "lost+found", "__pycache__"}
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".jsonl")
+TABLE_NAMES = ("dataset.json",)  # of StyleGAN's data sets
 # Longer names are refused: the index of a name's endings grows with the square of its length.
 MOST_DEEP, LONGEST_NAME = 32, 4096  # folders, letters
 MOST_BESIDE = 1000  # names that are compared with a mistyped one
@@ -92,7 +93,7 @@ def list_source(path: Path) -> Listing:
             ending = posixpath.splitext(file.name)[1].lower()
             if ending in known:
                 pictures.append(file.name)
-            elif ending in TABLE_ENDINGS:
+            elif ending in TABLE_ENDINGS or posixpath.basename(file.name) in TABLE_NAMES:
                 tables.append(file.name)
             else:
                 ignored[ending or "no ending"] += 1

@@ -31,4 +31,5 @@ def read_folder(listing: Listing, tables: Tables, top: str) -> Layout:
         pictures = without_strays(without_masks(pictures, notes), top, notes)
         labels, words = labels_from_folders(pictures, [top])
         how = f"a folder of pictures; {words}"
-    return Layout(how, pictures, np.full(len(pictures), NOT_GIVEN, np.int8), labels, notes=notes)
+    given = labels.given if labels.given is not None else np.full(len(pictures), NOT_GIVEN, np.int8)
+    return Layout(how, pictures, given, labels, notes=notes)

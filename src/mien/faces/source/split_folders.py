@@ -15,25 +15,9 @@ from mien.faces.source.layout import (
     tables_in,
 )
 from mien.faces.source.listing import Listing
+from mien.faces.source.split_names import domain_of, split_of
 from mien.faces.source.tables import join
-from mien.faces.splits import TEST, TRAIN, VALIDATION
-
-SPLITS_BY_NAME = {"train": TRAIN, "training": TRAIN, "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION}
-SPLITS_BY_NAME |= {"dev": VALIDATION, "eval": VALIDATION, "test": TEST, "testing": TEST}
-OF = r"(?:images?|imgs?|pics|pictures|faces|data|set|split)"
-NAMED = re.compile(rf"(?:{OF}[-_ ]?)?({'|'.join(SPLITS_BY_NAME)})(?:[-_ ]?{OF})?[-_ ]?([ab]?)")
-
-
-def split_of(folder: str) -> int | None:
-    """The split that a folder is named after, such as train, training, test_images or trainA; None for others."""
-    found = NAMED.fullmatch(folder.casefold())
-    return SPLITS_BY_NAME[found[1]] if found else None
-
-
-def domain_of(folder: str) -> str:
-    """'A' of trainA, 'B' of testB, as sets of two kinds of pictures are laid out; '' for others."""
-    found = NAMED.fullmatch(folder.casefold())
-    return found[2].upper() if found else ""
+from mien.faces.splits import TRAIN
 
 
 def read_split_folders(listing: Listing, tables: Tables, top: str) -> Layout | None:
@@ -85,7 +69,7 @@ def table_of(listing: Listing, top: str, split: str) -> str | None:
         if name.rpartition(".")[0].casefold() == stem:
             return name
     about = [n for n in beside if split.casefold() in re.split(r"[^a-z]+", n[len(top) :].casefold())]
-    if len(about) == 1 and about[0].casefold().endswith((".csv", ".tsv")):
+    if len(about) == 1 and about[0] in tables_in(listing, top):
         return about[0]
     inside = tables_in(listing, f"{top}{split}/")
     return inside[0] if len(inside) == 1 else None

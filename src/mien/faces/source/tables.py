@@ -6,7 +6,7 @@ CSV, TSV or semicolons, told apart by the header, or CelebA's text form (a line 
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, did_you_mean, shown
 from mien.faces.source.file_names import Finder, ends_as_picture
+from mien.faces.source.json_tables import cells_of
+from mien.faces.source.split_names import splits_in
+from mien.faces.source.word_columns import MISSING, attributes_in_words
+from mien.faces.splits import NOT_GIVEN
 
 _UNKNOWN, _MINUS_ONE, _NOT_BINARY = -1, 2, 3  # beside 0 and 1
 _WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0}
-_WORDS |= dict.fromkeys(("", "na", "n/a", "nan", "?", "none", "null"), _UNKNOWN)
+_WORDS |= dict.fromkeys(MISSING, _UNKNOWN)
 MOST_CELLS, MOST_COLUMNS = 50_000_000, 10_000
 MOST_ATTRIBUTES = 1000  # every two of them are correlated
 LONGEST_NAME = 100  # letters of an attribute's name
@@ -48,6 +52,7 @@ class Labels:
 
     values: int8 [N,A], 1 has it, 0 has not, -1 unknown.    has_row: bool [N].
     left_out: columns that are not attributes, with the reason.    notes: for the reader of the data card.
+    given: int8 [N], the split that a column says, an index into SPLITS, or NOT_GIVEN; None where none does.
     """
 
     names: tuple[str, ...]
@@ -57,10 +62,12 @@ class Labels:
     rows_passed_over: list[str] = field(default_factory=list)  # repeated, or naming several pictures
     left_out: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    given: NDArray[np.int8] | None = None
 
     def of(self, keep: NDArray[np.bool_]) -> "Labels":
         """The labels of some of the pictures."""
-        return replace(self, values=self.values[keep], has_row=self.has_row[keep])
+        given = None if self.given is None else self.given[keep]
+        return replace(self, values=self.values[keep], has_row=self.has_row[keep], given=given)
 
 
 def no_labels(count: int) -> Labels:
@@ -73,6 +80,8 @@ def parse(content: bytes, source: str) -> Table:
 
     Raises: DataError: no header, a row of another length, two columns of one name.
     """
+    if content.lstrip()[:1] in (b"{", b"["):
+        return _json(content, source)
     lines = _text(content).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > 1 and lines[0].strip().isdecimal():
         table = _celeba_form(lines, source)
@@ -96,14 +105,19 @@ def label(table: Table, pictures: Sequence[str], names_column: str | None = None
     """
     codes = _codes(table)
     names_at, places = _match(table, codes, pictures, names_column)
-    values, names, left_out, notes = _attributes(table, codes, names_at)
+    all_splits = _split_columns(table)
+    splits = next(iter(all_splits.values()), None)
+    values, names, left_out, notes = _attributes(table, codes, {names_at, *all_splits})
     rows_of = _rows_of_each(places)
     _refuse_long_form(table, names_at, rows_of, names)
     labelled = np.full((len(pictures), len(names)), _UNKNOWN, np.int8)
     has_row = np.zeros(len(pictures), np.bool_)
+    given = None if splits is None else np.full(len(pictures), NOT_GIVEN, np.int8)
     disagreeing = 0
     for place, rows in rows_of.items():
         has_row[place] = True
+        if given is not None and splits is not None:
+            given[place] = splits[rows[0]]
         labelled[place] = values[rows[0]] if len(rows) == 1 else _majority(values[rows])
         disagreeing += len(rows) > 1 and _disagree(values[rows])
     if disagreeing:
@@ -122,6 +136,7 @@ def label(table: Table, pictures: Sequence[str], names_column: str | None = None
         + [called[row] for rows in rows_of.values() for row in rows[1:]],
         left_out,
         notes,
+        given,
     )
 
 
@@ -142,6 +157,7 @@ def _refuse_long_form(table: Table, names_at: int, rows_of: dict[int, list[int]]
     a few words. A column of people who labelled the pictures does so, too, but says so in its header.
     """
     several = [rows for rows in rows_of.values() if len(rows) > 1]
+    names = [name for name in names if name in table.columns]
     if len(names) != 1 or 2 * len(several) < len(rows_of):
         return
     for at, column in enumerate(table.columns):
@@ -165,6 +181,20 @@ def _text(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def _json(content: bytes, source: str) -> Table:
+    try:
+        columns, rows = cells_of(_text(content))
+    except ValueError as error:
+        raise NotOfPictures(f"{source}: JSON, and {error}.") from None
+    return Table(source, columns, rows, list(range(1, len(rows) + 1)))
+
+
+def _split_columns(table: Table) -> dict[int, NDArray[np.int8]]:
+    """The columns that say the split of each row, and what each says."""
+    found = ((at, splits_in(name, [row[at] for row in table.rows])) for at, name in enumerate(table.columns))
+    return {at: splits for at, splits in found if splits is not None}
 
 
 def _celeba_form(lines: list[str], source: str) -> Table:
@@ -342,16 +372,23 @@ def _rows_of_each(places: list[tuple[int | None, int]]) -> dict[int, list[int]]:
 
 
 def _attributes(
-    table: Table, codes: NDArray[np.int8], names_at: int
+    table: Table, codes: NDArray[np.int8], others: Collection[int]
 ) -> tuple[NDArray[np.int8], tuple[str, ...], list[tuple[str, str]], list[str]]:
-    """Values [rows,A], names, columns left out with the reason, notes."""
+    """Values [rows,A], names, columns left out with the reason, notes.  others: columns that are no attributes"""
     kept: list[int] = []
+    in_words: list[tuple[str, NDArray[np.int8]]] = []
     left_out, notes = [], []
     for at, name in enumerate(table.columns):
         column = codes[:, at]
-        if at == names_at or not name:
+        if at in others or not name:
             continue
         if (column == _NOT_BINARY).any():
+            people = any(word in name.casefold() for word in PEOPLE)
+            taken = (*table.columns, *(other for other, _ in in_words))
+            if found := [] if people else attributes_in_words(name, [row[at] for row in table.rows], taken):
+                in_words += found
+                notes.append(f"{table.source}: column {shown(name)} was read as {', '.join(n for n, _ in found)}")
+                continue
             row = int(np.argmax(column == _NOT_BINARY))
             left_out.append((name, f"line {table.lines[row]} has {shown(table.rows[row][at])}"))
         elif (column == _UNKNOWN).all():
@@ -363,14 +400,15 @@ def _attributes(
             if {0, 1, _MINUS_ONE} <= set(np.unique(column).tolist()):
                 codes[column == 0, at] = _UNKNOWN
                 notes.append(f"{table.source}: {name} has -1, 0 and 1; 0 was taken as not known")
-    if not kept:
+    if not kept and not in_words:
         why = "; ".join(f"column {shown(name)}: {reason}" for name, reason in left_out[:3]) or "there are only names"
         raise DataError(f"{table.source}: no column is an attribute ({why}). Values may be {_ALLOWED}.")
-    if len(kept) > MOST_ATTRIBUTES:
-        raise DataError(f"{table.source}: {len(kept):,} attributes; there may be {MOST_ATTRIBUTES:,}. Remove columns.")
+    if (count := len(kept) + len(in_words)) > MOST_ATTRIBUTES:
+        raise DataError(f"{table.source}: {count:,} attributes; there may be {MOST_ATTRIBUTES:,}. Remove columns.")
     values = codes[:, kept]
     values[values == _MINUS_ONE] = 0
-    return values, tuple(table.columns[at] for at in kept), left_out, notes
+    values = np.concatenate([values, *(said[:, None] for _, said in in_words)], axis=1)
+    return values, (*(table.columns[at] for at in kept), *(name for name, _ in in_words)), left_out, notes
 
 
 def join(count: int, parts: list[tuple[list[int], Labels]]) -> Labels:
