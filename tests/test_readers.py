@@ -5,11 +5,13 @@ import io
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFilter
 
 from awkward import bad_files, encoded, fill, noise_files, numbered, picture, sound_files, upright, write, zip_of
 from mien.errors import DataError
@@ -116,9 +118,18 @@ def test_a_picture_smaller_than_the_crop_is_bad() -> None:
 
 def test_a_decompression_bomb_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding.Image, "MAX_IMAGE_PIXELS", 1000)
-    for size in (40, 400):  # Pillow warns of the first, and refuses the second
-        with pytest.raises(BadPicture, match="more than 1,000 pixels"):
+    for size, words in ((40, "1,600 pixels, more than 1,000"), (400, "more than 2,000 pixels")):
+        with pytest.raises(BadPicture, match=words):
             unpack(encoded(picture(0, size, size), "PNG"))
+
+
+@pytest.mark.parametrize("crop", ["square", (100, 60, 300, 260)])
+def test_a_photograph_of_todays_phones_is_decoded_smaller(crop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = picture(3, 480, 360).resize((480, 360)).filter(ImageFilter.GaussianBlur(8))
+    content = encoded(large, "JPEG", quality=95)
+    whole = unpack(content, 32, crop)
+    monkeypatch.setattr(decoding.Image, "MAX_IMAGE_PIXELS", 100_000)
+    assert np.abs(unpack(content, 32, crop).astype(int) - whole).mean() < 3
 
 
 # Layouts

@@ -5,6 +5,7 @@ import io
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -358,7 +359,8 @@ def test_what_may_be_anything_is_no_split(header: str) -> None:
 def test_a_table_with_a_row_a_line_in_json_is_read_where_it_lies(tmp_path: Path) -> None:
     for folder in ("train", "test"):
         write(tmp_path / folder, *numbered(10))
-        rows = [{"file_name": name, "Male": bool(at % 2), "note": f"{at}, and more"} for at, name in enumerate(numbered(10))]
+        names = enumerate(numbered(10))
+        rows = [{"file_name": name, "Male": bool(at % 2), "note": f"{at}, and more"} for at, name in names]
         (tmp_path / folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
     found = read(tmp_path)
     assert found.labels.names == ("Male",)
@@ -388,3 +390,56 @@ def test_json_that_is_no_table_stops_nothing_unless_it_is_named(content: str, tm
     assert "dataset.json" in found.notes[0]
     with pytest.raises(DataError, match=r"dataset\.json"):
         read(tmp_path, "dataset.json")
+
+
+# Names that a spreadsheet changed, names in two columns, rows that name folders, lines above the header
+
+
+@pytest.mark.parametrize("write_number", [str, lambda at: f"{at}.0"])
+@pytest.mark.parametrize("digits", [2, 6])
+def test_names_whose_zeros_were_cut_off_are_found_by_number(write_number: Any, digits: int) -> None:
+    pictures = [f"{at:0{digits}d}.jpg" for at in range(1, 60)]
+    columns = {"id": [write_number(at) for at in range(1, 60)], "Male": [at % 2 for at in range(1, 60)]}
+    found = label(parse(written(columns), "t.csv"), pictures)
+    assert found.has_row.all()
+    assert found.values[:, 0].tolist() == [at % 2 for at in range(1, 60)]
+
+
+def test_an_age_is_no_name_of_a_picture() -> None:
+    pictures = [f"{at:06d}.jpg" for at in range(20)]
+    ages = random.Random(1).sample(range(20), 20)
+    columns = {"age": ages, "image_id": [p[:-4] for p in pictures], "Male": [at % 2 for at in range(20)]}
+    assert label(parse(written(columns), "t.csv"), pictures).values[:, 0].tolist() == [0, 1] * 10
+
+
+def test_a_name_in_two_columns_is_put_together() -> None:
+    pictures = [f"{person}/{at}.jpg" for person in ("ann", "bob", "cid") for at in range(8)]
+    rows = [(at % 2, *p.split("/")) for at, p in enumerate(pictures)]
+    random.Random(0).shuffle(rows)
+    columns = dict(zip(("Male", "person", "file"), map(list, zip(*rows, strict=True)), strict=True))
+    assert label(parse(written(columns), "t.csv"), pictures).values[:, 0].tolist() == [0, 1] * 12
+
+
+def test_rows_that_name_folders_label_their_pictures(tmp_path: Path) -> None:
+    people = [f"n{at:03d}" for at in range(8)]
+    for person in people:
+        write(tmp_path / person, *numbered(3))
+    columns = {"id": people[::-1], "Male": [at % 2 for at in range(8)]}
+    (tmp_path / "identity_meta.csv").write_bytes(written(columns))
+    found = read(tmp_path)
+    truth = dict(zip(people[::-1], columns["Male"], strict=True))
+    assert [int(v) for v in found.labels.values[:, 0]] == [truth[name[:4]] for name in found.pictures]
+    assert "its rows name folders" in found.labels.notes[-1]
+
+
+@pytest.mark.parametrize("above", ["sep=,\n", "# exported today\n", "# one\n# two, three\n", "\n\n"])
+def test_lines_above_the_header_are_passed_over(above: str) -> None:
+    content = above.encode() + written({"file": numbered(20), "Male": [0, 1] * 10})
+    assert label(parse(content, "t.csv"), numbered(20)).names == ("Male",)
+
+
+def test_a_lone_table_whose_names_are_of_no_picture_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, *numbered(20))
+    (tmp_path / "t.csv").write_bytes(written({"file": numbered(20, prefix="other"), "Male": [0, 1] * 10}))
+    with pytest.raises(DataError, match="no row matches a picture"):
+        read(tmp_path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from mien.faces.source.decode import extensions
 
 MOST_PARTS = 33  # of a path, from its end: a table may hold anything, and there are as many tails as parts
+LONGEST_NUMBER = 20  # digits
 SEVERAL = -1  # a name that fits more than one picture
 
 
@@ -20,6 +21,18 @@ class Finder:
             for index, name in ((self._whole, plain), (self._stems, _without_ending(plain))):
                 for key, _ in _tails(name):
                     index[key] = SEVERAL if key in index else place
+
+        self._numbers: dict[int, int] = {}
+        for place, picture in enumerate(pictures):
+            stem = _without_ending(_plain(picture)).rpartition("/")[2]
+            if stem.isdecimal():
+                self._numbers[int(stem)] = SEVERAL if int(stem) in self._numbers else place
+
+    def find_number(self, name: str) -> int | None:
+        """The place of the picture whose name is that number: 000001.jpg of 1 or 1.0, as spreadsheets write it."""
+        whole = name.strip().removesuffix(".0")
+        place = self._numbers.get(int(whole)) if whole.isdecimal() and len(whole) < LONGEST_NUMBER else None
+        return place if place is not None and place >= 0 else None
 
     def find(self, name: str) -> tuple[int | None, int]:
         """The picture's place (None: no match, SEVERAL: more than one) and how many parts of its path match."""

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
+from mien.faces.labelled_faces import UNKNOWN
 from mien.faces.source.decode import BadPicture
 from mien.faces.source.listing import Listing, reader
-from mien.faces.source.tables import Labels, NotOfPictures, label, no_labels, parse
+from mien.faces.source.tables import Labels, NotOfPictures, Table, label, no_labels, parse
 
 STRAYS = 0.01  # share of pictures that may lie beside folders of classes
 PARTS = re.compile(r"(part|batch|chunk|shard|images?|img|folder|dir|group|set|disc|volume|page)[-_ ]?\d+")
@@ -46,7 +47,13 @@ class Tables:
 
     def label(self, table: Path | str, pictures: Sequence[str]) -> Labels:
         """The labels that a table gives to pictures.  Raises: DataError where it is not a table or has none of them."""
-        return label(parse(self.read(table), self.called(table)), pictures, self.names_column)
+        parsed = parse(self.read(table), self.called(table))
+        try:
+            return label(parsed, pictures, self.names_column)
+        except NotOfPictures:
+            if labels := label_folders(parsed, pictures):
+                return labels
+            raise
 
     def label_if_ours(self, table: str, pictures: Sequence[str], notes: list[str]) -> Labels | None:
         """The same by a table that the user did not name; None, with a note, for one that is not about the pictures."""
@@ -68,6 +75,24 @@ class Tables:
     def called(self, table: Path | str) -> str:
         """A table's path, for a message."""
         return str(table) if isinstance(table, Path) else str(self.listing.path / table)
+
+
+def label_folders(table: Table, pictures: Sequence[str]) -> Labels | None:
+    """The labels of pictures by a table with a row for each of their folders; None where its rows name none."""
+    of = [picture.rpartition("/")[0] for picture in pictures]
+    folders = sorted(set(of) - {""})
+    try:
+        labels = label(table, folders) if len(folders) > 2 else None  # of two it may be a list of classes
+    except DataError:
+        return None
+    if labels is None or 2 * labels.has_row.sum() < len(folders) or labels.rows_passed_over:
+        return None
+    place = {folder: at for at, folder in enumerate(folders)}
+    rows = np.array([place.get(folder, -1) for folder in of])
+    labels.notes.append(f"{table.source}: its rows name folders; each picture has what its folder's row says")
+    known = np.append(labels.has_row, False)[rows]
+    values = np.concatenate([labels.values, np.full((1, len(labels.names)), UNKNOWN, np.int8)])[rows]
+    return replace(labels, values=values, has_row=known, given=None)
 
 
 def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[Labels, str]:

@@ -22,7 +22,10 @@ def read_folder(listing: Listing, tables: Tables, top: str) -> Layout:
     table = tables.chosen or only_table(listing, top, notes)
     labels = None
     if table:
-        labels = tables.label(table, pictures) if tables.chosen else tables.label_if_ours(str(table), pictures, notes)
+        classes = labels_from_folders(without_strays(pictures, top, []), [top])[0].names
+        # A table about other things may lie beside folders of classes, and a dataset.json without labels anywhere.
+        certain = tables.chosen or not (classes or str(table).endswith(".json"))
+        labels = tables.label(table, pictures) if certain else tables.label_if_ours(str(table), pictures, notes)
     if table and labels:
         keep = without_unlabelled_folders(pictures, labels, notes)
         pictures, labels = tuple(np.array(pictures, object)[keep]), labels.of(keep)

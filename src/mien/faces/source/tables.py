@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,12 @@ MOST_ATTRIBUTES = 1000  # every two of them are correlated
 LONGEST_NAME = 100  # letters of an attribute's name
 INDEXES = ("", "unnamed: 0", "index", "level_0")  # headers of the column of row numbers that pandas writes
 PEOPLE = ("annotator", "rater", "worker", "labeler", "labeller", "coder", "user")  # in the header of who labelled
+MOST_JOINED = 6  # columns of which every two are tried
 _SHORT = 8  # letters of a cell that is likely to repeat in many rows
 _ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
+
+
+Places = list[tuple[int | None, int]]  # of each row's picture, and how many parts of its path match; see `Finder.find`
 
 
 class NotOfPictures(DataError):
@@ -214,6 +218,8 @@ def _delimited(lines: list[str], source: str) -> Table:
         cells = _cells(lines)
     except csv.Error as error:
         raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
+    while len(cells) > 1 and (cells[0][1][0].startswith("#") or cells[0][1][0].casefold().startswith("sep=")):
+        cells.pop(0)
     if not cells:
         raise DataError(f"{source}: the table is empty. It needs a line of names, then one line a picture.")
     fullest = max((len(row) for _, row in cells[1:] if row[-1]), default=0)  # an index may be the last, without a name
@@ -227,7 +233,8 @@ def _delimited(lines: list[str], source: str) -> Table:
 
 def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
     """Every line that has cells, with its number, from 1; blanks around a cell are cut off."""
-    delimiter = _delimiter([line for line in lines if line.strip()][:20])
+    marked = [line for line in lines if line.strip() and not line.startswith("#") and not line.startswith("sep=")]
+    delimiter = _delimiter(marked[:20])
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
     plain, found, count = _Stripped().__getitem__, [], 0
     for cells in reader:
@@ -310,7 +317,7 @@ def _codes(table: Table) -> NDArray[np.int8]:
 
 def _match(
     table: Table, codes: NDArray[np.int8], pictures: Sequence[str], names_column: str | None
-) -> tuple[int, list[tuple[int | None, int]]]:
+) -> tuple[int, Places]:
     """The column of names, and where each row's picture is (see `Finder.find`).
 
     Raises: DataError where no row matches, or where columns match that speak of different pictures: pandas' index
@@ -321,6 +328,13 @@ def _match(
     if names_column is not None:
         candidates = [column_called(table, names_column)]
     found = {column: [finder.find(row[column]) for row in table.rows] for column in candidates}
+    if all(place is None for places in found.values() for place, _ in places):
+        found = {
+            column: [(finder.find_number(row[column]), 0) for row in table.rows]
+            for column in candidates or range(len(table.columns))
+        }
+    if joined := _in_two_columns(table, candidates, found, finder):
+        return joined
     matches = {column: sum(place is not None and place >= 0 for place, _ in found[column]) for column in candidates}
     best = max(candidates, key=lambda column: matches[column])
     if all(place is None for place, _ in found[best]):
@@ -340,7 +354,33 @@ def _match(
                 f"{table.source}: the columns {one} and {two} both name pictures, and not the same ones. Say which one "
                 "names the file that a row is about: --names-column NAME (data.names_column)."
             )
-    return best, found[best]
+    return best, _with_numbers(table, best, found[best], finder)
+
+
+def _in_two_columns(
+    table: Table, candidates: Sequence[int], found: dict[int, Places], finder: Finder
+) -> tuple[int, Places] | None:
+    """The second of two columns that name pictures together, such as a person and a file of theirs; None for others."""
+    if any(2 * sum(place is not None and place >= 0 for place, _ in places) > len(places) for places in found.values()):
+        return None
+    for folder, file in permutations(candidates[:MOST_JOINED], 2):
+        places = [finder.find(f"{row[folder]}/{row[file]}") for row in table.rows]
+        if 2 * sum(place is not None and place >= 0 and parts > 1 for place, parts in places) > len(places):
+            return file, places
+    return None
+
+
+def _with_numbers(table: Table, column: int, places: Places, finder: Finder) -> Places:
+    """Where each row's picture is, with those found by number whose zeros in front a spreadsheet has cut off."""
+    taken = {place for place, _ in places}
+    numbers = (
+        None if place is not None else finder.find_number(row[column])
+        for (place, _), row in zip(places, table.rows, strict=True)
+    )
+    return [
+        (number, 0) if number is not None and number not in taken else found
+        for found, number in zip(places, numbers, strict=True)
+    ]
 
 
 def column_called(table: Table, name: str) -> int:
@@ -358,7 +398,7 @@ def _names_files(table: Table, column: int) -> bool:
     return 2 * sum(ends_as_picture(row[column]) for row in table.rows) > len(table.rows)
 
 
-def _rows_of_each(places: list[tuple[int | None, int]]) -> dict[int, list[int]]:
+def _rows_of_each(places: Places) -> dict[int, list[int]]:
     """The rows that describe each picture, by its place: of several those that name it most exactly."""
     best: dict[int, tuple[int, list[int]]] = {}
     for row, (place, exactness) in enumerate(places):
