@@ -383,7 +383,8 @@ def test_a_length_that_is_past_already_changes_nothing(run_of: Any, faces: Any) 
 def test_what_several_processes_would_all_do_at_once_is_refused(
     run_of: Any, faces: Any, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     for act in (
         lambda: mien.run(tiny.SOURCE, out=plan.parent / "other", overrides=NARROW),
         lambda: resume_plan(plan),

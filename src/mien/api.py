@@ -97,13 +97,18 @@ def run_plan(
     return finish_plan(folder, faces, processes, observer)
 
 
-def resume_plan(folder: str | Path, observer: "Observer | None" = None, *, processes: int = 1) -> "PlanResult":
-    """Go on with a plan where it was stopped; what is done is not done again.    Raises: as `run_plan`."""
+def resume_plan(
+    folder: str | Path, observer: "Observer | None" = None, *, source: str | None = None, processes: int = 1
+) -> "PlanResult":
+    """Go on with a plan where it was stopped; what is done is not done again.
+
+    source: where its faces are now, by default where they were.    Raises: as `run_plan`.
+    """
     path = Path(folder)
-    return finish_plan(path, faces_to_resume(path, processes, observer), processes, observer)
+    return finish_plan(path, faces_to_resume(path, processes, observer, source), processes, observer)
 
 
-def faces_to_resume(folder: Path, processes: int, observer: "Observer | None") -> "Faces":
+def faces_to_resume(folder: Path, processes: int, observer: "Observer | None", source: str | None = None) -> "Faces":
     """The faces of a plan's or a study's folder.    Raises: RecipeError where its runs cannot be gone on with here."""
     from mien.sessions.recipe_faces import plan_faces
     from mien.studies.plan import ONE_BY_ONE
@@ -112,7 +117,7 @@ def faces_to_resume(folder: Path, processes: int, observer: "Observer | None") -
 
     require_one_process(f"{folder}: a plan or a study", ONE_BY_ONE)
     require_some_processes(processes)
-    return plan_faces(folder, observer)
+    return plan_faces(folder, observer, source)
 
 
 def finish_plan(folder: Path, faces: "Faces", processes: int, observer: "Observer | None") -> "PlanResult":
@@ -157,10 +162,12 @@ def run_study(
     return finish_study(folder, faces, processes, observer)
 
 
-def resume_study(folder: str | Path, *, processes: int = 1, observer: "Observer | None" = None) -> "StudyResult":
-    """Go on with a study where it was stopped.    Raises: as `run_study`."""
+def resume_study(
+    folder: str | Path, *, source: str | None = None, processes: int = 1, observer: "Observer | None" = None
+) -> "StudyResult":
+    """Go on with a study where it was stopped.  source: where its faces are now    Raises: as `run_study`."""
     path = Path(folder)
-    return finish_study(path, faces_to_resume(path, processes, observer), processes, observer)
+    return finish_study(path, faces_to_resume(path, processes, observer, source), processes, observer)
 
 
 def finish_study(folder: Path, faces: "Faces", processes: int, observer: "Observer | None") -> "StudyResult":

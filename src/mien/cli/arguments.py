@@ -102,6 +102,7 @@ def add_training(command: Callable[..., argparse.ArgumentParser]) -> None:
         "mien resume runs/kl-weight-20261124-163000 --processes 2",
     )
     sub.add_argument("folder", type=path, metavar="FOLDER", help="of a run, a plan or a study")
+    add_moved_faces(sub)
     add_workers(sub)
     sub.add_argument("overrides", nargs="*", metavar="training.steps=N", help="another length, for a run")
 

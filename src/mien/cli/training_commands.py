@@ -178,7 +178,7 @@ def resume(args: argparse.Namespace) -> None:
     from mien.cli.terminal import Terminal
     from mien.runs.folder import Run
     from mien.runs.plan_folder import is_plan
-    from mien.sessions.recipe_faces import read_faces
+    from mien.sessions.recipe_faces import faces_of
     from mien.sessions.train import change_length, train_run
     from mien.studies.run_study import is_study
 
@@ -188,6 +188,8 @@ def resume(args: argparse.Namespace) -> None:
             f"{args.folder}: --processes and --cluster are for a plan or a study, which have several runs. "
             "Leave them out."
         )
+    if args.data and (args.processes != 1 or cluster):
+        raise RecipeError("--data goes with one process. Put the faces where they were, or leave --processes out.")
     if is_plan(args.folder):
         if args.overrides:
             raise RecipeError(
@@ -198,16 +200,16 @@ def resume(args: argparse.Namespace) -> None:
             return
         if is_study(args.folder):
             with Terminal() as terminal:
-                finished = resume_study(args.folder, processes=args.processes, observer=terminal)
+                finished = resume_study(args.folder, source=args.data, processes=args.processes, observer=terminal)
             show_study(finished)
             return
         with Terminal() as terminal:
-            result = resume_plan(args.folder, terminal, processes=args.processes)
+            result = resume_plan(args.folder, terminal, source=args.data, processes=args.processes)
         show_result(result)
         return
     opened = Run.open(args.folder)
     with Terminal() as terminal:
-        faces = read_faces(opened.recipe().data, terminal)
+        faces = faces_of(opened, terminal, args.data)
         change_length(opened, faces, args.overrides)
         train_run(opened, faces, terminal)
     show_trained(opened.path)

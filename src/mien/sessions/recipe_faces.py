@@ -44,4 +44,7 @@ def plan_faces(folder: Path, observer: Observer | None = None, source: str | Non
 def faces_of(run: Run, observer: Observer | None = None, source: str | None = None) -> Faces:
     """The faces of a run.  source: where they are now, by default where the recipe says"""
     recipe = run.recipe()
-    return read_faces(with_source(recipe, source or recipe.data.source).data, observer)
+    data = with_source(recipe, source or recipe.data.source).data
+    if not source and data.source.partition(":")[0] != "drawn" and not Path(data.source).exists():
+        raise DataError(f"{data.source}: the faces of {run.path} are not there. Say where they are: --data PATH.")
+    return read_faces(data, observer)

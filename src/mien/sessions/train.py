@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mien.models.base import Model
 from mien.pictures.arrays import Combinations
 from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
+from mien.runs.named_by_time import folder_by_time
 from mien.runs.weights import TrainedModel, save_model
 from mien.sessions.chosen_attributes import settle_attributes
 from mien.sessions.recipe_faces import read_faces
@@ -46,12 +46,11 @@ def start_run(
     """
     from mien.runs.plan_folder import is_plan  # which reads faces by what is here
 
-    path = out or Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if rank() > 0:
         return wait_for_run(out), read_faces(recipe.data)
-    if is_plan(path):
+    if out and is_plan(out):
         raise RunError(
-            f"{path}: is the folder of a plan or a study; a single run needs a folder of its own. Give another --out."
+            f"{out}: is the folder of a plan or a study; a single run needs a folder of its own. Give another --out."
         )
     faces = read_faces(recipe.data, observer)
     settled, why = settle_attributes(recipe, faces)
@@ -59,7 +58,8 @@ def start_run(
         others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
         raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")
     require_runnable(settled)
-    return Run.create(path, fitted(settled, faces), faces.fingerprint), faces
+    settled = fitted(settled, faces)
+    return Run.create(out or folder_by_time(recipe.name), settled, faces.fingerprint), faces
 
 
 def require_runnable(recipe: Recipe) -> None:

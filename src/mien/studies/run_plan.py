@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from mien.faces import Faces
@@ -13,6 +12,7 @@ from mien.metrics.extractors import missing_extractors
 from mien.metrics.inception import InceptionFeatures
 from mien.recipes.recipe import with_source
 from mien.runs.folder import Run
+from mien.runs.named_by_time import folder_by_time
 from mien.runs.plan_folder import FORMAT, alone, is_plan, read_plan, require_new, runs_in, write_plan
 from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import Measuring, measure_run, measure_runs
@@ -40,10 +40,10 @@ def begin_plan(
     recipes = [with_source(recipe, source or recipe.data.source) for recipe in plan_recipes(plan, overrides)]
     require_same_faces(plan, recipes)
     faces = read_faces(recipes[0].data, observer)
-    folder = Path(out) if out else Path("runs") / f"{plan.name}-{datetime.now():%Y%m%d-%H%M%S}"
     settled, skipped = settle(plan, recipes, faces)
     if time:
         settled = fit(settled, faces, time, observer)
+    folder = Path(out) if out else folder_by_time(plan.name)
     with alone(folder):
         require_new(folder)
         for recipe in settled:

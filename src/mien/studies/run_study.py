@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mien.files.progress import Observer
 from mien.files.validation import what_is_wrong
 from mien.recipes.recipe import Recipe
 from mien.runs.folder import ReadOnce, Run
+from mien.runs.named_by_time import folder_by_time
 from mien.runs.plan_folder import PLAN_FILE, PlanRecord, alone, is_plan, read_plan, require_no_run, write_plan
 from mien.runs.score import Score, jsonable_scores
 from mien.sessions.measure import sketch
@@ -74,7 +74,6 @@ def begin_study(
     require_some(length)
     time = time_in_hand(length.minutes, overrides)
     arms = arms_of(study, budget_of(study, length), overrides, source)
-    folder = Path(out) if out else Path("runs") / f"{study.name}-{datetime.now():%Y%m%d-%H%M%S}"
     plan = Plan(name=study.name, title=study.title, recipes=list(arms.recipes))
     in_turn = recipes_in_turn(arms, length.seeds)
     require_same_faces(plan, in_turn)
@@ -86,6 +85,7 @@ def begin_study(
         arms = arms_of(study, budget_of(study, length), overrides, source)
         in_turn = recipes_in_turn(arms, length.seeds)
     settled, skipped = settle(plan, in_turn, faces)
+    folder = Path(out) if out else folder_by_time(study.name)
     lay_out(folder, plan, study, length, settled, named_by_arm(arms, skipped), faces)
     return folder, faces
 

@@ -132,7 +132,9 @@ def choose_device(name: DeviceName = "auto") -> torch.device:
             f"training.device is {name!r}, but PyTorch {torch.__version__} finds no such device here. "
             f"Devices here: {have}. Leave it at 'auto', or see `mien doctor`."
         )
-    return torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+    if name != "cuda":
+        return torch.device(name)
+    return torch.device(name, _number("LOCAL_RANK") if os.environ.get("LOCAL_RANK") else 0)
 
 
 def memory_of(device: torch.device) -> int | None:
@@ -167,7 +169,7 @@ def cpu_multiplies_bfloat16() -> bool:
 
 def rank() -> int:
     """Which of the processes that `torchrun` started this one is; 0 where there is only one."""
-    return int(os.environ.get("RANK", "0"))
+    return _number("RANK") if process_count() > 1 else 0
 
 
 def require_one_process(what: str, instead: str) -> None:
@@ -177,8 +179,26 @@ def require_one_process(what: str, instead: str) -> None:
 
 
 def process_count() -> int:
-    """How many processes `torchrun` started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes `torchrun` started; 1 without it.
+
+    Raises: RecipeError where its variables are incomplete: those of another launcher, or left over from one.
+    """
+    processes = _number("WORLD_SIZE") if os.environ.get("WORLD_SIZE") else 1
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if processes > 1 and missing:
+        raise RecipeError(
+            f"WORLD_SIZE is {processes}, as if a launcher had started so many processes, but {', '.join(missing)} "
+            "is not set. Run `unset WORLD_SIZE` to train in one process, or start them with torchrun."
+        )
+    return processes
+
+
+def _number(name: str) -> int:
+    """A variable of the launcher.  Raises: RecipeError where it is no number."""
+    given = os.environ.get(name, "")
+    if not given.isdecimal():
+        raise RecipeError(f"{name} is {given!r} in the environment, where a launcher puts a number. Unset it.")
+    return int(given)
 
 
 @contextlib.contextmanager

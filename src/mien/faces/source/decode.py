@@ -87,11 +87,20 @@ def decode(content: bytes, size: int, crop: Crop) -> tuple[NDArray[np.uint8], Or
     except BadPicture:
         raise
     except UnidentifiedImageError:
-        raise BadPicture("not a picture that Pillow can read") from None
+        raise BadPicture(_unread(content)) from None
     except Image.DecompressionBombError:
         raise BadPicture(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; save it smaller") from None
     except Exception as error:  # decoders raise many kinds of errors for broken bytes
         raise BadPicture(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+def _unread(content: bytes) -> str:
+    """Why Pillow does not know these bytes, by how they begin."""
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        return "HEIC, as phones save, which is not read: save it as JPEG"
+    if content[:2] == b"\xff\x0a" or content[4:8] == b"JXL ":
+        return "JPEG XL, which is not read: save it as JPEG"
+    return "not a picture that Pillow can read"
 
 
 def _decode_smaller(image: Image.Image) -> int:
