@@ -1,4 +1,4 @@
-"""Every command in the documentation runs; those marked `sh long` are checked as far as their arguments go."""
+"""Every command in the documentation runs; below `<!-- long -->` they are checked as far as their arguments go."""
 
 import re
 import runpy
@@ -16,11 +16,11 @@ from mien.studies.plan import load_plan, plan_recipes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(sh|sh long|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(<!-- long -->\n)?```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = [
-    (page.name, kind, line.split("  #")[0].strip())
+    (page.name, "long" if long else "short", line.split("  #")[0].strip())
     for page in PAGES
-    for kind, text in BLOCK.findall(page.read_text())
+    for long, kind, text in BLOCK.findall(page.read_text())
     if kind != "python"
     for line in text.splitlines()
     if line.strip() and not line.startswith("#")
@@ -28,7 +28,7 @@ COMMANDS = [
 
 
 TRAINS = ("mien train ", "mien run ", "mien study ")
-TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.startswith(TRAINS)}
+TRAINING = {page for page, kind, line in COMMANDS if kind == "short" and line.startswith(TRAINS)}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ TRAINING = {page for page, kind, line in COMMANDS if kind == "sh" and line.start
 )
 def test_the_short_commands_of_a_page_run_in_order(page, tmp_path):
     for name, kind, line in COMMANDS:
-        if name == page.name and kind == "sh" and line.startswith("mien "):
+        if name == page.name and kind == "short" and line.startswith("mien "):
             command = [sys.executable, "-m", "mien", *shlex.split(line)[1:]]
             done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
             assert done.returncode == 0, f"{line}\n{done.stderr}"
@@ -55,6 +55,31 @@ def test_a_documented_command_is_one_that_mien_has(line):
 @pytest.mark.parametrize("line", [line for _, _, line in COMMANDS if line.startswith("make ")])
 def test_a_documented_word_of_make_is_in_the_makefile(line):
     assert f"\n{line.split()[1]}: " in (ROOT / "Makefile").read_text()
+
+
+HEADING = re.compile(r"^(#{1,6}) (.+?)\s*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built; a link or an anchor that leads nowhere is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_a_page_of_the_site_has_the_headings_and_blocks_of_its_source(page: Path, site: Path) -> None:
+    source = page.read_text(encoding="utf-8")
+    outside = re.sub(r"^( *)```.*?^\1```", "", source, flags=re.MULTILINE | re.DOTALL)
+    built = (site / ("" if page.name == "index.md" else page.stem) / "index.html").read_text(encoding="utf-8")
+    main = built[built.index('role="main"') :]
+    assert len(re.findall(r"<h[1-6]\b", main)) == len(HEADING.findall(outside))
+    assert main.count('<pre><code class="language-') == len(re.findall(r"^ *```\w+$", source, re.MULTILINE))
+    assert "```" not in main
+    assert len(re.findall(r"<table\b", main)) == len(re.findall(r"^\|[-:| ]+\|$", outside, re.MULTILINE))
 
 
 def test_the_results_that_verification_tells_of_are_those_recorded(monkeypatch):
