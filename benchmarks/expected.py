@@ -19,6 +19,7 @@ import numpy as np
 from measuring import digits, surroundings
 from scipy.stats import t
 
+from mien.metrics import numbers
 from mien.metrics.numbers import find
 from mien.recipes import expected
 from mien.recipes.expected import all_expected, preset, what_decides
@@ -51,23 +52,29 @@ def main() -> None:
 def entry(name: str, source: str, runs: list[Run]) -> dict[str, Any]:
     """What runs of a preset gave, as a table of the file."""
     scores = [run.metrics() for run in runs]
-    main_numbers = [
-        name for name in scores[0] if find(name).number.headline and find(name).number.better and name in scores[-1]
-    ]
+    told = {numbers.TEST["mse"], numbers.FRECHET["judge"]["test"], numbers.SHARPNESS["samples"]}
+    asked = {
+        numbers.FLIP_RATE.of(attribute) for attribute in runs[0].recipe().model_dump()["model"].get("attributes", ())
+    }
+    main_numbers = [name for name in scores[0] if find(name).number in told or name in asked]
     return {
         "recipe": name,
         "source": source,
         "seeds": len({run.recipe().training.seed for run in runs}),
         "images_seen": round(float(np.mean([run.log()[-1]["images_seen"] for run in runs]))),
         "machine": surroundings()["machine"],
-        "numbers": {name: interval([of[name].value for of in scores if name in of]) for name in main_numbers},
+        "numbers": {
+            name: interval([of[name].value for of in scores], find(name).number.unit == "share")
+            for name in main_numbers
+        },
     }
 
 
-def interval(values: list[float]) -> list[float]:
-    """Where one more value is expected, in 95 of 100 cases."""
+def interval(values: list[float], share: bool) -> list[float]:
+    """Where one more value is expected, in 95 of 100 cases.  share: of a whole, so that it is from 0 to 1"""
     half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / len(values))
-    return [float(digits(np.mean(values) - half)), float(digits(np.mean(values) + half))]
+    low, high = max(float(np.mean(values) - half), 0.0), float(np.mean(values) + half)
+    return [digits(low), digits(min(high, 1.0) if share else high)]
 
 
 if __name__ == "__main__":

@@ -136,6 +136,14 @@ def summary(
     return [sentence for sentence in sentences if sentence]
 
 
+def _in_words(name: str) -> str:
+    """A number's name outside its table: its group, and what tells it from the others there."""
+    known = find(name)
+    if known.number.of_attributes:
+        return f"{known.title} of {known.values[0]}"
+    return f"{known.number.group.title} ({known.title})"
+
+
 def expectation_sentence(expected: Expected, scores: Mapping[str, Score]) -> str:
     """Whether a run is what its recipe gave elsewhere; '' where none of those numbers was measured."""
     parts, outside = [], False
@@ -146,7 +154,7 @@ def expectation_sentence(expected: Expected, scores: Mapping[str, Score]) -> str
                 for number in (score.value, low, high)
             )
             place = ", lower" if score.value < low else ", higher" if score.value > high else ""
-            parts.append(f"{find(name).title} {value} (expected {least} to {most}{place})")
+            parts.append(f"{_in_words(name)} {value} (expected {least} to {most}{place})")
             outside = outside or bool(place)
     if not parts:
         return ""
