@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import tiny
 from awkward import numbered, write
-from mien.cli import main
+from mien.cli import doctor, main
 from mien.faces.source.decode import BadPicture, decode
 from mien.recipes.recipe import to_toml
 from mien.runs import named_by_time
@@ -92,3 +93,17 @@ def test_a_run_goes_on_where_its_faces_were_moved(tmp_path: Path, capsys: Any) -
 def test_a_picture_of_a_kind_that_is_not_read_is_named(start: bytes, name: str) -> None:
     with pytest.raises(BadPicture, match=f"{name}, .* save it as JPEG"):
         decode(start + bytes(100), 32, "square")
+
+
+def test_the_doctor_is_quick_where_a_kind_of_number_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def seconds(side: int, device: Any, kind: str) -> float:
+        asked.append((side, kind))
+        return 2 * side**3 / (50e6 if kind == "bfloat16" else 100e9)
+
+    monkeypatch.setattr(doctor, "seconds_of_product", seconds)
+    cpu = torch.device("cpu")
+    assert doctor.speed(cpu, "float32") == "100 GFLOP/s"
+    assert doctor.speed(cpu, "bfloat16") == "0.05 GFLOP/s"
+    assert sum(2 * side**3 / 50e6 for side, kind in asked if kind == "bfloat16") < 10

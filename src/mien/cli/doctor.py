@@ -25,7 +25,8 @@ PACKAGES = (
     "openTSNE",
     "matplotlib",
 )
-SIDE = 2_048  # of the matrices that are multiplied: large enough to reach the machine's best
+SMALLEST, SIDE = 256, 2_048  # of the matrices that are multiplied: the largest reach the machine's best
+LONGEST = 1.0  # seconds that one product may take
 
 
 def examine() -> dict[str, list[tuple[str, str]]]:
@@ -57,14 +58,24 @@ def version(package: str) -> tuple[str, str]:
 
 
 def speed(device: torch.device, kind: str) -> str:
-    """How fast two matrices are multiplied, the best of five times."""
-    matrix = torch.randn(SIDE, SIDE, device=device, dtype=getattr(torch, kind))
-    best = float("inf")
-    for _ in range(6):
-        started = time.perf_counter()
-        (matrix @ matrix).sum().item()
-        best = min(best, time.perf_counter() - started)
-    return f"{2 * SIDE**3 / best / 1e9:,.0f} GFLOP/s"
+    """How fast two matrices are multiplied, the best of five times.
+
+    They grow as long as a product takes little time: without instructions for bfloat16 a large one takes minutes.
+    """
+    side, best = SMALLEST, min(seconds_of_product(SMALLEST, device, kind) for _ in range(2))  # the first warms up
+    while side < SIDE and 8 * best < LONGEST:  # twice the side is eight times the work
+        side *= 2
+        best = min(seconds_of_product(side, device, kind) for _ in range(6))
+    rate = 2 * side**3 / best / 1e9
+    return f"{rate:,.0f} GFLOP/s" if rate >= 10 else f"{rate:.2g} GFLOP/s"
+
+
+def seconds_of_product(side: int, device: torch.device, kind: str) -> float:
+    """Seconds of one product of two square matrices."""
+    matrix = torch.randn(side, side, device=device, dtype=getattr(torch, kind))
+    started = time.perf_counter()
+    (matrix @ matrix).sum().item()
+    return time.perf_counter() - started
 
 
 def free(path: Path) -> str:
