@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import mien
-from mien.cli import main
+from mien.cli import main, viewing_commands
 from mien.errors import DataError
 from mien.pictures.arrays import agreeing, labels, never_together
 from mien.runs.folder import Run
@@ -124,3 +125,18 @@ def test_a_conditional_model_asks_for_its_attributes(trained_runs: dict[str, Run
     for y in (None, np.zeros((2, 1), np.float32), np.zeros((3, len(model.attributes)), np.float32)):
         with pytest.raises(DataError, match=r"attributes are"):
             model.generate(np.zeros((2, 8), np.float32), y)
+
+
+@pytest.mark.parametrize("name", [ENCODING, CONDITIONAL])
+def test_faces_are_written_one_by_one_into_a_folder(
+    name: str, trained_runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewing_commands, "AT_A_TIME", 4)
+    run = str(trained_runs[name].path)
+    assert main(["sample", run, "--count", "10", "--seed", "3", "--out", str(tmp_path / "new" / "faces")]) == 0
+    files = sorted((tmp_path / "new" / "faces").iterdir())
+    assert [file.name for file in files] == [f"{at:05d}.png" for at in range(10)]
+    written = np.stack([np.asarray(Image.open(file)) for file in files])
+    assert np.abs(written.astype(int) - mien.open_run(run).sample(10, seed=3)).max() <= 1
+    assert main(["sample", run, "--out", str(tmp_path / "new" / "faces")]) == 2
+    assert sorted((tmp_path / "new" / "faces").iterdir()) == files

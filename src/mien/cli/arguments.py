@@ -150,12 +150,15 @@ def add_looking(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Draw new faces from a trained run.",
         "mien sample runs/quick-20261124-163000/acgan --set Male=1 Smiling=0 --out faces.png",
         "mien sample exported.onnx --count 8",
+        "mien sample runs/my-gan --count 10000 --out faces",
     )
     sub.add_argument("run", type=path, metavar="RUN", help="folder of a run, its file of weights, or an exported .onnx")
-    sub.add_argument("--count", type=int, default=32, help=f"how many, at most {viewing_commands.MOST:,} (default: 32)")
+    how_many = f"how many (default: 32); in one picture at most {viewing_commands.MOST:,}"
+    sub.add_argument("--count", type=int, default=32, help=how_many)
     sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="attributes, from 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
-    sub.add_argument("--out", type=path, default=Path("grid.png"), help="picture to write (default: grid.png)")
+    out = "picture of all to write, or a folder for one picture a face (default: grid.png)"
+    sub.add_argument("--out", type=path, default=Path("grid.png"), help=out)
 
     sub = command(
         "reconstruct",

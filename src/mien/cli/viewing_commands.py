@@ -9,6 +9,7 @@ from mien.cli.training_commands import preparation
 from mien.errors import RecipeError, quoted
 
 MOST = 10_000  # faces of one picture: at 128 x 128 pixels each, programs still open it without a warning
+AT_A_TIME = 500  # faces that are in memory, of those that are written one by one
 MEANINGLESS = {  # options of `mien data` that an action does not use
     "show": ("seed",),
     "pack": ("seed", "count", "out"),
@@ -22,13 +23,51 @@ def sample(args: argparse.Namespace) -> None:
     from mien import open_run
     from mien.pictures import arrays
 
-    require_room_for(args.count)
+    each = args.out.is_dir() or not args.out.suffix
+    if not each:
+        require_room_for(args.count)
     trained, given = open_run(args.run), attribute_values(args.set)
-    images = trained.sample(args.count, seed=args.seed, attributes=given)
+    arrays.require_sample(args.count, args.seed)
+    arrays.require_attributes(trained.attributes, given, "model")
     if given and arrays.never_together(trained.attributes, trained.combinations, given):
         told = " and ".join(f"{name}={value:g}" for name, value in given.items())
         say(f"no training face has {told}; the other attributes are drawn from those that come nearest")
+    if each:
+        save_faces(trained, args, given)
+        return
+    images = trained.sample(args.count, seed=args.seed, attributes=given)
     save_picture(arrays.grid(images, columns=min(8, args.count)), args.out)
+
+
+def save_faces(trained: Any, args: argparse.Namespace, given: dict[str, float]) -> None:
+    """Write a PNG for each face into a folder: those of the seed, in their order.
+
+    Raises: RecipeError for a folder that holds files; RunError where it cannot be written.
+    """
+    import numpy as np
+
+    from mien.cli.terminal import Terminal
+    from mien.errors import RunError
+    from mien.files.writing import write_picture
+
+    if args.out.is_dir() and any(args.out.iterdir()):
+        raise RecipeError(f"--out {args.out}: the folder holds files. Give a new one, or a picture such as faces.png.")
+    latents, labels = (
+        trained.latents(args.count, args.seed),
+        trained.labels(args.count, seed=args.seed, attributes=given),
+    )
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"--out {args.out}: cannot be made ({error}). Give another folder.") from error
+    with Terminal() as terminal:
+        for start in range(0, args.count, AT_A_TIME):
+            piece = slice(start, start + AT_A_TIME)
+            y = None if labels is None else np.asarray(labels)[piece]
+            for at, image in enumerate(trained.generate(latents[piece], y), start):
+                write_picture(args.out / f"{at:0{len(str(max(args.count - 1, 10_000)))}d}.png", image)
+            terminal.work("writing faces", min(start + AT_A_TIME, args.count), args.count)
+    say(f"{args.out}: {args.count:,} faces")
 
 
 def attribute_values(words: list[str]) -> dict[str, float]:

@@ -61,6 +61,11 @@ class TrainedModel:
         z = of_models.latents(self.model, count, seed)
         return of_models.generate(self.model, z, self.labels(count, seed=seed, attributes=attributes))
 
+    def latents(self, count: int, seed: int) -> NDArray[np.float32]:
+        """Latents of new faces: from N(0, I), or carried from there by the model's prior.  -> [count,Z]"""
+        found: NDArray[np.float32] = of_models.latents(self.model, count, seed).numpy()
+        return found
+
     def labels(self, count: int, *, seed: int = 0, attributes: Mapping[str, float] | None = None) -> Tensor | None:
         """Attributes for new faces.  -> [count,A], or None for a model without conditions
 
