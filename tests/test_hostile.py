@@ -1,7 +1,6 @@
 """Hostile and awkward input in short: a part of every kind of case of verification/hostile.py, and of the fuzzers."""
 
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -29,23 +28,6 @@ GROUPS = (
     "pictures", "names", "file system", "zips", "tables", "recipes", "plans", "studies", "weights", "checkpoints",
     "logs", "metrics", "run folders", "kinds of file", "ONNX", "commands", "packs",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def endings() -> tuple[list[dict[str, Any]], int]:
-    """How each of these cases ended, and the most memory that they took, in MiB."""
-    command = [sys.executable, hostile.__file__, "--every", str(EVERY)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert ran.returncode in (0, 1), ran.stderr
-    *ended, last = map(json.loads, ran.stdout.splitlines())
-    return ended, last["peak_mebibytes"]
-
-
-@pytest.mark.long
-def test_every_case_ends_in_success_or_in_one_clear_line(endings: Any) -> None:
-    assert [case for case in endings[0] if case["ending"] == "failure"] == []
-    assert endings[1] < hostile.MOST_MEMORY
-    assert {case["group"] for case in endings[0]} == set(GROUPS)
 
 
 def test_the_corpus_is_large_and_each_case_has_a_name_and_a_reader_of_its_own() -> None:

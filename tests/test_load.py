@@ -33,13 +33,6 @@ def test_a_process_that_leaks_memory_and_files_is_seen_to() -> None:
 
 
 @pytest.mark.long
-def test_a_training_of_many_steps_keeps_its_memory_and_its_files(tmp_path: Path) -> None:
-    (row,) = soak.soak_training(argparse.Namespace(steps=1200, model="vae-quick"), tmp_path)
-    assert row["end_mib"] < row["half_way_mib"] + 30
-    assert row["most_files"] < 200
-
-
-@pytest.mark.long
 def test_a_server_answers_many_clients_and_keeps_its_memory(trained_runs: dict[str, Run], tmp_path: Path) -> None:
     given = argparse.Namespace(run=trained_runs[ENCODING].path, clients=20, seconds=4.0, pause=0.2)
     rows = soak.soak_explorer(given, tmp_path)

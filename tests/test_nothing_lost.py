@@ -553,15 +553,6 @@ def test_what_looks_at_a_run_that_trains_ends_well_or_is_refused_in_words_and_le
 # Kills at any moment
 
 
-@pytest.mark.long
-def test_nothing_is_lost_by_kills_at_random_moments() -> None:
-    """The shortest form; `make verify-short` has more kills of all kinds of work, `make verify` hundreds."""
-    program = TESTS.parent / "verification" / "kill_anywhere.py"
-    command = [sys.executable, str(program), "--kills", "4", "--jobs", ENCODING, "pack-drawn"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_a_bundle_that_is_killed_at_any_moment_can_be_exported_again(tmp_path: Path) -> None:
     files = {"exhibit.json": b'{"engine": "web"}', "index.html": b"page", f"runs/{ENCODING}/generator.onnx": b"network"}
     files[FILE_LIST] = file_list([*files, FILE_LIST])

@@ -443,3 +443,19 @@ def test_a_lone_table_whose_names_are_of_no_picture_is_refused(tmp_path: Path) -
     (tmp_path / "t.csv").write_bytes(written({"file": numbered(20, prefix="other"), "Male": [0, 1] * 10}))
     with pytest.raises(DataError, match="no row matches a picture"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"PK\3\4", "an Excel workbook"),
+        (b"PAR1", "a Parquet file"),
+        (b"MATLAB 5.0", "a MATLAB file"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
+        (b"\x80\4", "a pickle"),
+    ],
+)
+def test_a_table_of_another_kind_is_called_by_its_name(start: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=f"{words}.* save it as CSV"):
+        parse(start + bytes(99), "labels.csv")

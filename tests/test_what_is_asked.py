@@ -140,3 +140,19 @@ def test_faces_are_written_one_by_one_into_a_folder(
     assert np.abs(written.astype(int) - mien.open_run(run).sample(10, seed=3)).max() <= 1
     assert main(["sample", run, "--out", str(tmp_path / "new" / "faces")]) == 2
     assert sorted((tmp_path / "new" / "faces").iterdir()) == files
+
+
+def test_what_is_no_run_is_called_by_what_it_is(
+    trained_runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_runs[ENCODING]
+    Image.new("RGB", (32, 32)).save(tmp_path / "me.png")
+    for path, words in (
+        (run.checkpoint, "a checkpoint, which goes on with a training"),
+        (run.recipe_file, "not a file of weights"),
+        (tmp_path / "me.png", "not a file of weights"),
+    ):
+        assert main(["sample", str(path), "--out", str(tmp_path / "a.png")]) == 2
+        told = capsys.readouterr().err
+        assert words in told
+        assert "Train the run again" not in told

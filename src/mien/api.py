@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.errors import RunError
+
 if TYPE_CHECKING:
     from mien.export.runtime import ExportedModel
     from mien.faces import Faces
@@ -59,6 +61,12 @@ def open_run(path: str | Path, *, model_code: str | Path | None = None) -> "Trai
 
     if model_code:
         allow(model_code)
+    if path.is_file() and (path.suffix != ".safetensors" or path.name.startswith("checkpoint")):
+        weights = path.suffix == ".safetensors"
+        kind = "a checkpoint, which goes on with a training" if weights else "not a file of weights"
+        raise RunError(
+            f"{path}: {kind}. Give the folder of a run, its weights.safetensors or best.safetensors, or an .onnx."
+        )
     return load_model(path if path.is_file() else Run.open(path).weights)
 
 

@@ -28,6 +28,16 @@ MOST_ATTRIBUTES = 1000  # every two of them are correlated
 LONGEST_NAME = 100  # letters of an attribute's name
 INDEXES = ("", "unnamed: 0", "index", "level_0")  # headers of the column of row numbers that pandas writes
 PEOPLE = ("annotator", "rater", "worker", "labeler", "labeller", "coder", "user")  # in the header of who labelled
+OTHER_KINDS = {  # by how a file begins
+    b"PK": "an Excel workbook or another .zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"MATLAB": "a MATLAB file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"SQLite": "an SQLite database",
+    b"\x80": "a pickle",
+}
 MOST_JOINED = 6  # columns of which every two are tried
 _SHORT = 8  # letters of a cell that is likely to repeat in many rows
 _ALLOWED = "0/1, 0.0/1.0, -1/1, true/false, yes/no, and nothing, NA, nan or ? for a missing value"
@@ -84,6 +94,9 @@ def parse(content: bytes, source: str) -> Table:
 
     Raises: DataError: no header, a row of another length, two columns of one name.
     """
+    for start, kind in OTHER_KINDS.items():
+        if content.startswith(start):
+            raise DataError(f"{source}: {kind}; a table is CSV, TSV or JSON here. Open it and save it as CSV.")
     if content.lstrip()[:1] in (b"{", b"["):
         return _json(content, source)
     lines = _text(content).replace("\r\n", "\n").replace("\r", "\n").split("\n")
