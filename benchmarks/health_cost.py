@@ -20,7 +20,7 @@ from mien.judge import Judge, judge_of
 from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe, with_source
 from mien.runs.folder import Run
 from mien.runs.provenance import surroundings
-from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.chosen_by_data import settle_by_data
 from mien.sessions.recipe_faces import read_faces
 from mien.sessions.train import make_trainer
 from mien.training.devices import hardware
@@ -57,7 +57,7 @@ def shortened(recipe: Recipe, intervals: int) -> Recipe:
 
 def cost(recipe: Recipe, faces: Faces, judge: Judge) -> dict[str, Any]:
     """Seconds in training, and in snapshots with health and without; the snapshot before training is left out."""
-    recipe, why = settle_attributes(recipe, faces)
+    recipe, why = settle_by_data(recipe, faces)
     assert not why, why
     with tempfile.TemporaryDirectory() as folder, hardware() as here:
         run = Run.create(Path(folder) / "run", recipe, faces.fingerprint)

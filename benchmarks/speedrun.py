@@ -32,7 +32,7 @@ from mien.pictures import arrays, of_models
 from mien.recipes.recipe import Recipe, apply_overrides, check, load_recipe, with_source
 from mien.runs.folder import Run
 from mien.runs.weights import TrainedModel
-from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.chosen_by_data import settle_by_data
 from mien.sessions.measure import sketch
 from mien.sessions.minutes import speed_of
 from mien.sessions.recipe_faces import read_faces
@@ -89,7 +89,7 @@ def speedrun(name: str, given: argparse.Namespace, overrides: Sequence[str]) -> 
     task = TASKS[name]
     recipe = with_source(load_recipe(given.recipe or task.recipe, overrides), given.data or task.source)
     faces = read_faces(recipe.data)
-    recipe, why = settle_attributes(recipe, faces)
+    recipe, why = settle_by_data(recipe, faces)
     assert not why, why
     recipe = lasting(recipe, faces, given.seconds)
     looker = Looker(task, recipe, faces, judge_of(faces))

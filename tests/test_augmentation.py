@@ -1,6 +1,7 @@
 """What the discriminator of a small set sees: altered images, the more of them the oftener the set was seen."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 import tiny
 from mien.faces.batches import Batch
 from mien.models.augmentation import LARGEST_SHIFT, MOST, alter
+from mien.recipes.recipe import load_recipe
+from mien.sessions.chosen_by_data import SMALL, settle_augmentation
 
 SIDE = 32
 
@@ -85,3 +88,13 @@ def test_a_discriminator_is_trained_on_what_is_altered(name: str, tmp_path: Path
         trainer.run()
         trained.append(torch.cat([p.flatten() for p in trainer.model.parameters()]))
     assert not torch.equal(*trained)
+
+
+@pytest.mark.parametrize(("count", "passes"), [(200, 300.0), (SMALL * 2, 0.0)])
+def test_a_small_set_is_altered_and_a_large_one_is_not(count: int, passes: float) -> None:
+    recipe = load_recipe(f"{tiny.ADVERSARIAL}-quick", [f"data.source=drawn:{count}"])
+    few = SimpleNamespace(rows=lambda split: range(count))
+    chosen = settle_augmentation(recipe, few)  # type: ignore[arg-type]
+    assert chosen.model.augmentation_passes == passes
+    given = load_recipe(f"{tiny.ADVERSARIAL}-quick", ["model.augmentation_passes=7"])
+    assert settle_augmentation(given, few).model.augmentation_passes == 7  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from mien.report.write import PlanResult, report_folder
 from mien.runs.folder import Run
 from mien.runs.score import Score, read_scores
 from mien.sessions import measure, train
-from mien.sessions.chosen_attributes import settle_attributes, usable_attributes
+from mien.sessions.chosen_by_data import settle_attributes, usable_attributes
 from mien.sessions.measure import Measuring, measure_run
 from mien.sessions.recipe_faces import read_faces
 from mien.sessions.train import change_length, start_run

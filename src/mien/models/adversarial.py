@@ -1,7 +1,7 @@
 """What adversarial models have in common: two networks at odds, their options, and the phases that train them."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -23,10 +23,10 @@ class AdversarialConfig(ModelConfig):
     discriminator_updates: int = Field(1, ge=1, le=100, description="of the discriminator for one of the generator")
     r1_weight: float = Field(0.0, ge=0, description="gamma of the R1 gradient penalty; 0 leaves it out")
     r1_every: int = Field(16, ge=1, description="steps from one penalty to the next (its weight is scaled by it)")
-    augmentation_passes: float = Field(
+    augmentation_passes: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         0.0,
-        ge=0,
-        description="over the training images, until the discriminator sees 6 of 10 altered; 0: never altered",
+        description="over the training images, until the discriminator sees 6 of 10 altered; 0: never; auto: 300 for "
+        "fewer than 5,000 training images",
     )
 
     encoder: bool = Field(False, description="train one too, which finds the latent of a face")
@@ -65,7 +65,8 @@ class Adversarial(Discriminates):
     ) -> None:
         super().__init__(config, image_size)
         self.r1_scale = config.r1_weight / 2 * config.r1_every
-        self.augmentation_passes = config.augmentation_passes
+        passes = config.augmentation_passes
+        self.augmentation_passes = passes if isinstance(passes, float) else 0.0  # "auto" was settled, or nobody asked
         updates = config.discriminator_updates
         discriminator = Phase(
             "discriminator",

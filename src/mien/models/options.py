@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+AUTO = "auto"  # of an option that the data decides
 Normalization = Literal["none", "batch", "group"]
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.recipes.recipe import Recipe, load_recipe
 
+OF_DATA = ("attributes", "augmentation_passes")  # keys of a model that the data decides
 NEAR = 0.1  # share by which a run may be longer or shorter than those that were measured
 FREE = {  # keys of a training that change nothing of what comes out, but for chance
     "seed",
@@ -69,5 +70,5 @@ def what_decides(recipe: Recipe) -> dict[str, Any]:
     """The keys of a recipe on which its numbers depend, the faces and the length left out."""
     content = recipe.model_dump(mode="json", exclude={"name", "health"})
     data = {key: content["data"][key] for key in ("size", "crop", "horizontal_flips")}
-    model = {key: value for key, value in content["model"].items() if key != "attributes"}
+    model = {key: value for key, value in content["model"].items() if key not in OF_DATA}
     return {"data": data, "model": model, "training": {k: v for k, v in content["training"].items() if k not in FREE}}

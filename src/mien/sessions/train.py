@@ -21,7 +21,7 @@ from mien.recipes.recipe import Recipe, apply_overrides, check
 from mien.runs.folder import Run
 from mien.runs.named_by_time import folder_by_time
 from mien.runs.weights import TrainedModel, save_model
-from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.chosen_by_data import settle_by_data
 from mien.sessions.recipe_faces import read_faces
 from mien.sessions.snapshots import Snapshots, rewind_best, seen_by
 from mien.training.checkpoint import one_before, read_progress, recover
@@ -53,7 +53,7 @@ def start_run(
             f"{out}: is the folder of a plan or a study; a single run needs a folder of its own. Give another --out."
         )
     faces = read_faces(recipe.data, observer)
-    settled, why = settle_attributes(recipe, faces)
+    settled, why = settle_by_data(recipe, faces)
     if why:
         others = " or a ".join(name for name in MODELS if "attributes" not in model_class(name).Config.model_fields)
         raise RecipeError(f"{recipe.name} cannot be trained on {recipe.data.source}: {why} Train a {others}.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.errors import RecipeError
 from mien.faces import Faces
 from mien.recipes.recipe import NAME, DataConfig, Recipe, apply_overrides, check, is_file, read_toml, section, validated
-from mien.sessions.chosen_attributes import settle_attributes
+from mien.sessions.chosen_by_data import settle_by_data
 from mien.sessions.train import require_runnable
 
 ONE_BY_ONE = "Train its recipes one by one with `mien train`, or go on with its runs one by one with `mien resume`."
@@ -96,7 +96,7 @@ def settle(plan: Plan, recipes: Sequence[Recipe], faces: Faces) -> tuple[list[Re
     """
     settled, skipped = [], {}
     for recipe in recipes:
-        chosen, why = settle_attributes(recipe, faces)
+        chosen, why = settle_by_data(recipe, faces)
         if why:
             skipped[recipe.name] = why
         else:
