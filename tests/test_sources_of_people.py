@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from awkward import encoded, numbered, picture, write
+from awkward import encoded, numbered, picture, write, zip_of
 from mien.errors import DataError
 from mien.faces.source import layout, readers
 from mien.faces.source.decode import decode, quiet
@@ -459,3 +459,25 @@ def test_a_lone_table_whose_names_are_of_no_picture_is_refused(tmp_path: Path) -
 def test_a_table_of_another_kind_is_called_by_its_name(start: bytes, words: str) -> None:
     with pytest.raises(DataError, match=f"{words}.* save it as CSV"):
         parse(start + bytes(99), "labels.csv")
+
+
+def test_what_is_advised_of_celebas_archive_works(tmp_path: Path) -> None:
+    write(tmp_path / "here" / "img_align_celeba", *numbered(20, ending=".jpg"), kind="JPEG")
+    (tmp_path / "celeba").mkdir()
+    zip_of(tmp_path / "here", tmp_path / "celeba" / "img_align_celeba.zip")
+    table = tmp_path / "celeba" / "list_attr_celeba.txt"
+    rows = [f"{name} {at % 2 * 2 - 1}\n" for at, name in enumerate(numbered(20, ending=".jpg"))]
+    table.write_text("20\nMale\n" + "".join(rows))
+    with pytest.raises(DataError, match=r"Give the \.zip itself with --attributes and the table beside it: .*\.zip"):
+        read(tmp_path / "celeba")
+    archive = tmp_path / "celeba" / "img_align_celeba.zip"
+    assert f"add --attributes {table}" in read(archive).notes[0]
+    assert read(archive, str(table)).labels.values[:, 0].tolist() == [0, 1] * 10
+
+
+@pytest.mark.parametrize("header", ["Male Smiling", "file Male  Smiling", "# a comment\nMale   Smiling"])
+def test_columns_that_blanks_set_apart_are_read(header: str) -> None:
+    rows = "".join(f"{name}  {at % 2} -1\n" for at, name in enumerate(numbered(20)))
+    found = label(parse(f"{header}\n{rows}".encode(), "labels.txt"), numbered(20))
+    assert found.names == ("Male", "Smiling")
+    assert found.values[:2].tolist() == [[0, 0], [1, 0]]

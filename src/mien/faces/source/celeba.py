@@ -26,9 +26,9 @@ def read_celeba(listing: Listing, tables: Tables, top: str) -> Layout | None:
         notes.append(f"{len(listing.pictures) - len(pictures)} pictures outside {CELEBA_FOLDER}/ were left out")
     table = tables.chosen or next(celeba_files(listing, CELEBA_TABLE), None)
     labels = tables.label(table, pictures) if table else no_labels(len(pictures))
-    above = listing.path.resolve().parent
-    if not table and any((above / f"{CELEBA_TABLE}{ending}").exists() for ending in (".txt", ".csv")):
-        notes.append(f"{CELEBA_TABLE} lies beside the source; give {above} to read the attributes too")
+    beside = (listing.path.resolve().parent / f"{CELEBA_TABLE}{ending}" for ending in (".txt", ".csv"))
+    if not table and (found := next((path for path in beside if path.exists()), None)):
+        notes.append(f"{found.name} lies beside the source; to read the attributes, add --attributes {found}")
     words = f"CelebA's layout: {CELEBA_FOLDER}/" if inside else "CelebA's layout"
     words += f" with {tables.called(table).rpartition('/')[2]}" if table else " without a table"
     given = np.full(len(pictures), NOT_GIVEN, np.int8)

@@ -76,6 +76,10 @@ def no_pictures(listing: Listing) -> DataError:
     if not others and listing.path.is_dir():
         others = [f"the folder {entry.name}" for entry in sorted(listing.path.iterdir()) if entry.is_dir()]
     found = f"Found only {', '.join(others[:8])}." if others else "It is empty."
+    archives = sorted(listing.path.glob("*.zip")) if listing.path.is_dir() else []
+    if archives:
+        beside = " with --attributes and the table beside it" if listing.tables else ""
+        return DataError(f"{listing.path}: no pictures there. {found} Give the .zip itself{beside}: {archives[0]}")
     usual = ", ".join(ending for ending in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".pgm", ".tif"))
     return DataError(
         f"{listing.path}: no pictures there. {found} Pictures end in {usual} and {len(extensions()) - 8} rarer ones. "

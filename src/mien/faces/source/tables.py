@@ -231,6 +231,8 @@ def _delimited(lines: list[str], source: str) -> Table:
         cells = _cells(lines)
     except csv.Error as error:
         raise DataError(f"{source}: not a table ({error}). Save it again as CSV.") from None
+    if len(cells) > 1 and all(len(row) == 1 for _, row in cells):
+        cells = _apart_by_blanks(cells) or cells
     while len(cells) > 1 and (cells[0][1][0].startswith("#") or cells[0][1][0].casefold().startswith("sep=")):
         cells.pop(0)
     if not cells:
@@ -242,6 +244,19 @@ def _delimited(lines: list[str], source: str) -> Table:
             row.pop()
         _check_length(row, len(columns), f"{source}, line {line}")
     return Table(source, columns, [row for _, row in cells[1:]], [line for line, _ in cells[1:]])
+
+
+def _apart_by_blanks(cells: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]] | None:
+    """Lines of one cell, taken apart at their blanks; None where they do not all have as many.
+
+    A header may lack the name of the first column, as CelebA's does.
+    """
+    header, *rows = [(line, row[0].split()) for line, row in cells if not row[0].startswith("#")] or [(0, [])]
+    lengths = {len(row) for _, row in rows}
+    if len(lengths) != 1 or lengths == {1} or len(header[1]) not in (max(lengths), max(lengths) - 1):
+        return None
+    line, names = header
+    return [(line, ["", *names] if len(names) < max(lengths) else names), *rows]
 
 
 def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
