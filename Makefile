@@ -30,10 +30,10 @@ verify-short: $(READY)
 	$(TESTS) -m long
 	$(BIN)/python verification/hostile.py --quiet
 	$(BIN)/python verification/fuzz.py --minutes 1
-	$(BIN)/python verification/kill_anywhere.py --kills 24
-	$(BIN)/python verification/kill_anywhere.py --kills 24 --aimed
+	$(BIN)/python verification/kill_anywhere.py --kills 16
+	$(BIN)/python verification/kill_anywhere.py --kills 16 --aimed
 	$(BIN)/python verification/determinism.py --steps 1 10
-	$(BIN)/python verification/soak.py training --steps 5000
+	$(BIN)/python verification/soak.py training --steps 3000
 
 # The same at length, an hour or two; what is recorded in verification/results stays as it is.
 verify: export VERIFICATION_RESULTS = build/verification

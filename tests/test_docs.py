@@ -90,7 +90,7 @@ def test_the_results_that_verification_tells_of_are_those_recorded(monkeypatch):
 @pytest.mark.long
 def test_the_python_of_the_documentation_runs(tmp_path):
     for page in PAGES:
-        for kind, text in BLOCK.findall(page.read_text()):
+        for _, kind, text in BLOCK.findall(page.read_text()):
             if kind == "python":
                 done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True)
                 assert done.returncode == 0, f"{page.name}\n{done.stderr}"
