@@ -30,8 +30,8 @@ verify-short: $(READY)
 	$(TESTS) -m long
 	$(BIN)/python verification/hostile.py --quiet
 	$(BIN)/python verification/fuzz.py --minutes 1
-	$(BIN)/python verification/kill_anywhere.py --kills 16
-	$(BIN)/python verification/kill_anywhere.py --kills 16 --aimed
+	$(BIN)/python verification/kill_anywhere.py --kills 10
+	$(BIN)/python verification/kill_anywhere.py --kills 10 --aimed
 	$(BIN)/python verification/determinism.py --steps 1 10
 	$(BIN)/python verification/soak.py training --steps 3000
 
