@@ -13,7 +13,7 @@ from mien.models.base import Encodes, LossTerm, Phase, Term, Terms
 from mien.models.convnets import Encoder
 from mien.models.terms import SQUARED_ERROR, Quantity
 
-START, EVERY = 0.4, 5  # the encoder follows a generator that makes faces already, at a tenth of the training's time
+START, EVERY = 0.4, 5  # the encoder follows a generator that makes faces already
 LEARNING_RATE = 3.0  # factor on the recipe's
 LATENT_WEIGHT = 0.02  # of a nat a latent, beside the squared error of pixels in [-1, 1]
 
