@@ -27,16 +27,21 @@ def sample(args: argparse.Namespace) -> None:
     if not each:
         require_room_for(args.count)
     trained, given = open_run(args.run), attribute_values(args.set)
-    arrays.require_sample(args.count, args.seed)
-    arrays.require_attributes(trained.attributes, given, "model")
-    if given and arrays.never_together(trained.attributes, trained.combinations, given):
-        told = " and ".join(f"{name}={value:g}" for name, value in given.items())
-        say(f"no training face has {told}; the other attributes are drawn from those that come nearest")
     if each:
         save_faces(trained, args, given)
         return
     images = trained.sample(args.count, seed=args.seed, attributes=given)
+    say_what_is_never_together(trained, given)
     save_picture(arrays.grid(images, columns=min(8, args.count)), args.out)
+
+
+def say_what_is_never_together(trained: Any, given: dict[str, float]) -> None:
+    """Say so where no training face has all the attributes that are given."""
+    from mien.pictures import arrays
+
+    if given and arrays.never_together(trained.attributes, trained.combinations, given):
+        told = " and ".join(f"{name}={value:g}" for name, value in given.items())
+        say(f"no training face has {told}; the other attributes are drawn from those that come nearest")
 
 
 def save_faces(trained: Any, args: argparse.Namespace, given: dict[str, float]) -> None:
@@ -49,13 +54,15 @@ def save_faces(trained: Any, args: argparse.Namespace, given: dict[str, float]) 
     from mien.cli.terminal import Terminal
     from mien.errors import RunError
     from mien.files.writing import write_picture
+    from mien.pictures import arrays
 
     if args.out.is_dir() and any(args.out.iterdir()):
         raise RecipeError(f"--out {args.out}: the folder holds files. Give a new one, or a picture such as faces.png.")
-    latents, labels = (
-        trained.latents(args.count, args.seed),
-        trained.labels(args.count, seed=args.seed, attributes=given),
-    )
+    arrays.require_sample(args.count, args.seed)
+    latents = trained.latents(args.count, args.seed)
+    labels = trained.labels(args.count, seed=args.seed, attributes=given)
+    say_what_is_never_together(trained, given)
+    digits = len(str(max(args.count - 1, 10_000)))
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,7 +72,7 @@ def save_faces(trained: Any, args: argparse.Namespace, given: dict[str, float]) 
             piece = slice(start, start + AT_A_TIME)
             y = None if labels is None else np.asarray(labels)[piece]
             for at, image in enumerate(trained.generate(latents[piece], y), start):
-                write_picture(args.out / f"{at:0{len(str(max(args.count - 1, 10_000)))}d}.png", image)
+                write_picture(args.out / f"{at:0{digits}d}.png", image)
             terminal.work("writing faces", min(start + AT_A_TIME, args.count), args.count)
     say(f"{args.out}: {args.count:,} faces")
 

@@ -16,15 +16,14 @@ class Finder:
     def __init__(self, pictures: Sequence[str]) -> None:
         self._whole: dict[str, int] = {}
         self._stems: dict[str, int] = {}
-        for place, picture in enumerate(pictures):
-            plain = _plain(picture)
-            for index, name in ((self._whole, plain), (self._stems, _without_ending(plain))):
-                for key, _ in _tails(name):
-                    index[key] = SEVERAL if key in index else place
-
         self._numbers: dict[int, int] = {}
         for place, picture in enumerate(pictures):
-            stem = _without_ending(_plain(picture)).rpartition("/")[2]
+            plain = _plain(picture)
+            without_ending = _without_ending(plain)
+            for index, name in ((self._whole, plain), (self._stems, without_ending)):
+                for key, _ in _tails(name):
+                    index[key] = SEVERAL if key in index else place
+            stem = without_ending.rpartition("/")[2]
             if stem.isdecimal():
                 self._numbers[int(stem)] = SEVERAL if int(stem) in self._numbers else place
 

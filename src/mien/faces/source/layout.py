@@ -1,7 +1,7 @@
 """The layout of a source: its pictures, and what its folders and tables say of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -98,14 +98,19 @@ def label_folders(table: Table, pictures: Sequence[str]) -> Labels | None:
 def labels_from_folders(pictures: Sequence[str], prefixes: list[str]) -> tuple[Labels, str]:
     """Attributes from the names of the pictures' folders, and a sentence for the data card."""
     folders = [next(first_folder(p, prefix) for prefix in prefixes if p.startswith(prefix)) for p in pictures]
-    names = tuple(sorted(set(folders)))
-    if "" in names or len(names) < 2:
-        return no_labels(len(pictures)), "no table, so no attributes"
-    if len(names) > MOST_FOLDERS:
-        return no_labels(len(pictures)), f"{len(names):,} folders, too many to be attributes"
-    if are_numbered(names):
-        return no_labels(len(pictures)), f"{len(names)} folders that are only numbered, so no attributes"
-    return labels_of_classes(folders), f"each of the {len(names)} folders is an attribute"
+    why = why_no_classes(set(folders))
+    if why:
+        return no_labels(len(pictures)), why
+    return labels_of_classes(folders), f"each of the {len(set(folders))} folders is an attribute"
+
+
+def why_no_classes(folders: set[str]) -> str:
+    """Why folders, with '' for pictures beside them, are not classes of pictures; '' where they are."""
+    if "" in folders or len(folders) < 2:
+        return "no table, so no attributes"
+    if len(folders) > MOST_FOLDERS:
+        return f"{len(folders):,} folders, too many to be attributes"
+    return f"{len(folders)} folders that are only numbered, so no attributes" if are_numbered(folders) else ""
 
 
 def labels_of_classes(classes: Sequence[str]) -> Labels:
@@ -115,7 +120,7 @@ def labels_of_classes(classes: Sequence[str]) -> Labels:
     return Labels(names, values, np.ones(len(classes), np.bool_))
 
 
-def are_numbered(folders: Sequence[str]) -> bool:
+def are_numbered(folders: Collection[str]) -> bool:
     """Whether folders are parts of one set, such as 00000, 01000 or part_1, part_2; single digits may be classes."""
     return all(re.fullmatch(r"\d{3,}", name) or PARTS.fullmatch(name.casefold()) for name in folders)
 
@@ -132,15 +137,11 @@ def without_strays(pictures: Sequence[str], top: str, notes: list[str]) -> tuple
 
 def without_masks(pictures: Sequence[str], notes: list[str]) -> tuple[str, ...]:
     """The pictures without those in folders of masks, depths or landmarks, where there are others."""
-    kinds: dict[str, str] = {}
-    for folder in {picture.rpartition("/")[0] for picture in pictures}:
-        words = set(re.split(r"[^a-z]+", folder.casefold()))
-        if found := sorted(words & MASKS):
-            kinds[folder] = found[0]
-    others = {picture.rpartition("/")[0].casefold() for picture in pictures} - {folder.casefold() for folder in kinds}
-    classes = any("mask" in folder.rpartition("/")[2] for folder in others) or any(
-        words & {"with", "without", "no"} for words in (set(re.split(r"[^a-z]+", f.casefold())) for f in kinds)
-    )
+    folders = {picture.rpartition("/")[0] for picture in pictures}
+    words = {folder: set(re.split(r"[^a-z]+", folder.casefold())) for folder in folders}
+    kinds = {folder: min(words[folder] & MASKS) for folder in folders if words[folder] & MASKS}
+    classes = any("mask" in folder.casefold().rpartition("/")[2] for folder in folders - kinds.keys())
+    classes = classes or any(words[folder] & {"with", "without", "no"} for folder in kinds)
     left = tuple(picture for picture in pictures if picture.rpartition("/")[0] not in kinds)
     if not kinds or classes or not left:
         return tuple(pictures)

@@ -5,8 +5,10 @@ import numpy as np
 from mien.faces.source.layout import (
     Layout,
     Tables,
+    first_folder,
     labels_from_folders,
     only_table,
+    why_no_classes,
     without_masks,
     without_strays,
     without_unlabelled_folders,
@@ -22,9 +24,9 @@ def read_folder(listing: Listing, tables: Tables, top: str) -> Layout:
     table = tables.chosen or only_table(listing, top, notes)
     labels = None
     if table:
-        classes = labels_from_folders(without_strays(pictures, top, []), [top])[0].names
+        not_classes = why_no_classes({first_folder(p, top) for p in without_strays(pictures, top, [])})
         # A table about other things may lie beside folders of classes, and a dataset.json without labels anywhere.
-        certain = tables.chosen or not (classes or str(table).endswith(".json"))
+        certain = tables.chosen or (not_classes and not str(table).endswith(".json"))
         labels = tables.label(table, pictures) if certain else tables.label_if_ours(str(table), pictures, notes)
     if table and labels:
         keep = without_unlabelled_folders(pictures, labels, notes)

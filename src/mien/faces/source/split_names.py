@@ -31,6 +31,11 @@ def domain_of(name: str) -> str:
     return found[2].upper() if found else ""
 
 
+def may_say_splits(header: str) -> bool:
+    """Whether a column of that name may say the split of each row."""
+    return header.casefold() in HEADERS | WHETHER.keys()
+
+
 def splits_in(header: str, cells: Sequence[str]) -> NDArray[np.int8] | None:
     """The split of each row, by a column that says so; None where the column says something else.  -> int8 [rows]"""
     words = {cell.casefold() for cell in cells} - {*MISSING}
@@ -38,10 +43,9 @@ def splits_in(header: str, cells: Sequence[str]) -> NDArray[np.int8] | None:
     if header.casefold() in WHETHER and words <= {"0", "1", "true", "false", "0.0", "1.0"}:
         no, yes = WHETHER[header.casefold()]
         known = {word: yes if word in ("1", "1.0", "true") else no for word in words}
-    elif header.casefold() in HEADERS and words == set(OF_CELEBA):
-        known = OF_CELEBA
     elif header.casefold() in HEADERS:
-        known = {word: split for word in words if (split := split_of(word)) is not None}
+        named = {word: split for word in words if (split := split_of(word)) is not None}
+        known = OF_CELEBA if words == set(OF_CELEBA) else named
     if len(words) < 2 or not words <= known.keys() or TRAIN not in known.values():
         return None
     return np.array([known.get(cell.casefold(), NOT_GIVEN) for cell in cells], np.int8)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError, did_you_mean, shown
 from mien.faces.source.file_names import Finder, ends_as_picture
 from mien.faces.source.json_tables import cells_of
-from mien.faces.source.split_names import splits_in
+from mien.faces.source.split_names import may_say_splits, splits_in
 from mien.faces.source.word_columns import MISSING, attributes_in_words
 from mien.faces.splits import NOT_GIVEN
 
@@ -210,7 +210,8 @@ def _json(content: bytes, source: str) -> Table:
 
 def _split_columns(table: Table) -> dict[int, NDArray[np.int8]]:
     """The columns that say the split of each row, and what each says."""
-    found = ((at, splits_in(name, [row[at] for row in table.rows])) for at, name in enumerate(table.columns))
+    told = (at for at, name in enumerate(table.columns) if may_say_splits(name))
+    found = ((at, splits_in(table.columns[at], [row[at] for row in table.rows])) for at in told)
     return {at: splits for at, splits in found if splits is not None}
 
 
@@ -357,13 +358,10 @@ def _match(
         candidates = [column_called(table, names_column)]
     found = {column: [finder.find(row[column]) for row in table.rows] for column in candidates}
     if all(place is None for places in found.values() for place, _ in places):
-        found = {
-            column: [(finder.find_number(row[column]), 0) for row in table.rows]
-            for column in candidates or range(len(table.columns))
-        }
+        found = {column: [(finder.find_number(row[column]), 0) for row in table.rows] for column in candidates}
     if joined := _in_two_columns(table, candidates, found, finder):
         return joined
-    matches = {column: sum(place is not None and place >= 0 for place, _ in found[column]) for column in candidates}
+    matches = {column: _count_found(places) for column, places in found.items()}
     best = max(candidates, key=lambda column: matches[column])
     if all(place is None for place, _ in found[best]):
         raise NotOfPictures(
@@ -385,15 +383,20 @@ def _match(
     return best, _with_numbers(table, best, found[best], finder)
 
 
+def _count_found(places: Places) -> int:
+    """How many rows are of one picture."""
+    return sum(place is not None and place >= 0 for place, _ in places)
+
+
 def _in_two_columns(
     table: Table, candidates: Sequence[int], found: dict[int, Places], finder: Finder
 ) -> tuple[int, Places] | None:
     """The second of two columns that name pictures together, such as a person and a file of theirs; None for others."""
-    if any(2 * sum(place is not None and place >= 0 for place, _ in places) > len(places) for places in found.values()):
+    if any(2 * _count_found(places) > len(places) for places in found.values()):
         return None
     for folder, file in permutations(candidates[:MOST_JOINED], 2):
         places = [finder.find(f"{row[folder]}/{row[file]}") for row in table.rows]
-        if 2 * sum(place is not None and place >= 0 and parts > 1 for place, parts in places) > len(places):
+        if 2 * _count_found([(place, parts) for place, parts in places if parts > 1]) > len(places):
             return file, places
     return None
 
